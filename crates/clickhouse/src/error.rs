@@ -1,0 +1,72 @@
+//! What can go wrong between us and the server.
+use crate::error_class::{ErrorClass, class_of};
+
+/// A question that was not answered as hoped. The insert has its own [`Answer`](crate::Answer).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClickHouseError {
+    /// The server said no.
+    #[error("CLICKHOUSE-001: the server answered code {code} to {asked}: {message}")]
+    Server {
+        /// ClickHouse's code.
+        code: i32,
+        /// ClickHouse's words, bounded.
+        message: String,
+        /// What was asked.
+        asked: &'static str,
+    },
+    /// No connection, or it broke, or time was over.
+    #[error("CLICKHOUSE-002: no answer to {asked}: {why}")]
+    NoAnswer {
+        /// What was asked.
+        asked: &'static str,
+        /// The transport's words.
+        why: String,
+    },
+    /// An answer that does not have the expected form.
+    #[error("CLICKHOUSE-003: the answer to {asked} is not understood: {what}")]
+    Strange {
+        /// What was asked.
+        asked: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The table is not there.
+    #[error("CLICKHOUSE-004: table {table} does not exist; create it, or correct topic2TableMap or database")]
+    NoTable {
+        /// `database.table`.
+        table: String,
+    },
+    /// Attempts of a batch were killed and run on, or are not ours to kill.
+    #[error("CLICKHOUSE-006: {left} attempts of batch {batch} run on although they were killed")]
+    AttemptsRun {
+        /// The batch.
+        batch: pumphouse_types::BatchId,
+        /// How many.
+        left: u64,
+    },
+    /// The address is none, or TLS cannot be set up.
+    #[error("CLICKHOUSE-005: no client can be made: {why}")]
+    Client {
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl ClickHouseError {
+    /// Whether asking again later can help without anybody doing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            // A commit that takes its time cannot be killed; it ends.
+            ClickHouseError::NoAnswer { .. } | ClickHouseError::AttemptsRun { .. } => true,
+            ClickHouseError::Server { code, message, .. } => match class_of(*code, message) {
+                ErrorClass::SendSame | ErrorClass::Overload => true,
+                ErrorClass::Data | ErrorClass::Schema | ErrorClass::Fatal | ErrorClass::DeadlinePassed => {
+                    false
+                }
+            },
+            ClickHouseError::Strange { .. }
+            | ClickHouseError::NoTable { .. }
+            | ClickHouseError::Client { .. } => false,
+        }
+    }
+}

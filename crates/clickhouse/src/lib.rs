@@ -1,0 +1,28 @@
+//! ClickHouse over HTTP, as the delivery protocol needs it: the fenced insert, what a table is and how
+//! it deduplicates, making attempts quiet, what an error means, and the start-up proof.
+//! Nothing outside this crate sees an HTTP status.
+#![forbid(unsafe_code)]
+
+mod client;
+mod endpoint;
+mod error;
+mod error_class;
+mod insert;
+mod inspect;
+mod proof;
+mod proof_key;
+mod proof_views;
+mod quiet;
+mod quote;
+mod table_name;
+mod table_settings;
+
+pub use client::Client;
+pub use endpoint::{Endpoint, Password};
+pub use error::ClickHouseError;
+pub use error_class::{ErrorClass, class_of};
+pub use insert::{Answer, FORCED_SETTINGS, InsertRequest, InsertStatement, is_reserved_setting};
+pub use inspect::{Column, Engine, Inspection};
+pub use proof::{Proof, ProofFailure, ProofLimits};
+pub use quiet::Quiet;
+pub use table_name::TableName;

@@ -1,0 +1,11 @@
+//! What this room promises, against a real server: one copy per token, nothing after the deadline, one
+//! block one part, attempts that end, facts that are true, a proof that names what is missing.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod block;
+mod inserts;
+mod proofs;
+mod quiet;
+mod server;
+mod tables;

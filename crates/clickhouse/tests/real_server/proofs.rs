@@ -1,0 +1,128 @@
+//! What the start-up proof refuses, and what it names.
+use pumphouse_clickhouse::{Proof, ProofLimits, TableName};
+use pumphouse_testkit::DATABASE;
+
+use crate::server::{PLAIN, RUNTIME, replicated, server};
+
+const LIMITS: ProofLimits =
+    ProofLimits { deadline_ms: 10_000, max_execution_ms: 60_000, linger_ms: 1_000, lanes: 1 };
+
+fn prove_as(user: &str, password: &str, table: &TableName) -> Proof {
+    let client = server().client(user, password);
+    RUNTIME.block_on(client.prove(table, LIMITS)).unwrap()
+}
+
+fn failures(table: &TableName) -> Vec<String> {
+    prove_as("default", "", table).failed.iter().map(ToString::to_string).collect()
+}
+
+/// Exactly one failure, with this code and these words.
+fn fails_with(table: &TableName, code: &str, words: &str) {
+    let failed = failures(table);
+    assert!(
+        failed.len() == 1 && failed[0].starts_with(code) && failed[0].contains(words),
+        "{code}: {failed:?}"
+    );
+}
+
+#[test]
+fn tables_with_a_window_pass_and_nothing_is_written() {
+    let server = server();
+    for (name, engine) in [
+        ("proof_plain", PLAIN.to_owned()),
+        ("proof_replicated", replicated("proof_replicated")),
+        ("proof_replacing", PLAIN.replace("MergeTree", "ReplacingMergeTree")),
+    ] {
+        let table = server.table(name, &engine);
+        let proof = prove_as("default", "", &table);
+        assert_eq!(proof, Proof::default(), "{name}");
+        assert_eq!(server.count(&table), 0);
+    }
+}
+
+#[test]
+fn windows_that_are_none_or_too_small_are_refused() {
+    let server = server();
+    fails_with(
+        &server.table("proof_none", "MergeTree ORDER BY a"),
+        "PROOF-004",
+        "non_replicated_deduplication_window = 280",
+    );
+    let few = "MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 279";
+    fails_with(&server.table("proof_few", few), "PROOF-005", "279 blocks, 280 are needed");
+    let short = replicated("proof_short") + " SETTINGS replicated_deduplication_window_seconds = 60";
+    fails_with(
+        &server.table("proof_short", &short),
+        "PROOF-006",
+        "replicated_deduplication_window_seconds = 280",
+    );
+}
+
+#[test]
+fn engines_that_do_not_deduplicate_are_refused() {
+    let server = server();
+    for (name, engine) in [("proof_memory", "Memory"), ("proof_null", "Null"), ("proof_log", "StripeLog")] {
+        fails_with(&server.table(name, engine), "PROOF-003", engine);
+    }
+    server.table("proof_behind", PLAIN);
+    let buffer = "Buffer(currentDatabase(), proof_behind, 1, 1, 1, 1, 1, 1, 1)";
+    fails_with(&server.table("proof_buffer", buffer), "PROOF-003", "Buffer");
+}
+
+#[test]
+fn what_does_not_exist_is_named() {
+    let missing = |database: &str| TableName { database: database.to_owned(), table: "missing".to_owned() };
+    fails_with(&missing("no_such_database"), "PROOF-001", "no_such_database");
+    fails_with(&missing(DATABASE), "PROOF-002", "missing");
+}
+
+#[test]
+fn a_partition_key_of_the_servers_clock_is_refused() {
+    let server = server();
+    let sql = "CREATE TABLE proof_key (a UInt64, at DateTime DEFAULT now(), day Date DEFAULT toDate(at)) \
+               ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY a \
+               SETTINGS non_replicated_deduplication_window = 1000";
+    server.sql.run(sql).unwrap();
+    let table = TableName { database: DATABASE.to_owned(), table: "proof_key".to_owned() };
+    fails_with(&table, "PROOF-010", "now() (column at)");
+}
+
+#[test]
+fn a_view_whose_target_keeps_no_tokens_is_refused() {
+    let server = server();
+    let table = server.table("proof_source", PLAIN);
+    server.table("proof_target_good", PLAIN);
+    server
+        .sql
+        .run("CREATE MATERIALIZED VIEW proof_view_good TO proof_target_good AS SELECT a, p FROM proof_source")
+        .unwrap();
+    assert_eq!(failures(&table), [""; 0]);
+    // Behind the good one, and with a table of its own.
+    server
+        .sql
+        .run("CREATE MATERIALIZED VIEW proof_view_bad ENGINE = MergeTree ORDER BY a AS SELECT a FROM proof_target_good")
+        .unwrap();
+    fails_with(&table, "PROOF-011", "proof_view_bad");
+}
+
+#[test]
+fn missing_rights_are_named_with_their_grant() {
+    let table = server().table("proof_rights", PLAIN);
+    let failed: Vec<String> =
+        prove_as("nobody", "s3cr'et ü", &table).failed.iter().map(ToString::to_string).collect();
+    assert!(failed.len() == 1 && failed[0].starts_with("PROOF-007"), "{failed:?}");
+    for table in ["merge_tree_settings", "replicated_merge_tree_settings", "parts", "replicas", "processes"] {
+        assert!(failed[0].contains(&format!("GRANT SELECT ON system.{table} TO `nobody`")), "{failed:?}");
+    }
+    assert!(!failed[0].contains("s3cr"));
+    let named = prove_as("writer", "w", &table);
+    assert_eq!(named.failed, []);
+    assert!(named.warnings[0].contains("GRANT KILL QUERY ON *.* TO `writer`"), "{:?}", named.warnings);
+}
+
+#[test]
+fn a_user_that_may_only_read_is_refused() {
+    let table = server().table("proof_readonly", PLAIN);
+    let proof = prove_as("reader", "r", &table);
+    assert!(proof.failed.iter().any(|failure| failure.to_string().contains("INSERT")), "{proof:?}");
+}

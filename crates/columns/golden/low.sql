@@ -1,0 +1,1 @@
+SELECT * FROM values('s LowCardinality(String), n LowCardinality(Nullable(String)), f LowCardinality(FixedString(2)), a Array(LowCardinality(Nullable(String)))', ('b', 'q', 'zz', ['k', NULL, '']), ('', NULL, '', []), ('a', '', 'y', ['k']), ('b', 'q', 'zz', [NULL])) FORMAT Native

@@ -1,0 +1,1 @@
+SELECT * FROM values('a Array(UInt32), b Array(Array(Nullable(String))), m Map(String, Array(UInt8)), l Map(LowCardinality(String), UInt64)', ([1, 2], [['x', NULL], []], map('k', [1, 2], 'l', []), map('p', 1)), ([], [], map(), map()), ([3], [[]], map('k', [9]), map('p', 2, 'q', 3))) FORMAT Native

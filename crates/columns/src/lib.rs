@@ -1,0 +1,31 @@
+//! ClickHouse types, column builders, the Native block and its LZ4 frames.
+//!
+//! Values of one table are pushed into [`Column`]s; the columns of one topic partition form a
+//! [`Segment`]; [`encode_block`] makes one Native block of several segments, and [`compress_lz4`]
+//! turns its bytes into the frames that travel. No socket, clock or thread.
+#![forbid(unsafe_code)]
+
+mod data_type;
+mod data_type_parse;
+mod quote;
+
+mod column;
+mod dictionary;
+mod low;
+mod nested;
+mod text;
+
+mod block;
+mod frame;
+mod segment;
+
+pub use block::{EncodeError, encode_block};
+pub use column::{Column, UnsupportedType};
+pub use data_type::{DECIMAL_DIGITS_MAX, DataType, EnumValues};
+pub use data_type_parse::{TYPE_DEPTH_MAX, TypeError};
+pub use frame::{FRAME_RAW_BYTES_MAX, compress_lz4, frame_uncompressed};
+pub use low::LowColumn;
+pub use nested::{ArrayColumn, MapColumn, NullableColumn};
+pub use quote::{quote_identifier, quote_string};
+pub use segment::Segment;
+pub use text::{FixedColumn, TextColumn};

@@ -1,0 +1,105 @@
+//! Columns around other columns: Nullable, Array, Map.
+use crate::column::Column;
+
+/// A Nullable column: one byte per row (1 = NULL), and a value for every row.
+#[derive(Debug, Clone)]
+pub struct NullableColumn {
+    pub(crate) nulls: Vec<u8>,
+    pub(crate) values: Column,
+}
+
+impl NullableColumn {
+    pub(crate) fn new(values: Column) -> NullableColumn {
+        NullableColumn { nulls: Vec::new(), values }
+    }
+
+    /// Appends NULL.
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.values.push_default();
+        self.nulls.push(1);
+    }
+
+    /// The values, to push exactly one to; then call [`NullableColumn::value_pushed`].
+    #[inline]
+    pub fn values(&mut self) -> &mut Column {
+        &mut self.values
+    }
+
+    /// Makes the value pushed last a row that is not NULL.
+    #[inline]
+    pub fn value_pushed(&mut self) {
+        self.nulls.push(0);
+        debug_assert!(self.nulls.len() == self.values.len());
+    }
+}
+
+/// An Array column: running totals of the rows' lengths, and all values in one column.
+#[derive(Debug, Clone)]
+pub struct ArrayColumn {
+    pub(crate) value_ends: Vec<u64>,
+    pub(crate) values: Column,
+}
+
+impl ArrayColumn {
+    pub(crate) fn new(values: Column) -> ArrayColumn {
+        ArrayColumn { value_ends: Vec::new(), values }
+    }
+
+    /// The flat values: push those of one row, then call [`ArrayColumn::row_pushed`].
+    #[inline]
+    pub fn values(&mut self) -> &mut Column {
+        &mut self.values
+    }
+
+    /// Makes all values pushed since the last row one row.
+    #[inline]
+    pub fn row_pushed(&mut self) {
+        self.value_ends.push(self.values.len() as u64);
+    }
+
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.value_ends.truncate(rows);
+        self.values.truncate(self.value_ends.last().map_or(0, |&end| end as usize));
+    }
+}
+
+/// A Map column: as an array of pairs, keys and values in a column each.
+#[derive(Debug, Clone)]
+pub struct MapColumn {
+    pub(crate) value_ends: Vec<u64>,
+    pub(crate) keys: Column,
+    pub(crate) values: Column,
+}
+
+impl MapColumn {
+    pub(crate) fn new(keys: Column, values: Column) -> MapColumn {
+        MapColumn { value_ends: Vec::new(), keys, values }
+    }
+
+    /// The flat keys; every key pushed gets one value in [`MapColumn::values`].
+    #[inline]
+    pub fn keys(&mut self) -> &mut Column {
+        &mut self.keys
+    }
+
+    /// The flat values.
+    #[inline]
+    pub fn values(&mut self) -> &mut Column {
+        &mut self.values
+    }
+
+    /// Makes all pairs pushed since the last row one row.
+    #[inline]
+    pub fn row_pushed(&mut self) {
+        assert!(self.keys.len() == self.values.len(), "every key has one value");
+        self.value_ends.push(self.keys.len() as u64);
+    }
+
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.value_ends.truncate(rows);
+        let pairs = self.value_ends.last().map_or(0, |&end| end as usize);
+        self.keys.truncate(pairs);
+        self.values.truncate(pairs);
+    }
+}

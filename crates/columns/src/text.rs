@@ -1,0 +1,114 @@
+//! Columns of texts: String (any length) and FixedString (N bytes each).
+
+/// Values of any length, kept as they travel: each one's length as a varuint, then its bytes.
+/// Encoding a block is then one copy per segment.
+#[derive(Debug, Clone, Default)]
+pub struct TextColumn {
+    wire: Vec<u8>,
+    /// Where each value ends in `wire`.
+    ends: Vec<usize>,
+}
+
+impl TextColumn {
+    /// Appends one value.
+    #[inline]
+    pub fn push(&mut self, value: &[u8]) {
+        put_varuint(value.len() as u64, &mut self.wire);
+        self.wire.extend_from_slice(value);
+        self.ends.push(self.wire.len());
+    }
+
+    /// Rows held.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether no row is held.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// All values as they travel.
+    pub(crate) fn wire(&self) -> &[u8] {
+        &self.wire
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.wire.len() + self.ends.len() * size_of::<usize>()
+    }
+
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        if rows < self.ends.len() {
+            self.ends.truncate(rows);
+            self.wire.truncate(self.ends.last().copied().unwrap_or(0));
+        }
+    }
+}
+
+/// Values of exactly `width` bytes.
+#[derive(Debug, Clone)]
+pub struct FixedColumn {
+    width: usize,
+    data: Vec<u8>,
+    rows: usize,
+}
+
+impl FixedColumn {
+    pub(crate) fn new(width: usize) -> FixedColumn {
+        FixedColumn { width, data: Vec::new(), rows: 0 }
+    }
+
+    /// The N of FixedString(N).
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Appends one value, shorter ones filled up with zero bytes as the server does.
+    /// `false`, and nothing appended, if it is longer than the width.
+    #[inline]
+    #[must_use]
+    pub fn push(&mut self, value: &[u8]) -> bool {
+        if value.len() > self.width {
+            return false;
+        }
+        self.data.extend_from_slice(value);
+        self.rows += 1;
+        self.data.resize(self.rows * self.width, 0);
+        true
+    }
+
+    /// Rows held.
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether no row is held.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    pub(crate) fn wire(&self) -> &[u8] {
+        &self.data
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.data.len()
+    }
+
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        if rows < self.rows {
+            self.rows = rows;
+            self.data.truncate(rows * self.width);
+        }
+    }
+}
+
+/// Appends `value` in groups of seven bits, lowest first (LEB128).
+#[inline]
+pub(crate) fn put_varuint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}

@@ -1,0 +1,267 @@
+//! Random rows of random types, cut into random segments, read back from the block by a second,
+//! independent reader that lives only here.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use pumphouse_columns::{Column, DataType, Segment, encode_block};
+
+#[derive(Debug, Clone, PartialEq)]
+enum Value {
+    Null,
+    Number(u64),
+    Text(Vec<u8>),
+    List(Vec<Value>),
+    Pairs(Vec<(Value, Value)>),
+}
+
+fn any_type() -> impl Strategy<Value = DataType> {
+    let text = |text: &'static str| Just(text.parse::<DataType>().unwrap());
+    let leaf = prop_oneof![
+        text("UInt8"),
+        text("UInt64"),
+        text("String"),
+        text("Nullable(UInt64)"),
+        text("Nullable(String)"),
+        text("LowCardinality(String)"),
+        text("LowCardinality(Nullable(String))"),
+        text("LowCardinality(UInt64)"),
+    ];
+    leaf.prop_recursive(3, 8, 2, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|inner| DataType::Array(Box::new(inner))),
+            inner.prop_map(|inner| DataType::Map(Box::new(DataType::String), Box::new(inner))),
+        ]
+    })
+}
+
+fn any_value(data_type: &DataType) -> BoxedStrategy<Value> {
+    match data_type {
+        DataType::UInt8 => any::<u8>().prop_map(|n| Value::Number(n.into())).boxed(),
+        // Few distinct numbers and texts, so that dictionaries are shared between segments.
+        DataType::UInt64 => prop_oneof![0u64..4, any::<u64>()].prop_map(Value::Number).boxed(),
+        DataType::String => {
+            prop_oneof!["[ab]{0,2}", "[a-z]{120,140}"].prop_map(|text| Value::Text(text.into_bytes())).boxed()
+        }
+        DataType::Nullable(inner) => prop_oneof![1 => Just(Value::Null), 2 => any_value(inner)].boxed(),
+        DataType::LowCardinality(inner) => any_value(inner),
+        DataType::Array(inner) => {
+            proptest::collection::vec(any_value(inner), 0..4).prop_map(Value::List).boxed()
+        }
+        DataType::Map(key, value) => {
+            proptest::collection::vec((any_value(key), any_value(value)), 0..3).prop_map(Value::Pairs).boxed()
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn push(column: &mut Column, value: &Value) {
+    match (column, value) {
+        (Column::U8(values), Value::Number(n)) => values.push(*n as u8),
+        (Column::U64(values), Value::Number(n)) => values.push(*n),
+        (Column::Text(values), Value::Text(text)) => values.push(text),
+        (Column::Low(low), Value::Text(text)) => low.push_text(text),
+        (Column::Low(low), Value::Number(_)) => {
+            push(low.staged(), value);
+            low.push_staged();
+        }
+        (Column::Array(array), Value::List(list)) => {
+            list.iter().for_each(|value| push(array.values(), value));
+            array.row_pushed();
+        }
+        (Column::Map(map), Value::Pairs(pairs)) => {
+            for (key, value) in pairs {
+                push(map.keys(), key);
+                push(map.values(), value);
+            }
+            map.row_pushed();
+        }
+        (column, Value::Null) => assert!(column.push_null()),
+        (Column::Nullable(nullable), value) => {
+            push(nullable.values(), value);
+            nullable.value_pushed();
+        }
+        (column, value) => panic!("{value:?} into {column:?}"),
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take(&mut self, bytes: usize) -> &[u8] {
+        let (taken, rest) = self.0.split_at(bytes);
+        self.0 = rest;
+        taken
+    }
+
+    fn number(&mut self, bytes: usize) -> u64 {
+        let mut wide = [0; 8];
+        wide[..bytes].copy_from_slice(self.take(bytes));
+        u64::from_le_bytes(wide)
+    }
+
+    fn varuint(&mut self) -> usize {
+        let mut value = 0;
+        for shift in (0..).step_by(7) {
+            let byte = self.take(1)[0];
+            value |= usize::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        value
+    }
+
+    fn text(&mut self) -> Vec<u8> {
+        let length = self.varuint();
+        self.take(length).to_vec()
+    }
+
+    fn prefix(&mut self, data_type: &DataType) {
+        match data_type {
+            DataType::LowCardinality(_) => assert_eq!(self.number(8), 1),
+            DataType::Array(inner) => self.prefix(inner),
+            DataType::Map(key, value) => {
+                self.prefix(key);
+                self.prefix(value);
+            }
+            _ => {}
+        }
+    }
+
+    fn lengths(&mut self, rows: usize) -> Vec<usize> {
+        let ends: Vec<usize> = (0..rows).map(|_| self.number(8) as usize).collect();
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        ends.iter().zip(starts).map(|(end, start)| end.checked_sub(start).unwrap()).collect()
+    }
+
+    fn values(&mut self, data_type: &DataType, rows: usize) -> Vec<Value> {
+        match data_type {
+            DataType::UInt8 => (0..rows).map(|_| Value::Number(self.number(1))).collect(),
+            DataType::UInt64 => (0..rows).map(|_| Value::Number(self.number(8))).collect(),
+            DataType::String => (0..rows).map(|_| Value::Text(self.text())).collect(),
+            DataType::Nullable(inner) => {
+                let nulls = self.take(rows).to_vec();
+                let values = self.values(inner, rows);
+                nulls
+                    .iter()
+                    .zip(values)
+                    .map(|(null, value)| if *null == 1 { Value::Null } else { value })
+                    .collect()
+            }
+            DataType::LowCardinality(_) if rows == 0 => Vec::new(),
+            DataType::LowCardinality(inner) => {
+                let flags = self.number(8);
+                assert_eq!(flags & !0xff, 0x600);
+                let entries = self.number(8) as usize;
+                let (value_type, nulls) = match &**inner {
+                    DataType::Nullable(value_type) => (value_type, 1),
+                    _ => (inner, 0),
+                };
+                let dictionary = self.values(value_type, entries);
+                let default =
+                    if **value_type == DataType::String { Value::Text(vec![]) } else { Value::Number(0) };
+                assert!(dictionary[..=nulls].iter().all(|entry| *entry == default));
+                for (n, entry) in dictionary.iter().enumerate().skip(nulls) {
+                    assert!(!dictionary[n + 1..].contains(entry), "twice in the dictionary");
+                }
+                assert_eq!(self.number(8) as usize, rows);
+                let pick = |number: usize| {
+                    if number < nulls { Value::Null } else { dictionary[number].clone() }
+                };
+                (0..rows).map(|_| pick(self.number(1 << (flags & 0xff)) as usize)).collect()
+            }
+            DataType::Array(inner) => {
+                let lengths = self.lengths(rows);
+                let mut values = self.values(inner, lengths.iter().sum()).into_iter();
+                lengths.iter().map(|&length| Value::List(values.by_ref().take(length).collect())).collect()
+            }
+            DataType::Map(key, value) => {
+                let lengths = self.lengths(rows);
+                let pairs = lengths.iter().sum();
+                let keys = self.values(key, pairs);
+                let mut pairs = keys.into_iter().zip(self.values(value, pairs));
+                lengths.iter().map(|&length| Value::Pairs(pairs.by_ref().take(length).collect())).collect()
+            }
+            other => panic!("{other}"),
+        }
+    }
+}
+
+fn any_table() -> impl Strategy<Value = (DataType, Vec<Value>, Vec<usize>)> {
+    any_type().prop_flat_map(|data_type| {
+        let values = proptest::collection::vec(any_value(&data_type), 1..24);
+        (Just(data_type), values, proptest::collection::vec(0usize..24, 0..3))
+    })
+}
+
+fn encode(data_type: &DataType, rows: &[Value], cuts: &[usize]) -> Vec<u8> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (rows.len() + 1)).chain([0, rows.len()]).collect();
+    cuts.sort_unstable();
+    let segments: Vec<Segment> = cuts
+        .windows(2)
+        .map(|ends| {
+            let mut segment = Segment::new(std::slice::from_ref(data_type)).unwrap();
+            for row in &rows[ends[0]..ends[1]] {
+                push(&mut segment.columns_mut()[0], row);
+                segment.commit_row();
+            }
+            segment
+        })
+        .collect();
+    let segments: Vec<&Segment> = segments.iter().collect();
+    let mut out = Vec::new();
+    encode_block(&["c"], std::slice::from_ref(data_type), &segments, &mut out).unwrap();
+    out
+}
+
+proptest! {
+    #[test]
+    fn rows_read_back_and_cuts_do_not_show((data_type, rows, cuts) in any_table()) {
+        let block = encode(&data_type, &rows, &cuts);
+        prop_assert_eq!(&block, &encode(&data_type, &rows, &[]));
+        let mut reader = Reader(&block);
+        prop_assert_eq!((reader.varuint(), reader.varuint()), (1, rows.len()));
+        prop_assert_eq!(reader.text(), b"c");
+        prop_assert_eq!(reader.text(), data_type.to_string().into_bytes());
+        reader.prefix(&data_type);
+        prop_assert_eq!(reader.values(&data_type, rows.len()), rows);
+        prop_assert!(reader.0.is_empty());
+    }
+
+    #[test]
+    fn a_segment_forgets_what_it_dropped((data_type, rows, cuts) in any_table()) {
+        let keep = cuts.first().copied().unwrap_or(0) % (rows.len() + 1);
+        let mut segment = Segment::new(std::slice::from_ref(&data_type)).unwrap();
+        for row in &rows {
+            push(&mut segment.columns_mut()[0], row);
+            segment.commit_row();
+        }
+        segment.truncate(keep);
+        let mut out = Vec::new();
+        encode_block(&["c"], std::slice::from_ref(&data_type), &[&segment], &mut out).unwrap();
+        prop_assert_eq!(&out, &encode(&data_type, &rows[..keep], &[]));
+        segment.clear();
+        prop_assert_eq!((segment.rows(), segment.bytes()), (0, 0));
+        for row in &rows {
+            push(&mut segment.columns_mut()[0], row);
+            segment.commit_row();
+        }
+        out.clear();
+        encode_block(&["c"], std::slice::from_ref(&data_type), &[&segment], &mut out).unwrap();
+        prop_assert_eq!(out, encode(&data_type, &rows, &[]));
+    }
+}
+
+#[test]
+fn a_block_of_another_shape_is_refused() {
+    let types: Vec<DataType> = ["UInt8", "String"].iter().map(|text| text.parse().unwrap()).collect();
+    let segment = Segment::new(&types).unwrap();
+    let mut out = Vec::new();
+    let message =
+        |result: Result<(), pumphouse_columns::EncodeError>| result.unwrap_err().to_string()[..11].to_owned();
+    assert_eq!(message(encode_block(&["a"], &types[..1], &[&segment], &mut out)), "COLUMNS-004");
+    let swapped = [types[1].clone(), types[0].clone()];
+    assert_eq!(message(encode_block(&["a", "b"], &swapped, &[&segment], &mut out)), "COLUMNS-005");
+    assert!(out.is_empty());
+    assert_eq!(encode_block(&["a", "b"], &types, &[], &mut out), Ok(()));
+}

@@ -1,0 +1,298 @@
+//! A connector's file, understood.
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::clickhouse_settings;
+use crate::converter;
+use crate::error::{ConfigCode, ConfigErrors, Note};
+use crate::kafka_options::{self, KafkaOptions};
+use crate::masked;
+use crate::option::Scope;
+use crate::raw::RawConfig;
+use crate::reading::Reading;
+use crate::secret::Secret;
+use crate::start_at::StartAt;
+use crate::value::{list, pairs};
+use crate::worker_config::WorkerConfig;
+
+/// The longest name that Kafka takes for a topic.
+const TOPIC_CHARS_MAX: usize = 249;
+
+/// Where ClickHouse is and who we are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Name or address.
+    pub hostname: String,
+    /// HTTP port.
+    pub port: u16,
+    /// Whether to speak HTTPS.
+    pub tls: bool,
+    /// The database of the tables.
+    pub database: String,
+    /// The user.
+    pub username: String,
+    /// The password; empty: none.
+    pub password: Secret,
+}
+
+/// When a batch is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Rows.
+    pub rows_max: u64,
+    /// Bytes of column data.
+    pub bytes_max: u64,
+    /// Age of the first record in it.
+    pub linger_ms: u64,
+}
+
+/// Where the ledger lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LedgerStore {
+    /// In the metadata of the consumer group's offsets.
+    Kafka,
+    /// In this process; promises nothing.
+    Memory,
+}
+
+/// What happens to a field that the table has no column for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownFields {
+    /// It is left out of the row.
+    Ignore,
+    /// The record is refused.
+    Refuse,
+}
+
+/// A connector's configuration, defaults and the worker's options filled in.
+#[derive(Debug, Clone)]
+pub struct ConnectorConfig {
+    /// Its name.
+    pub name: String,
+    /// How many tasks; at least one.
+    pub tasks_max: u32,
+    /// The topics, each once, in the order given; at least one.
+    pub topics: Vec<String>,
+    /// For each of the topics, the table in `endpoint.database`.
+    pub tables: BTreeMap<String, String>,
+    /// ClickHouse.
+    pub endpoint: Endpoint,
+    /// The operator's settings for inserts; none of
+    /// [`FORCED_CLICKHOUSE_SETTINGS`](crate::FORCED_CLICKHOUSE_SETTINGS).
+    pub clickhouse_settings: BTreeMap<String, String>,
+    /// When a batch is sent.
+    pub batch: BatchLimits,
+    /// How far ahead the insert's deadline lies.
+    pub insert_deadline_ms: u64,
+    /// How long the server may work on an insert.
+    pub insert_execution_ms_max: u64,
+    /// Where the ledger lives.
+    pub ledger_store: LedgerStore,
+    /// Fields without a column.
+    pub unknown_fields: UnknownFields,
+    /// The consumer group.
+    pub group_id: String,
+    /// Partitions without an entry.
+    pub start_at: StartAt,
+    /// For consumers: the worker's top level, its `consumer.*`, then `consumer.override.*`. Java names,
+    /// without `group.id` and `auto.offset.reset`; with `bootstrap.servers`.
+    pub consumer_options: KafkaOptions,
+    /// For the connection of the ledger's producer and of admin requests: `consumer_options`, and what
+    /// `producer.*` and `producer.override.*` say about security.
+    pub ledger_options: KafkaOptions,
+    /// Options without effect, to be logged once.
+    pub notes: Vec<Note>,
+    raw: RawConfig,
+}
+
+impl ConnectorConfig {
+    /// Understands a connector's file under a worker.
+    /// Errors: everything that is wrong with it, each with a code and a remedy.
+    pub fn from_raw(raw: &RawConfig, worker: &WorkerConfig) -> Result<ConnectorConfig, ConfigErrors> {
+        let mut reading = Reading::new(raw, Scope::Connector);
+        converter::check(&mut reading, &worker.raw);
+        let name = name(&mut reading);
+        let topics = topics(&mut reading);
+        let tables = tables(&mut reading, &topics);
+        let endpoint = endpoint(&mut reading);
+        let clickhouse_settings = clickhouse_settings::read(&mut reading);
+        let clients = kafka_options::read_connector(&worker.clients, &mut reading);
+        check_consumer(&mut reading, &clients.consumer, worker);
+        let batch = BatchLimits {
+            rows_max: either(&mut reading, "pumphouse.batch.rows.max", "bufferCount"),
+            bytes_max: reading.integer("pumphouse.batch.bytes.max"),
+            linger_ms: either(&mut reading, "pumphouse.batch.linger.ms", "bufferFlushTime"),
+        };
+        let config = ConnectorConfig {
+            tasks_max: u32::try_from(reading.integer("tasks.max")).unwrap_or(1),
+            topics,
+            tables,
+            endpoint,
+            clickhouse_settings,
+            batch,
+            insert_deadline_ms: reading.integer("pumphouse.insert.deadline.ms"),
+            insert_execution_ms_max: reading.integer("pumphouse.insert.max.execution.ms"),
+            ledger_store: match reading.text("pumphouse.ledger.store").to_ascii_lowercase().as_str() {
+                "memory" => LedgerStore::Memory,
+                _ => LedgerStore::Kafka,
+            },
+            unknown_fields: match reading.text("pumphouse.unknown.fields").to_ascii_lowercase().as_str() {
+                "refuse" => UnknownFields::Refuse,
+                _ => UnknownFields::Ignore,
+            },
+            group_id: reading
+                .given("consumer.override.group.id")
+                .map_or_else(|| format!("connect-{name}"), str::to_owned),
+            start_at: reading
+                .given("consumer.override.auto.offset.reset")
+                .map_or(worker.start_at, StartAt::parse),
+            consumer_options: clients.consumer,
+            ledger_options: clients.ledger,
+            notes: Vec::new(),
+            name,
+            raw: raw.clone(),
+        };
+        Ok(ConnectorConfig { notes: reading.finish()?, ..config })
+    }
+
+    /// What decides how a record of any topic becomes a row, as text: the same for configurations that
+    /// build the same blocks from the same records, whatever order or spelling their files have. A topic's
+    /// table and its columns are not in it: whoever versions a lane's configuration adds them, so that
+    /// adding a topic changes nothing for the others.
+    pub fn delivery_relevant_text(&self) -> String {
+        let mut text = String::from("pumphouse configuration 1\nvalue.converter=json, no schemas\n");
+        let unknown = match self.unknown_fields {
+            UnknownFields::Ignore => "ignore",
+            UnknownFields::Refuse => "refuse",
+        };
+        let _ = writeln!(text, "unknown.fields={unknown}");
+        // Names are quoted, so that none of them can pretend to be another line.
+        for (name, value) in &self.clickhouse_settings {
+            let _ = writeln!(text, "setting {name:?}={value:?}");
+        }
+        text
+    }
+
+    /// The options as they were given, secrets masked.
+    pub fn masked(&self) -> BTreeMap<String, String> {
+        masked::masked(&self.raw, Scope::Connector)
+    }
+}
+
+fn name(reading: &mut Reading<'_>) -> String {
+    let name = reading.text("name").to_owned();
+    if name.chars().any(char::is_control) {
+        reading.error(ConfigCode::Value, "name", "it holds control characters", "Use visible characters.");
+    }
+    name
+}
+
+fn topics(reading: &mut Reading<'_>) -> Vec<String> {
+    let mut topics: Vec<String> = Vec::new();
+    for topic in list(reading.text("topics")) {
+        let legal = topic.len() <= TOPIC_CHARS_MAX
+            && !matches!(topic, "." | "..")
+            && topic.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        if !legal {
+            let remedy = "Topics have up to 249 letters, digits, dots, underscores and hyphens.";
+            reading.error(ConfigCode::Value, "topics", format!("{topic:?} cannot be a topic"), remedy);
+        } else if !topics.iter().any(|known| known == topic) {
+            topics.push(topic.to_owned());
+        }
+    }
+    if topics.is_empty() && reading.given("topics").is_some_and(|text| list(text).is_empty()) {
+        reading.error(ConfigCode::Missing, "topics", "it names no topic", "Name at least one.");
+    }
+    topics
+}
+
+fn tables(reading: &mut Reading<'_>, topics: &[String]) -> BTreeMap<String, String> {
+    const OPTION: &str = "topic2TableMap";
+    let mut tables: BTreeMap<String, String> = topics.iter().map(|t| (t.clone(), t.clone())).collect();
+    let mut mapped: BTreeMap<&str, &str> = BTreeMap::new();
+    for (topic, table) in pairs(reading.text(OPTION)).unwrap_or_default() {
+        if table.is_empty() {
+            reading.error(ConfigCode::Value, OPTION, format!("{topic} has no table"), "Write topic=table.");
+        } else if mapped.insert(topic, table).is_some_and(|before| before != table) {
+            reading.error(
+                ConfigCode::Conflict,
+                OPTION,
+                format!("{topic} has two tables"),
+                "Keep one of them.",
+            );
+        }
+        match tables.get_mut(topic) {
+            Some(target) => *target = table.to_owned(),
+            None => reading.note(OPTION, &format!("{topic} is not one of the topics.")),
+        }
+    }
+    tables
+}
+
+fn endpoint(reading: &mut Reading<'_>) -> Endpoint {
+    let hostname = reading.text("hostname").to_owned();
+    let bracketed = hostname.starts_with('[') && hostname.ends_with(']');
+    if hostname.contains(',') {
+        let remedy = "Name one server; a name behind which several stand must lead to one of them.";
+        reading.error(ConfigCode::NotYet, "hostname", "several hosts are not built yet", remedy);
+    } else if hostname.contains(['/', '@', ' ']) || (hostname.contains(':') && !bracketed) {
+        let remedy = "Give the name alone; the port goes to port, https to ssl=true, IPv6 into brackets.";
+        reading.error(ConfigCode::Value, "hostname", format!("{hostname:?} is not a host name"), remedy);
+    }
+    Endpoint {
+        hostname,
+        port: u16::try_from(reading.integer("port")).unwrap_or_default(),
+        tls: reading.boolean("ssl"),
+        database: reading.text("database").to_owned(),
+        username: reading.text("username").to_owned(),
+        // The official sink trims it as well.
+        password: Secret::new(reading.exact("password").trim()),
+    }
+}
+
+/// Our option, or the official sink's where ours is not given.
+fn either(reading: &mut Reading<'_>, ours: &str, official: &str) -> u64 {
+    let (own, theirs) = (reading.given(ours).map(|_| reading.integer(ours)), reading.integer(official));
+    match (own, theirs) {
+        (Some(own), 0) => own,
+        (None, 0) => reading.integer(ours),
+        (None, theirs) => theirs,
+        (Some(own), theirs) => {
+            if own != theirs {
+                let message = format!("{own} contradicts {official}={theirs}");
+                reading.error(ConfigCode::Conflict, ours, message, format!("Remove {official}."));
+            }
+            own
+        }
+    }
+}
+
+/// What Kafka's client would only say when it is made.
+fn check_consumer(reading: &mut Reading<'_>, consumer: &KafkaOptions, worker: &WorkerConfig) {
+    const SERVERS: &str = "bootstrap.servers";
+    if consumer.get(SERVERS) != Some(&worker.bootstrap_servers) {
+        let remedy = "Run a worker per cluster: remove it, and set bootstrap.servers in the worker's file.";
+        reading.error(
+            ConfigCode::NotYet,
+            "consumer.override.bootstrap.servers",
+            "another cluster is not built yet",
+            remedy,
+        );
+    }
+    // librdkafka's defaults, which are Java's.
+    let number =
+        |name: &str, default: u64| consumer.get(name).and_then(|t| t.trim().parse().ok()).unwrap_or(default);
+    let (session_ms, poll_ms) =
+        (number("session.timeout.ms", 45_000), number("max.poll.interval.ms", 300_000));
+    let heartbeat_ms = number("heartbeat.interval.ms", 3_000);
+    if poll_ms < session_ms {
+        let message = format!("{poll_ms} is below session.timeout.ms, {session_ms}");
+        let remedy = "Raise it, or lower session.timeout.ms.";
+        reading.error(ConfigCode::Conflict, "consumer.override.max.poll.interval.ms", message, remedy);
+    }
+    if heartbeat_ms >= session_ms {
+        let message = format!("{heartbeat_ms} is not below session.timeout.ms, {session_ms}");
+        let remedy = "Set it to a third of session.timeout.ms.";
+        reading.error(ConfigCode::Conflict, "consumer.override.heartbeat.interval.ms", message, remedy);
+    }
+}

@@ -1,0 +1,57 @@
+//! Options of our own.
+use crate::option::{Kind, OptionDef};
+
+const GROUP: &str = "Pumphouse";
+
+const fn option(name: &'static str, doc: &'static str) -> OptionDef {
+    OptionDef::new(name, doc)
+}
+
+/// The table.
+pub(super) const PUMPHOUSE: &[OptionDef] = &[
+    // One block of 3,000,000 rows is known to stay one block; ten million are the limit of what a
+    // retry should have to send again.
+    option("pumphouse.batch.rows.max", "Rows after which a batch is sent.")
+        .integer(1, 10_000_000)
+        .default("500000")
+        .group(GROUP),
+    option("pumphouse.batch.bytes.max", "Bytes of column data after which a batch is sent.")
+        .integer(1024, 268_435_456)
+        .default("33554432")
+        .group(GROUP),
+    option("pumphouse.batch.linger.ms", "Milliseconds after which a batch is sent although it is not full.")
+        .integer(1, 600_000)
+        .default("1000")
+        .group(GROUP),
+    option(
+        "pumphouse.insert.deadline.ms",
+        "How far ahead the server's deadline for beginning to write lies; half of what an unsettled batch waits for.",
+    )
+    .integer(1000, 30_000)
+    .default("10000")
+    .group(GROUP),
+    option("pumphouse.insert.max.execution.ms", "How long the server may work on an insert (`max_execution_time`).")
+        .integer(1000, 3_600_000)
+        .default("60000")
+        .group(GROUP),
+    option("pumphouse.ledger.store", "Where the ledger lives: in the group's offsets, or, for trials only, in memory.")
+        .kind(Kind::OneOf(&["kafka", "memory"]))
+        .default("kafka")
+        .group(GROUP),
+    option("pumphouse.unknown.fields", "What happens to a field without a column: `ignore` it, or `refuse` the record.")
+        .kind(Kind::OneOf(&["ignore", "refuse"]))
+        .default("ignore")
+        .group(GROUP),
+    option("pumphouse.state.topic", "The compacted topic of configurations and marks.")
+        .default("pumphouse-state")
+        .worker()
+        .group(GROUP),
+    option("pumphouse.state.topic.replication.factor", "Its replication factor when it is created; -1 is the broker's default.")
+        .integer(-1, i16::MAX as i64)
+        .default("-1")
+        .worker()
+        .group(GROUP),
+    option("pumphouse.worker.id", "The worker's name, unique per running process; not given: its advertised `host:port`.")
+        .worker()
+        .group(GROUP),
+];

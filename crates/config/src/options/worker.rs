@@ -1,0 +1,194 @@
+//! The options of Kafka Connect 4.1's workers.
+use crate::option::{Kind, OptionDef};
+
+const WORKER_GROUP: &str = "Worker";
+const REST: &str = "Worker: REST";
+/// The heading of options that go to Kafka's clients.
+pub(super) const CLIENTS: &str = "Worker: Kafka clients";
+const DISTRIBUTED: &str = "Worker: distributed mode";
+
+const NOT_DISTRIBUTED: &str = "It belongs to distributed mode.";
+const METRICS: &str = "Metrics are served on /metrics.";
+const HTTPS: &str = "Serve http and put a TLS proxy before it.";
+
+const fn option(name: &'static str, doc: &'static str) -> OptionDef {
+    OptionDef::new(name, doc).worker()
+}
+
+const fn client(name: &'static str, doc: &'static str) -> OptionDef {
+    option(name, doc).group(CLIENTS)
+}
+
+const fn distributed(name: &'static str) -> OptionDef {
+    option(name, "An option of distributed workers.").no_effect(NOT_DISTRIBUTED).group(DISTRIBUTED)
+}
+
+/// The table, by heading.
+pub(super) const WORKER: &[OptionDef] = &[
+    option("bootstrap.servers", "Kafka brokers, `host:port` with commas between.")
+        .kind(Kind::List)
+        .required()
+        .high()
+        .group(WORKER_GROUP),
+    option("task.shutdown.graceful.timeout.ms", "How long a stop waits for tasks to land their batches.")
+        .integer(0, 3_600_000)
+        .default("5000")
+        .group(WORKER_GROUP),
+    option("plugin.path", "Where Java plugins lie.")
+        .no_effect("There are no Java plugins.")
+        .group(WORKER_GROUP),
+    option("plugin.discovery", "How Java plugins are found.")
+        .no_effect("There are no Java plugins.")
+        .group(WORKER_GROUP),
+    option("offset.storage.file.filename", "Where standalone workers keep source offsets.")
+        .no_effect("There are no source connectors.")
+        .group(WORKER_GROUP),
+    option("offset.flush.interval.ms", "How often offsets are committed.")
+        .integer(0, i64::MAX)
+        .default("60000")
+        .no_effect("Offsets are committed with every batch.")
+        .group(WORKER_GROUP),
+    option("offset.flush.timeout.ms", "How long such a commit may take.")
+        .integer(0, i64::MAX)
+        .default("5000")
+        .no_effect("Offsets are committed with every batch.")
+        .group(WORKER_GROUP),
+    option("connector.client.config.override.policy", "Which client options connectors may override.")
+        .default("All")
+        .no_effect("Overrides are checked one by one.")
+        .group(WORKER_GROUP),
+    option("topic.tracking.enable", "Whether a connector's topics are tracked.")
+        .boolean()
+        .default("true")
+        .no_effect("The topics are those of `topics`.")
+        .group(WORKER_GROUP),
+    option("topic.tracking.allow.reset", "Whether that tracking may be reset.")
+        .boolean()
+        .default("true")
+        .no_effect("The topics are those of `topics`.")
+        .group(WORKER_GROUP),
+    option("topic.creation.enable", "Whether source connectors may create topics.")
+        .boolean()
+        .default("true")
+        .no_effect("There are no source connectors.")
+        .group(WORKER_GROUP),
+    option("config.providers", "Where placeholders in values come from.")
+        .default("")
+        .not_yet(&[""], "Write the values themselves; `${provider:..}` is not built yet.")
+        .group(WORKER_GROUP),
+    option("config.providers.*", "Options of a config provider.")
+        .not_yet(&[], "Remove it; config providers are not built yet.")
+        .group(WORKER_GROUP),
+    option("metric.reporters", "Java classes that report metrics.").no_effect(METRICS).group(WORKER_GROUP),
+    option("auto.include.jmx.reporter", "Whether metrics go to JMX.").no_effect(METRICS).group(WORKER_GROUP),
+    option("metrics.*", "How Java metrics are sampled.").no_effect(METRICS).group(WORKER_GROUP),
+    option("internal.key.converter", "Long removed from Kafka Connect.")
+        .no_effect("Kafka Connect ignores it, too.")
+        .group(WORKER_GROUP),
+    option("internal.key.converter.*", "Long removed from Kafka Connect.")
+        .no_effect("Kafka Connect ignores it, too.")
+        .group(WORKER_GROUP),
+    option("internal.value.converter", "Long removed from Kafka Connect.")
+        .no_effect("Kafka Connect ignores it, too.")
+        .group(WORKER_GROUP),
+    option("internal.value.converter.*", "Long removed from Kafka Connect.")
+        .no_effect("Kafka Connect ignores it, too.")
+        .group(WORKER_GROUP),
+    option(
+        "listeners",
+        "Where the REST API listens, `http://host:port`; without host, on every address. Exactly one.",
+    )
+    .kind(Kind::List)
+    .default("http://:8083")
+    .high()
+    .group(REST),
+    option("rest.advertised.host.name", "The host under which other workers and people reach this one.")
+        .group(REST),
+    option("rest.advertised.port", "The port for them.").integer(1, 65535).group(REST),
+    option("rest.advertised.listener", "The protocol for them.")
+        .default("http")
+        .not_yet(&["http", ""], HTTPS)
+        .group(REST),
+    option("admin.listeners", "Where admin requests are served.")
+        .default("")
+        .not_yet(&[""], "Remove it; there are no admin requests yet.")
+        .group(REST),
+    option("access.control.allow.origin", "Origins that browsers may call from.")
+        .default("")
+        .not_yet(&[""], "Set the header in a proxy.")
+        .group(REST),
+    option("access.control.allow.methods", "Methods that browsers may call.")
+        .default("")
+        .not_yet(&[""], "Set the header in a proxy.")
+        .group(REST),
+    option("response.http.headers.config", "Headers for every answer.")
+        .default("")
+        .not_yet(&[""], "Set the headers in a proxy.")
+        .group(REST),
+    option("rest.extension.classes", "Java extensions of the REST API.")
+        .default("")
+        .not_yet(&[""], "Remove it; Java classes cannot be loaded. A proxy can ask for passwords.")
+        .group(REST),
+    option("listeners.https.*", "TLS of the REST API.").not_yet(&[], HTTPS).group(REST),
+    option("ssl.client.auth", "Whether REST clients show certificates.")
+        .default("none")
+        .not_yet(&["none", ""], HTTPS)
+        .group(REST),
+    client("security.protocol", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL, for every Kafka client.")
+        .default("PLAINTEXT")
+        .high(),
+    client("ssl.*", "TLS towards Kafka, for every client: PEM, or PKCS12 for the key."),
+    client("sasl.*", "SASL towards Kafka, for every client: PLAIN and SCRAM."),
+    client("client.id", "The name under which clients show up in the broker's logs."),
+    client("client.dns.lookup", "How broker names are looked up.").low(),
+    client("request.timeout.ms", "How long a broker may take to answer.").integer(10, 300_000).low(),
+    client("retry.backoff.ms", "The pause before a request is repeated.").integer(1, 300_000).low(),
+    client("retry.backoff.max.ms", "The longest such pause.").integer(1, 300_000).low(),
+    client("reconnect.backoff.ms", "The pause before a connection is tried again.")
+        .integer(0, 3_600_000)
+        .low(),
+    client("reconnect.backoff.max.ms", "The longest such pause.").integer(0, 3_600_000).low(),
+    client("metadata.max.age.ms", "How old metadata may get.").integer(1, 86_400_000).low(),
+    client("connections.max.idle.ms", "After how long an idle connection is closed.")
+        .integer(0, i32::MAX as i64)
+        .low(),
+    client("socket.connection.setup.timeout.ms", "How long connecting may take.")
+        .integer(1000, i32::MAX as i64)
+        .low(),
+    client("send.buffer.bytes", "The socket's send buffer; -1 is the system's.")
+        .integer(-1, 100_000_000)
+        .low(),
+    client("receive.buffer.bytes", "The socket's receive buffer; -1 is the system's.")
+        .integer(-1, 100_000_000)
+        .low(),
+    client("consumer.auto.offset.reset", "Where a partition without an entry begins.")
+        .kind(Kind::OneOf(&["earliest", "latest", "none"]))
+        .default("earliest"),
+    client("consumer.group.id", "The consumer group of every connector.").not_yet(
+        &[],
+        "Set consumer.override.group.id in the connector; two connectors must not share a group.",
+    ),
+    client(
+        "consumer.*",
+        "An option of Kafka's consumer, for every connector; what has no meaning here is refused by name (KAFKA errors).",
+    ),
+    client(
+        "producer.*",
+        "An option of Kafka's producer: `security.`, `ssl.` and `sasl.` ones reach the ledger's connection.",
+    ),
+    client("admin.*", "An option of Kafka's admin client.")
+        .no_effect("Admin requests go over the ledger's connection."),
+    distributed("group.id"),
+    distributed("session.timeout.ms"),
+    distributed("heartbeat.interval.ms"),
+    distributed("rebalance.timeout.ms"),
+    distributed("worker.sync.timeout.ms"),
+    distributed("worker.unsync.backoff.ms"),
+    distributed("connect.protocol"),
+    distributed("scheduled.rebalance.max.delay.ms"),
+    distributed("exactly.once.source.support"),
+    distributed("config.storage.*"),
+    distributed("offset.storage.*"),
+    distributed("status.storage.*"),
+    distributed("inter.worker.*"),
+];

@@ -1,0 +1,95 @@
+//! The worker's file, understood.
+use std::collections::BTreeMap;
+
+use crate::error::{ConfigCode, ConfigErrors, Note};
+use crate::kafka_options::{self, WorkerClients};
+use crate::listener::Listener;
+use crate::masked;
+use crate::option::Scope;
+use crate::raw::RawConfig;
+use crate::reading::Reading;
+use crate::start_at::StartAt;
+
+/// A worker's configuration, defaults filled in.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// Brokers, `host:port` with commas between.
+    pub bootstrap_servers: String,
+    /// Where the REST API listens.
+    pub listener: Listener,
+    /// `rest.advertised.host.name`.
+    pub advertised_host: Option<String>,
+    /// `rest.advertised.port`.
+    pub advertised_port: Option<u16>,
+    /// `pumphouse.state.topic`.
+    pub state_topic: String,
+    /// For its creation; `None` = the broker's default.
+    pub state_topic_replication: Option<u32>,
+    /// How long a stop waits for tasks, in milliseconds.
+    pub shutdown_timeout_ms: u64,
+    /// Options without effect, to be logged once.
+    pub notes: Vec<Note>,
+    explicit_worker_id: Option<String>,
+    pub(crate) clients: WorkerClients,
+    pub(crate) start_at: StartAt,
+    pub(crate) raw: RawConfig,
+}
+
+impl WorkerConfig {
+    /// Understands a worker's file.
+    /// Errors: everything that is wrong with it, each with a code and a remedy.
+    pub fn from_raw(raw: &RawConfig) -> Result<WorkerConfig, ConfigErrors> {
+        let mut reading = Reading::new(raw, Scope::Worker);
+        let listener = Listener::read(&mut reading);
+        let clients = kafka_options::read_worker(&mut reading);
+        let state_topic_replication = match reading.text("pumphouse.state.topic.replication.factor") {
+            "0" => {
+                reading.error(
+                    ConfigCode::Value,
+                    "pumphouse.state.topic.replication.factor",
+                    "a topic cannot have 0 replicas",
+                    "Give 1 or more, or -1 for the broker's default.",
+                );
+                None
+            }
+            // -1 does not parse, and means the broker's default.
+            text => text.parse().ok(),
+        };
+        let owned = |name: &str| reading.given(name).map(str::to_owned);
+        let config = WorkerConfig {
+            bootstrap_servers: reading.text("bootstrap.servers").to_owned(),
+            listener,
+            advertised_host: owned("rest.advertised.host.name"),
+            advertised_port: reading.given("rest.advertised.port").and_then(|port| port.parse().ok()),
+            state_topic: reading.text("pumphouse.state.topic").to_owned(),
+            state_topic_replication,
+            shutdown_timeout_ms: reading.integer("task.shutdown.graceful.timeout.ms"),
+            notes: Vec::new(),
+            explicit_worker_id: owned("pumphouse.worker.id"),
+            clients,
+            start_at: StartAt::parse(reading.text("consumer.auto.offset.reset")),
+            raw: raw.clone(),
+        };
+        Ok(WorkerConfig { notes: reading.finish()?, ..config })
+    }
+
+    /// The worker's id: `pumphouse.worker.id`, else its advertised `host:port`. `local_host` is this
+    /// machine's name or address, for a listener on every address; `bound_port` the port that the REST
+    /// API got, for one on port 0.
+    pub fn worker_id(&self, local_host: &str, bound_port: u16) -> String {
+        if let Some(id) = &self.explicit_worker_id {
+            return id.clone();
+        }
+        let host = match &self.advertised_host {
+            Some(host) => host,
+            None if self.listener.is_wildcard() => local_host,
+            None => &self.listener.host,
+        };
+        format!("{host}:{}", self.advertised_port.unwrap_or(bound_port))
+    }
+
+    /// The options as they were given, secrets masked.
+    pub fn masked(&self) -> BTreeMap<String, String> {
+        masked::masked(&self.raw, Scope::Worker)
+    }
+}

@@ -1,0 +1,402 @@
+//! A connector's file under a worker: what it means, what is noted, what is refused.
+#![allow(clippy::unwrap_used)]
+use pumphouse_config::{
+    ConfigCode, ConfigErrors, ConnectorConfig, LedgerStore, MASK, RawConfig, StartAt, UnknownFields,
+    WorkerConfig, parse_connector_file, parse_properties,
+};
+
+/// The connector that users of the official sink already have.
+const FILE: &str = r#"{ "name": "clickhouse-connect", "config": {
+    "connector.class": "com.clickhouse.kafka.connect.ClickHouseSinkConnector", "tasks.max": "1",
+    "topics": "events", "hostname": "127.0.0.1", "port": "8123", "database": "analytics",
+    "username": "default", "password": "", "ssl": "false", "exactlyOnce": "true",
+    "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+    "value.converter.schemas.enable": "false" } }"#;
+
+fn worker(extra: &str) -> WorkerConfig {
+    let file = format!("bootstrap.servers=k1:9092\n{extra}");
+    WorkerConfig::from_raw(&parse_properties(file.as_bytes()).unwrap()).unwrap()
+}
+
+fn raw(changes: &[(&str, &str)]) -> RawConfig {
+    let mut raw = parse_connector_file(FILE.as_bytes()).unwrap();
+    changes.iter().for_each(|(name, value)| raw.set(*name, *value));
+    raw
+}
+
+fn without(name: &str) -> RawConfig {
+    raw(&[]).iter().filter(|(n, _)| *n != name).collect()
+}
+
+fn read(changes: &[(&str, &str)]) -> Result<ConnectorConfig, ConfigErrors> {
+    ConnectorConfig::from_raw(&raw(changes), &worker(""))
+}
+
+fn good(changes: &[(&str, &str)]) -> ConnectorConfig {
+    read(changes).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn refusals(result: Result<ConnectorConfig, ConfigErrors>) -> Vec<(ConfigCode, String)> {
+    let errors = result.expect_err("it was accepted");
+    errors.0.into_iter().map(|error| (error.code, error.option)).collect()
+}
+
+fn check_refused(changes: &[(&str, &str)], code: ConfigCode) {
+    let refused = refusals(read(changes));
+    let option = changes.last().unwrap().0;
+    assert_eq!(refused, [(code, option.to_owned())], "{changes:?}");
+}
+
+fn noted(config: &ConnectorConfig) -> Vec<&str> {
+    config.notes.iter().map(|note| note.option.as_str()).collect()
+}
+
+#[test]
+fn the_usual_connector_is_understood() {
+    let config = good(&[]);
+    assert_eq!(
+        (config.name.as_str(), config.group_id.as_str()),
+        ("clickhouse-connect", "connect-clickhouse-connect")
+    );
+    assert_eq!((config.tasks_max, config.topics.as_slice()), (1, ["events".to_owned()].as_slice()));
+    assert_eq!(config.tables.get("events").map(String::as_str), Some("events"));
+    let endpoint = &config.endpoint;
+    assert_eq!((endpoint.hostname.as_str(), endpoint.port, endpoint.tls), ("127.0.0.1", 8123, false));
+    assert_eq!((endpoint.database.as_str(), endpoint.username.as_str()), ("analytics", "default"));
+    assert!(endpoint.password.is_empty() && config.clickhouse_settings.is_empty());
+    let batch = config.batch;
+    assert_eq!((batch.rows_max, batch.bytes_max, batch.linger_ms), (500_000, 33_554_432, 1_000));
+    assert_eq!((config.insert_deadline_ms, config.insert_execution_ms_max), (10_000, 60_000));
+    assert_eq!(config.ledger_store, LedgerStore::Kafka);
+    assert_eq!(config.unknown_fields, UnknownFields::Ignore);
+    assert_eq!(config.start_at, StartAt::Earliest);
+    assert_eq!(config.consumer_options.get("bootstrap.servers"), Some("k1:9092"));
+    assert!(config.notes.is_empty(), "{:?}", config.notes);
+}
+
+#[test]
+fn the_official_sinks_state_options_are_noted() {
+    let config = good(&[("zkPath", "/kafka-connect"), ("zkDatabase", "connect_state")]);
+    assert_eq!(noted(&config), ["zkDatabase", "zkPath"]);
+}
+
+#[test]
+fn absent_options_have_the_official_defaults() {
+    let raw: RawConfig = raw(&[])
+        .iter()
+        .filter(|(name, _)| {
+            !["port", "database", "username", "ssl", "exactlyOnce", "tasks.max"].contains(name)
+        })
+        .collect();
+    let config = ConnectorConfig::from_raw(&raw, &worker("")).unwrap();
+    assert_eq!((config.endpoint.port, config.endpoint.tls, config.tasks_max), (8443, false, 1));
+    assert_eq!(
+        (config.endpoint.database.as_str(), config.endpoint.username.as_str()),
+        ("default", "default")
+    );
+}
+
+#[test]
+fn values_that_mean_off_are_accepted() {
+    let off = [
+        ("debeziumCDCEnabled", "false"),
+        ("bypassRowBinary", "FALSE"),
+        ("suppressTableExistenceException", "false"),
+        ("insertFormat", "none"),
+        ("transforms", ""),
+        ("predicates", " "),
+        ("errors.tolerance", "none"),
+        ("auto.evolve", "false"),
+        ("topics.regex", ""),
+        ("errors.deadletterqueue.topic.name", ""),
+        ("proxyType", "IGNORE"),
+        ("jdbcConnectionProperties", ""),
+    ];
+    assert!(good(&off).notes.is_empty());
+}
+
+#[test]
+fn values_that_are_not_built_are_refused() {
+    for change in [
+        ("debeziumCDCEnabled", "true"),
+        ("exactlyOnce", "false"),
+        ("insertFormat", "CSV"),
+        ("transforms", "a"),
+        ("transforms.a.type", "x"),
+        ("predicates.p.type", "x"),
+        ("topics.regex", "e.*"),
+        ("auto.evolve", "true"),
+        ("errors.tolerance", "all"),
+        ("errors.deadletterqueue.topic.name", "dead"),
+        ("bypassRowBinary", "true"),
+        ("bypassSchemaValidation", "true"),
+        ("bypassFieldCleanup", "true"),
+        ("enableDbTopicSplit", "true"),
+        ("suppressTableExistenceException", "true"),
+        ("tolerateStateMismatch", "true"),
+        ("jdbcConnectionProperties", "?ssl=true"),
+        ("proxyType", "HTTP"),
+        ("dateTimeFormats", "t=yyyy"),
+        ("hostname", "a,b"),
+        ("value.converter", "io.confluent.connect.avro.AvroConverter"),
+        ("value.converter.schema.registry.url", "http://r"),
+        ("consumer.override.bootstrap.servers", "other:9092"),
+    ] {
+        check_refused(&[change], ConfigCode::NotYet);
+    }
+}
+
+#[test]
+fn malformed_values_are_refused() {
+    for change in [
+        ("port", "0"),
+        ("port", "65536"),
+        ("port", "abc"),
+        ("tasks.max", "0"),
+        ("ssl", "yes"),
+        ("exactlyOnce", "maybe"),
+        ("connector.class", "io.confluent.connect.jdbc.JdbcSinkConnector"),
+        ("hostname", "http://h"),
+        ("hostname", "h:8123"),
+        ("topics", "a,b c"),
+        ("topic2TableMap", "events"),
+        ("topic2TableMap", "events="),
+        ("clickhouseSettings", "a=1,b"),
+        ("pumphouse.insert.deadline.ms", "999"),
+        ("pumphouse.insert.deadline.ms", "30001"),
+        ("pumphouse.batch.rows.max", "0"),
+        ("pumphouse.ledger.store", "redis"),
+        ("pumphouse.unknown.fields", "drop"),
+        ("consumer.override.auto.offset.reset", "by_duration:PT1H"),
+        ("bufferCount", "-1"),
+        ("timeoutSeconds", "x"),
+        ("name", "a\u{7}b"),
+    ] {
+        check_refused(&[change], ConfigCode::Value);
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    let refused =
+        refusals(read(&[("port", "x"), ("tasksmax", "1"), ("hostname", ""), ("auto.evolve", "true")]));
+    assert_eq!(
+        refused,
+        [
+            (ConfigCode::NotYet, "auto.evolve".to_owned()),
+            (ConfigCode::Value, "port".to_owned()),
+            (ConfigCode::Unknown, "tasksmax".to_owned()),
+            (ConfigCode::Missing, "hostname".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn missing_options_are_named() {
+    for name in ["name", "connector.class", "topics", "hostname", "value.converter"] {
+        let refused = refusals(ConnectorConfig::from_raw(&without(name), &worker("")));
+        assert_eq!(refused, [(ConfigCode::Missing, name.to_owned())]);
+    }
+    check_refused(&[("topics", " , ")], ConfigCode::Missing);
+}
+
+#[test]
+fn unknown_options_come_with_a_guess() {
+    let errors = read(&[("bufferCont", "5")]).unwrap_err();
+    assert_eq!(
+        errors.to_string(),
+        "CONFIG-004: bufferCont: there is no such option. Did you mean bufferCount?"
+    );
+    let errors = read(&[("listeners", "http://:1")]).unwrap_err();
+    assert!(errors.to_string().contains("move it to the worker's file"), "{errors}");
+}
+
+#[test]
+fn short_class_names_are_kafka_connects() {
+    good(&[("connector.class", "ClickHouseSink"), ("value.converter", "JsonConverter")]);
+}
+
+#[test]
+fn topics_and_tables() {
+    let config = good(&[("topics", "a, b ,a"), ("topic2TableMap", "b = t, c=u")]);
+    assert_eq!(config.topics, ["a", "b"]);
+    let tables: Vec<_> = config.tables.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    assert_eq!(tables, [("a", "a"), ("b", "t")]);
+    assert_eq!(noted(&config), ["topic2TableMap"]);
+    check_refused(&[("topic2TableMap", "a=t,a=u")], ConfigCode::Conflict);
+}
+
+#[test]
+fn schemas_must_be_switched_off() {
+    let code = ConfigCode::SchemasEnable;
+    check_refused(&[("value.converter.schemas.enable", "true")], code);
+    let refused =
+        refusals(ConnectorConfig::from_raw(&without("value.converter.schemas.enable"), &worker("")));
+    assert_eq!(refused, [(code, "value.converter.schemas.enable".to_owned())]);
+}
+
+#[test]
+fn converters_are_inherited_as_in_connect() {
+    let json = "value.converter=org.apache.kafka.connect.json.JsonConverter\n";
+    let off = format!("{json}value.converter.schemas.enable=false\n");
+    let bare: RawConfig = raw(&[]).iter().filter(|(name, _)| !name.starts_with("value.")).collect();
+    assert!(ConnectorConfig::from_raw(&bare, &worker(&off)).is_ok());
+    assert_eq!(refusals(ConnectorConfig::from_raw(&bare, &worker(json)))[0].0, ConfigCode::SchemasEnable);
+
+    // The connector's converter does not take the worker's options.
+    let own = without("value.converter.schemas.enable");
+    assert_eq!(refusals(ConnectorConfig::from_raw(&own, &worker(&off)))[0].0, ConfigCode::SchemasEnable);
+
+    // Options without a converter beside them do not count.
+    let options_only = without("value.converter");
+    assert_eq!(
+        refusals(ConnectorConfig::from_raw(&options_only, &worker(json)))[0].0,
+        ConfigCode::SchemasEnable
+    );
+    let config = ConnectorConfig::from_raw(&options_only, &worker(&off)).unwrap();
+    assert_eq!(noted(&config), ["value.converter.schemas.enable"]);
+}
+
+#[test]
+fn buffer_options_set_the_batch() {
+    let config = good(&[("bufferCount", "1000"), ("bufferFlushTime", "250")]);
+    assert_eq!((config.batch.rows_max, config.batch.linger_ms), (1000, 250));
+    let config = good(&[("bufferCount", "0"), ("pumphouse.batch.rows.max", "7")]);
+    assert_eq!(config.batch.rows_max, 7);
+    good(&[("bufferCount", "7"), ("pumphouse.batch.rows.max", "7")]);
+    check_refused(&[("bufferCount", "8"), ("pumphouse.batch.rows.max", "7")], ConfigCode::Conflict);
+}
+
+#[test]
+fn clickhouse_settings_are_passed_on_unless_forced() {
+    let config = good(&[("clickhouseSettings", "insert_quorum=2, async_insert=0,a=x=y")]);
+    let passed: Vec<_> = config.clickhouse_settings.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    assert_eq!(passed, [("a", "x=y"), ("insert_quorum", "2")]);
+    for forced in [
+        "async_insert=1",
+        "insert_deduplicate=0",
+        "max_execution_time=5",
+        "log_comment=x",
+        "max_insert_threads=4",
+        "limit=10",
+        "timeout_overflow_mode=break",
+        "wait_for_async_insert=1",
+    ] {
+        check_refused(&[("clickhouseSettings", forced)], ConfigCode::Forced);
+    }
+    check_refused(&[("clickhouseSettings", "a=1,a=2")], ConfigCode::Conflict);
+}
+
+#[test]
+fn skipping_unknown_fields_agrees_with_our_option() {
+    let config = good(&[("clickhouseSettings", "input_format_skip_unknown_fields=1")]);
+    assert!(config.clickhouse_settings.is_empty());
+    assert_eq!(noted(&config), ["clickhouseSettings"]);
+    check_refused(&[("clickhouseSettings", "input_format_skip_unknown_fields=0")], ConfigCode::Conflict);
+    let refuse = ("pumphouse.unknown.fields", "refuse");
+    good(&[refuse, ("clickhouseSettings", "input_format_skip_unknown_fields=0")]);
+}
+
+#[test]
+fn consumer_options_are_laid_over_one_another() {
+    let worker = worker(
+        "security.protocol=SASL_SSL\nsession.timeout.ms=1\nconsumer.fetch.min.bytes=1\n\
+         consumer.client.rack=r1\nconsumer.auto.offset.reset=latest\nproducer.sasl.mechanism=PLAIN\n",
+    );
+    let changes = [("consumer.override.fetch.min.bytes", "9"), ("consumer.override.group.id", "g")];
+    let config = ConnectorConfig::from_raw(&raw(&changes), &worker).unwrap();
+    let options: Vec<_> =
+        config.consumer_options.reveal().iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    assert_eq!(
+        options,
+        [
+            ("bootstrap.servers", "k1:9092"),
+            ("client.rack", "r1"),
+            ("fetch.min.bytes", "9"),
+            ("security.protocol", "SASL_SSL")
+        ]
+    );
+    assert_eq!((config.group_id.as_str(), config.start_at), ("g", StartAt::Latest));
+    assert_eq!(config.ledger_options.get("sasl.mechanism"), Some("PLAIN"));
+    assert_eq!(config.ledger_options.get("security.protocol"), Some("SASL_SSL"));
+}
+
+#[test]
+fn an_overridden_start_wins() {
+    let worker = worker("consumer.auto.offset.reset=latest\n");
+    let raw = raw(&[("consumer.override.auto.offset.reset", "none")]);
+    assert_eq!(ConnectorConfig::from_raw(&raw, &worker).unwrap().start_at, StartAt::None);
+}
+
+#[test]
+fn time_outs_of_the_group_have_to_agree() {
+    check_refused(&[("consumer.override.max.poll.interval.ms", "44999")], ConfigCode::Conflict);
+    check_refused(
+        &[
+            ("consumer.override.session.timeout.ms", "3000"),
+            ("consumer.override.heartbeat.interval.ms", "3000"),
+        ],
+        ConfigCode::Conflict,
+    );
+    good(&[
+        ("consumer.override.session.timeout.ms", "6000"),
+        ("consumer.override.max.poll.interval.ms", "6000"),
+    ]);
+}
+
+#[test]
+fn producer_options_without_effect_are_noted() {
+    let config = good(&[("producer.override.linger.ms", "5"), ("admin.override.client.id", "x")]);
+    assert_eq!(noted(&config), ["admin.override.client.id", "producer.override.linger.ms"]);
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let secret = "s3cr3t-Wörd";
+    let jaas = format!("x.PlainLoginModule required username=\"u\" password=\"{secret}\";");
+    let changes = [
+        ("password", secret),
+        ("consumer.override.sasl.jaas.config", jaas.as_str()),
+        ("producer.override.ssl.key.password", secret),
+    ];
+    let config = good(&changes);
+    assert_eq!(config.endpoint.password.reveal(), secret);
+    assert_eq!(config.consumer_options.get("sasl.jaas.config"), Some(jaas.as_str()));
+    let masked = config.masked();
+    assert_eq!((masked["password"].as_str(), masked["port"].as_str()), (MASK, "8123"));
+    assert_eq!(masked["consumer.override.sasl.jaas.config"], MASK);
+    let shown = format!("{config:?} {masked:?} {:?} {}", raw(&changes), config.delivery_relevant_text());
+    assert!(!shown.contains(secret), "{shown}");
+
+    // Also where such an option is what is wrong.
+    let wrong = [
+        ("password", secret),
+        ("passwort", secret),
+        ("transforms.a.password", secret),
+        ("listeners.https.ssl.key.password", secret),
+    ];
+    let errors = read(&wrong).unwrap_err();
+    assert!(!format!("{errors} {errors:?}").contains(secret), "{errors}");
+}
+
+#[test]
+fn the_relevant_text_changes_with_what_makes_rows_and_nothing_else() {
+    let text = |changes: &[(&str, &str)]| good(changes).delivery_relevant_text();
+    let base = text(&[]);
+    for same in [
+        ("tasks.max", "4"),
+        ("bufferCount", "10"),
+        ("password", "x"),
+        ("topic2TableMap", "events=events"),
+        ("hostname", "h"),
+        // Whoever versions a lane adds its table.
+        ("database", "d"),
+        ("topics", "events,more"),
+        ("topic2TableMap", "events=t"),
+    ] {
+        assert_eq!(text(&[same]), base, "{same:?}");
+    }
+    for other in [("pumphouse.unknown.fields", "refuse"), ("clickhouseSettings", "insert_quorum=2")] {
+        assert_ne!(text(&[other]), base, "{other:?}");
+    }
+}

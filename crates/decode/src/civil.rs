@@ -1,0 +1,45 @@
+//! Days of the proleptic Gregorian calendar, without time zones.
+
+/// Days from 1970-01-01 to the given day. Source: Howard Hinnant, "chrono-compatible low-level date
+/// algorithms". Shape: a day that exists, years 0..=9999.
+#[inline]
+pub(crate) fn days_from_civil(year: i32, month: u32, day: u32) -> i32 {
+    let shifted_year = if month <= 2 { year - 1 } else { year };
+    let era = shifted_year.div_euclid(400);
+    let year_of_era = shifted_year.rem_euclid(400) as u32;
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era as i32 - 719_468
+}
+
+/// Days of a month.
+#[inline]
+pub(crate) fn days_in_month(year: i32, month: u32) -> u32 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_day_of_the_supported_years_follows_the_one_before() {
+        let mut expected = days_from_civil(1899, 12, 31);
+        assert_eq!(days_from_civil(1970, 1, 1), 0);
+        for year in 1900..=2300 {
+            for month in 1..=12 {
+                for day in 1..=days_in_month(year, month) {
+                    expected += 1;
+                    assert_eq!(days_from_civil(year, month, day), expected);
+                }
+            }
+        }
+        assert_eq!(days_from_civil(1900, 1, 1), -25_567);
+    }
+}

@@ -1,0 +1,137 @@
+//! What a column's type asks of a value, compiled from the type once per plan.
+use hashbrown::HashMap;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+use pumphouse_columns::{DataType, EnumValues};
+
+/// Names of zones that are UTC itself and need no rule.
+const UTC_NAMES: [&str; 6] = ["UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu"];
+
+/// A zone that the built-in database does not have.
+#[derive(Debug)]
+pub(crate) struct ZoneError {
+    pub(crate) zone: String,
+}
+
+/// Names and numbers of an Enum, for looking up.
+#[derive(Debug)]
+pub(crate) struct EnumLookup {
+    by_name: HashMap<Box<[u8]>, i16>,
+    numbers: Vec<i16>,
+}
+
+impl EnumLookup {
+    fn new(values: &EnumValues) -> EnumLookup {
+        EnumLookup {
+            by_name: values.pairs().iter().map(|(name, number)| (name.as_bytes().into(), *number)).collect(),
+            numbers: values.pairs().iter().map(|(_, number)| *number).collect(),
+        }
+    }
+
+    pub(crate) fn by_name(&self, name: &[u8]) -> Option<i16> {
+        self.by_name.get(name).copied()
+    }
+
+    pub(crate) fn has_number(&self, number: i16) -> bool {
+        self.numbers.contains(&number)
+    }
+}
+
+/// Fits the kind of `pumphouse_columns::Column` that the same type builds.
+#[derive(Debug)]
+pub(crate) enum Conversion {
+    Bool,
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Int128,
+    UInt8,
+    UInt16,
+    UInt32,
+    UInt64,
+    UInt128,
+    Float32,
+    Float64,
+    String,
+    FixedString,
+    Decimal { precision: u8, scale: u8 },
+    Date,
+    Date32,
+    DateTime { zone: Option<TimeZone> },
+    DateTime64 { precision: u8, zone: Option<TimeZone> },
+    Uuid,
+    Enum(EnumLookup),
+    Json,
+    Low(Box<Conversion>),
+    Nullable(Box<Conversion>),
+    Array(Box<Conversion>),
+    Map(Box<Conversion>, Box<Conversion>),
+}
+
+impl Conversion {
+    /// Shape: a type that `Column::new` takes.
+    pub(crate) fn compile(data_type: &DataType) -> Result<Conversion, ZoneError> {
+        let boxed = |inner: &DataType| Conversion::compile(inner).map(Box::new);
+        Ok(match data_type {
+            DataType::Bool => Conversion::Bool,
+            DataType::Int8 => Conversion::Int8,
+            DataType::Int16 => Conversion::Int16,
+            DataType::Int32 => Conversion::Int32,
+            DataType::Int64 => Conversion::Int64,
+            DataType::Int128 => Conversion::Int128,
+            DataType::UInt8 => Conversion::UInt8,
+            DataType::UInt16 => Conversion::UInt16,
+            DataType::UInt32 => Conversion::UInt32,
+            DataType::UInt64 => Conversion::UInt64,
+            DataType::UInt128 => Conversion::UInt128,
+            DataType::Float32 => Conversion::Float32,
+            DataType::Float64 => Conversion::Float64,
+            DataType::String => Conversion::String,
+            DataType::FixedString(_) => Conversion::FixedString,
+            DataType::Decimal { precision, scale } => {
+                Conversion::Decimal { precision: *precision, scale: *scale }
+            }
+            DataType::Date => Conversion::Date,
+            DataType::Date32 => Conversion::Date32,
+            DataType::DateTime(name) => Conversion::DateTime { zone: zone(name.as_deref())? },
+            DataType::DateTime64 { precision, zone: name } => {
+                Conversion::DateTime64 { precision: *precision, zone: zone(name.as_deref())? }
+            }
+            DataType::Uuid => Conversion::Uuid,
+            DataType::Enum8(values) | DataType::Enum16(values) => Conversion::Enum(EnumLookup::new(values)),
+            DataType::Json(_) => Conversion::Json,
+            DataType::LowCardinality(inner) => match &**inner {
+                // The dictionary itself knows NULL.
+                DataType::Nullable(value) => Conversion::Low(boxed(value)?),
+                value => Conversion::Low(boxed(value)?),
+            },
+            DataType::Nullable(inner) => Conversion::Nullable(boxed(inner)?),
+            DataType::Array(inner) => Conversion::Array(boxed(inner)?),
+            DataType::Map(key, value) => Conversion::Map(boxed(key)?, boxed(value)?),
+            DataType::Int256 | DataType::UInt256 | DataType::Unsupported(_) => {
+                unreachable!("no column is built for {data_type}, and the plan asked for one before")
+            }
+        })
+    }
+
+    /// Whether the column takes the JSON text of objects and arrays.
+    pub(crate) fn takes_json_text(&self) -> bool {
+        match self {
+            Conversion::String => true,
+            Conversion::Low(inner) | Conversion::Nullable(inner) => inner.takes_json_text(),
+            _ => false,
+        }
+    }
+}
+
+/// Always from the database that is compiled in: the machine's own could differ between two workers,
+/// and the same record would become different rows.
+fn zone(name: Option<&str>) -> Result<Option<TimeZone>, ZoneError> {
+    match name {
+        None => Ok(None),
+        Some(name) if UTC_NAMES.contains(&name) => Ok(None),
+        Some(name) => {
+            TimeZoneDatabase::bundled().get(name).map(Some).map_err(|_| ZoneError { zone: name.to_owned() })
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Why a record did not become a row.
+use std::fmt;
+use std::sync::Arc;
+
+/// The kind of a JSON value; what error messages say about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ValueKind {
+    Null,
+    Bool,
+    Number,
+    Text,
+    Array,
+    Object,
+}
+
+impl fmt::Display for ValueKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ValueKind::Null => "null",
+            ValueKind::Bool => "a boolean",
+            ValueKind::Number => "a number",
+            ValueKind::Text => "a text",
+            ValueKind::Array => "an array",
+            ValueKind::Object => "an object",
+        })
+    }
+}
+
+/// What is wrong with a record. Never holds any of its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeReason {
+    /// The bytes are not JSON.
+    #[error("DECODE-001: not JSON at byte {at}")]
+    BrokenJson {
+        /** Byte position in the record's value. */
+        at: usize,
+    },
+    /// A tombstone, or JSON that is not an object.
+    #[error("DECODE-002: the record's value is {} where an object is needed", found.map_or("missing".to_owned(), |kind| kind.to_string()))]
+    NotAnObject {
+        /** What is there; `None` for a tombstone. */
+        found: Option<ValueKind>,
+    },
+    /// No field for a column that has neither NULL nor DEFAULT.
+    #[error("DECODE-003: the field is missing; the column has no DEFAULT and is not Nullable")]
+    MissingField,
+    /// null for a column, or inside an array or map, that has neither NULL nor DEFAULT.
+    #[error("DECODE-004: null where the type is not Nullable")]
+    UnexpectedNull,
+    /// The type cannot hold the value exactly.
+    #[error("DECODE-005: {found} that the type cannot hold without loss")]
+    Lossy {
+        /** What is there. */
+        found: ValueKind,
+    },
+    /// A value of a kind that is not converted to the type, or a text of another form.
+    #[error("DECODE-006: {found} that does not stand for a value of the type")]
+    WrongKind {
+        /** What is there. */
+        found: ValueKind,
+    },
+    /// Neither a name nor a number of the Enum.
+    #[error("DECODE-007: {found} that the Enum does not have")]
+    UnknownEnumValue {
+        /** What is there. */
+        found: ValueKind,
+    },
+    /// Bytes or an escape that are not Unicode text.
+    #[error("DECODE-008: not UTF-8 at byte {at}")]
+    InvalidUtf8 {
+        /** Byte position in the record's value. */
+        at: usize,
+    },
+    /// A field that no column takes, and the configuration refuses those.
+    #[error("DECODE-009: a field that the table has no column for, at byte {at}")]
+    UnknownField {
+        /** Byte position in the record's value. */
+        at: usize,
+    },
+    /// Arrays and objects nest too deep.
+    #[error("DECODE-010: nested deeper than {} levels", crate::scanner::JSON_DEPTH_MAX)]
+    TooDeep,
+    /// A partition or offset that the lineage column's type cannot hold.
+    #[error("DECODE-011: the record's position does not fit the lineage column")]
+    LineageOutOfRange,
+}
+
+/// A record that did not become a row. The caller adds topic, partition and offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeError {
+    /// The column, where the reason concerns one.
+    pub column: Option<Arc<str>>,
+    /// What is wrong.
+    pub reason: DecodeReason,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.column {
+            Some(column) => write!(f, "{} (column {column})", self.reason),
+            None => self.reason.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}

@@ -1,0 +1,207 @@
+//! ISO 8601 dates and times, by position: about ten nanoseconds without a time zone rule.
+use jiff::tz::{AmbiguousOffset, TimeZone};
+
+use crate::civil::{days_from_civil, days_in_month};
+
+const DAY_SECONDS: i64 = 86_400;
+
+/// Offsets that ISO 8601 times may carry; real ones stay within 14 hours.
+const OFFSET_HOURS_MAX: u32 = 23;
+
+/// A date, with a time if one was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IsoTime {
+    year: i32,
+    month: u32,
+    day: u32,
+    second_of_day: u32,
+    /// The fraction of the second in 10^-18 s.
+    attoseconds: u64,
+    offset: Option<i32>,
+}
+
+impl IsoTime {
+    /// `None` if the text has another form or names a day or time that does not exist. Digits of
+    /// the fraction behind the eighteenth must be zeros.
+    #[inline]
+    pub(crate) fn parse(text: &[u8]) -> Option<IsoTime> {
+        let date = text.get(..10)?;
+        if date[4] != b'-' || date[7] != b'-' {
+            return None;
+        }
+        let year = (two_digits(&date[..2])? * 100 + two_digits(&date[2..4])?) as i32;
+        let (month, day) = (two_digits(&date[5..7])?, two_digits(&date[8..10])?);
+        if !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
+            return None;
+        }
+        let mut time = IsoTime { year, month, day, second_of_day: 0, attoseconds: 0, offset: None };
+        match &text[10..] {
+            [] => Some(time),
+            [b'T' | b't' | b' ', clock @ ..] => time.clock(clock).then_some(time),
+            _ => None,
+        }
+    }
+
+    fn clock(&mut self, text: &[u8]) -> bool {
+        self.read_clock(text).is_some()
+    }
+
+    #[inline]
+    fn read_clock(&mut self, text: &[u8]) -> Option<()> {
+        if text.get(2) != Some(&b':') {
+            return None;
+        }
+        let (hour, minute) = (two_digits(text.get(..2)?)?, two_digits(text.get(3..5)?)?);
+        let mut rest = &text[5..];
+        let mut second = 0;
+        if let [b':', seconds @ ..] = rest {
+            second = two_digits(seconds.get(..2)?)?;
+            rest = &seconds[2..];
+            if let [b'.' | b',', digits @ ..] = rest {
+                let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                self.attoseconds = attoseconds(&digits[..length])?;
+                rest = &digits[length..];
+            }
+        }
+        if hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        self.second_of_day = hour * 3600 + minute * 60 + second;
+        self.offset = read_offset(rest)?;
+        Some(())
+    }
+
+    /// Days since 1970 if it is midnight there and no zone but UTC was written.
+    pub(crate) fn whole_days(&self) -> Option<i32> {
+        let midnight = self.second_of_day == 0 && self.attoseconds == 0 && self.offset.unwrap_or(0) == 0;
+        midnight.then(|| days_from_civil(self.year, self.month, self.day))
+    }
+
+    /// Seconds since 1970 UTC, without the fraction. `zone` counts where none was written; `None`
+    /// is UTC. Errors: `None` for a local time that the zone skips.
+    #[inline]
+    pub(crate) fn seconds(&self, zone: Option<&TimeZone>) -> Option<i64> {
+        let local = i64::from(days_from_civil(self.year, self.month, self.day)) * DAY_SECONDS
+            + i64::from(self.second_of_day);
+        match (self.offset, zone) {
+            (Some(offset), _) => Some(local - i64::from(offset)),
+            (None, None) => Some(local),
+            (None, Some(zone)) => Some(local - self.offset_in(zone)?),
+        }
+    }
+
+    /// The fraction as a whole number of 10^-`precision` s; `None` if digits would be lost.
+    #[inline]
+    pub(crate) fn subseconds(&self, precision: u8) -> Option<i64> {
+        if self.attoseconds == 0 {
+            return Some(0);
+        }
+        let unit = 10u64.pow(18 - u32::from(precision.min(18)));
+        self.attoseconds.is_multiple_of(unit).then(|| (self.attoseconds / unit) as i64)
+    }
+
+    fn offset_in(&self, zone: &TimeZone) -> Option<i64> {
+        let (hour, minute) = (self.second_of_day / 3600, self.second_of_day / 60 % 60);
+        let local = jiff::civil::DateTime::new(
+            self.year as i16,
+            self.month as i8,
+            self.day as i8,
+            hour as i8,
+            minute as i8,
+            (self.second_of_day % 60) as i8,
+            0,
+        )
+        .ok()?;
+        match zone.to_ambiguous_timestamp(local).offset() {
+            AmbiguousOffset::Unambiguous { offset } => Some(i64::from(offset.seconds())),
+            // Twice on that day: the earlier one, as RFC 5545 says.
+            AmbiguousOffset::Fold { before, .. } => Some(i64::from(before.seconds())),
+            AmbiguousOffset::Gap { .. } => None,
+        }
+    }
+}
+
+#[inline]
+fn two_digits(text: &[u8]) -> Option<u32> {
+    let &[tens, ones] = text else { return None };
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
+}
+
+fn attoseconds(digits: &[u8]) -> Option<u64> {
+    let (kept, beyond) = digits.split_at(digits.len().min(18));
+    if digits.is_empty() || beyond.iter().any(|&digit| digit != b'0') {
+        return None;
+    }
+    let value = kept.iter().fold(0u64, |value, digit| value * 10 + u64::from(digit - b'0'));
+    Some(value * 10u64.pow(18 - kept.len() as u32))
+}
+
+/// `Some(None)` where no zone is written, `None` where something else stands.
+#[inline]
+fn read_offset(text: &[u8]) -> Option<Option<i32>> {
+    let (sign, digits) = match text {
+        [] => return Some(None),
+        [b'Z' | b'z'] => return Some(Some(0)),
+        [b'+', digits @ ..] => (1, digits),
+        [b'-', digits @ ..] => (-1, digits),
+        _ => return None,
+    };
+    let (hours, minutes) = match digits {
+        [h1, h2] => (two_digits(&[*h1, *h2])?, 0),
+        [h1, h2, m1, m2] | [h1, h2, b':', m1, m2] => (two_digits(&[*h1, *h2])?, two_digits(&[*m1, *m2])?),
+        _ => return None,
+    };
+    (hours <= OFFSET_HOURS_MAX && minutes <= 59).then(|| Some(sign * (hours * 3600 + minutes * 60) as i32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(text: &str) -> Option<i64> {
+        IsoTime::parse(text.as_bytes())?.seconds(None)
+    }
+
+    #[test]
+    fn the_usual_forms_are_read() {
+        assert_eq!(seconds("2013-01-01T10:00:00Z"), Some(1_357_034_400));
+        assert_eq!(seconds("2013-01-01 10:00:00"), Some(1_357_034_400));
+        assert_eq!(seconds("2013-01-01T12:00+02:00"), Some(1_357_034_400));
+        assert_eq!(seconds("2013-01-01T05:30:00-0430"), Some(1_357_034_400));
+        assert_eq!(seconds("1969-12-31T23:59:59.5Z"), Some(-1));
+        let time = IsoTime::parse(b"2013-01-01T10:00:00.120Z").unwrap();
+        assert_eq!((time.subseconds(2), time.subseconds(1)), (Some(12), None));
+    }
+
+    #[test]
+    fn days_and_times_that_do_not_exist_are_refused() {
+        for text in [
+            "2013-02-29",
+            "2013-13-01",
+            "2013-00-10",
+            "2013-01-01T24:00:00",
+            "2013-01-01T10:60",
+            "2013-01-01T10:00:61Z",
+            "2013-1-1",
+            "20130101",
+            "2013-01-01T10",
+            "2013-01-01T10:00:00.Z",
+            "2013-01-01T10:00:00+1",
+            "2013-01-01T10:00:00 UTC",
+            "2013-01-01x",
+        ] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn zones_decide_where_the_text_does_not() {
+        let berlin = jiff::tz::TimeZoneDatabase::bundled().get("Europe/Berlin").unwrap();
+        let in_berlin = |text: &str| IsoTime::parse(text.as_bytes()).unwrap().seconds(Some(&berlin));
+        assert_eq!(in_berlin("2013-07-01 12:00:00"), seconds("2013-07-01T10:00:00Z"));
+        assert_eq!(in_berlin("2013-07-01 12:00:00Z"), seconds("2013-07-01T12:00:00Z"));
+        assert_eq!(in_berlin("2013-03-31 02:30:00"), None, "skipped that night");
+        assert_eq!(in_berlin("2013-10-27 02:30:00"), seconds("2013-10-27T00:30:00Z"), "twice that night");
+    }
+}

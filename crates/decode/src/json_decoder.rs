@@ -1,0 +1,396 @@
+//! One record's JSON object into one row.
+use std::sync::Arc;
+
+use pumphouse_columns::{Column, Segment};
+
+use crate::conversion::Conversion;
+use crate::error::{DecodeError, DecodeReason, ValueKind};
+use crate::plan::{Absent, ColumnPlan, Lineage, Source, TablePlan, UnknownFields};
+use crate::scalar::{Scalar, put_scalar};
+use crate::scanner::{JSON_DEPTH_MAX, RawText, Scanner, unescape};
+
+/// How many fields of the last record are remembered in order; later ones are looked up by hash.
+const HINTS_MAX: usize = 1024;
+/// Names longer than this are not remembered, so that hostile names cannot hold memory.
+const HINT_NAME_BYTES_MAX: usize = 256;
+/// A text buffer larger than this is given back after the record that needed it.
+const SCRATCH_BYTES_MAX: usize = 1 << 20;
+
+/// A record as the consumer hands it over.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordRef<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// The partition's number.
+    pub partition: u32,
+    /// The record's offset, at least 0.
+    pub offset: i64,
+    /// The record's value; `None` for a tombstone.
+    pub value: Option<&'a [u8]>,
+}
+
+/// A field as the last record had it at the same place.
+#[derive(Debug)]
+struct Hint {
+    name: Vec<u8>,
+    /// Its place in the plan's columns; `None` for a field without a column.
+    target: Option<usize>,
+}
+
+/// Writes JSON records into segments of one plan. Single-threaded; keeps only buffers and the order
+/// of the last record's fields, so what a record becomes never depends on the ones before it.
+#[derive(Debug)]
+pub struct JsonDecoder {
+    plan: Arc<TablePlan>,
+    buffers: Buffers,
+}
+
+/// What a decoder keeps from record to record.
+#[derive(Debug)]
+struct Buffers {
+    hints: Vec<Hint>,
+    /// Per column of the plan: whether this record had its field.
+    seen: Vec<bool>,
+    scratch: Vec<u8>,
+}
+
+impl JsonDecoder {
+    /// A decoder for a plan.
+    pub fn new(plan: Arc<TablePlan>) -> JsonDecoder {
+        let buffers =
+            Buffers { hints: Vec::new(), seen: vec![false; plan.columns.len()], scratch: Vec::new() };
+        JsonDecoder { plan, buffers }
+    }
+
+    /// The plan it decodes for.
+    pub fn plan(&self) -> &Arc<TablePlan> {
+        &self.plan
+    }
+
+    /// Appends one row to `segment`, which the plan made (`TablePlan::new_segment`).
+    /// Errors: [`DecodeError`]; the segment is then as it was before.
+    pub fn decode(&mut self, segment: &mut Segment, record: RecordRef<'_>) -> Result<(), DecodeError> {
+        let rows = segment.rows();
+        let result = self.buffers.decode_row(&self.plan, segment.columns_mut(), rows, record);
+        match result {
+            Ok(()) => segment.commit_row(),
+            Err(_) => segment.undo_row(),
+        }
+        if self.buffers.scratch.capacity() > SCRATCH_BYTES_MAX {
+            self.buffers.scratch = Vec::new();
+        }
+        result
+    }
+}
+
+impl Buffers {
+    fn decode_row(
+        &mut self,
+        plan: &TablePlan,
+        columns: &mut [Column],
+        rows: usize,
+        record: RecordRef<'_>,
+    ) -> Result<(), DecodeError> {
+        let value = record.value.ok_or_else(|| plain(DecodeReason::NotAnObject { found: None }))?;
+        if let Err(error) = std::str::from_utf8(value) {
+            return Err(plain(DecodeReason::InvalidUtf8 { at: error.valid_up_to() }));
+        }
+        let mut scanner = Scanner::new(value);
+        let kind = scanner.kind().map_err(plain)?;
+        if kind != ValueKind::Object {
+            scanner.raw_value(0).and_then(|_| scanner.end()).map_err(plain)?;
+            return Err(plain(DecodeReason::NotAnObject { found: Some(kind) }));
+        }
+        self.seen.fill(false);
+        self.fields(plan, columns, rows, &mut scanner)?;
+        scanner.end().map_err(plain)?;
+        for (column_plan, seen) in plan.columns.iter().zip(&self.seen) {
+            if !seen {
+                fill(column_plan, columns, &record).map_err(|reason| of_column(column_plan, reason))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fields(
+        &mut self,
+        plan: &TablePlan,
+        columns: &mut [Column],
+        rows: usize,
+        scanner: &mut Scanner<'_>,
+    ) -> Result<(), DecodeError> {
+        scanner.expect(b'{').map_err(plain)?;
+        if scanner.empty(b'}') {
+            return Ok(());
+        }
+        let mut place = 0;
+        loop {
+            let name_at = scanner.next_at() + 1;
+            let target = match self.hints.get(place) {
+                Some(hint) if scanner.eat_name(&hint.name) => hint.target,
+                _ => {
+                    let name = scanner.text().map_err(plain)?;
+                    self.target(plan, place, name).map_err(plain)?
+                }
+            };
+            place += 1;
+            scanner.expect(b':').map_err(plain)?;
+            match target {
+                Some(index) => {
+                    let column_plan = &plan.columns[index];
+                    if std::mem::replace(&mut self.seen[index], true) {
+                        forget(column_plan, columns, rows);
+                    }
+                    put_field(column_plan, columns, scanner, &mut self.scratch)
+                        .map_err(|reason| of_column(column_plan, reason))?;
+                }
+                None if plan.unknown_fields == UnknownFields::Refuse => {
+                    return Err(plain(DecodeReason::UnknownField { at: name_at }));
+                }
+                None => {
+                    scanner.raw_value(1).map_err(plain)?;
+                }
+            }
+            if !scanner.another(b'}').map_err(plain)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The column of a field that is another one than at this place of the last record.
+    #[cold]
+    fn target(
+        &mut self,
+        plan: &TablePlan,
+        place: usize,
+        name: RawText<'_>,
+    ) -> Result<Option<usize>, DecodeReason> {
+        if name.escaped {
+            unescape(name, &mut self.scratch)?;
+            return Ok(plan.by_name.get(self.scratch.as_slice()).copied());
+        }
+        let target = plan.by_name.get(name.raw).copied();
+        if name.raw.len() <= HINT_NAME_BYTES_MAX && place < HINTS_MAX {
+            while self.hints.len() <= place {
+                self.hints.push(Hint { name: Vec::new(), target: plan.by_name.get(&b""[..]).copied() });
+            }
+            let hint = &mut self.hints[place];
+            hint.name.clear();
+            hint.name.extend_from_slice(name.raw);
+            hint.target = target;
+        }
+        Ok(target)
+    }
+}
+
+#[cold]
+fn plain(reason: DecodeReason) -> DecodeError {
+    DecodeError { column: None, reason }
+}
+
+#[cold]
+fn of_column(column_plan: &ColumnPlan, reason: DecodeReason) -> DecodeError {
+    // Broken JSON is no matter of the column in whose value it shows.
+    let column = match reason {
+        DecodeReason::BrokenJson { .. } => None,
+        _ => Some(Arc::clone(&column_plan.name)),
+    };
+    DecodeError { column, reason }
+}
+
+/// A field came a second time: the last one counts.
+fn forget(column_plan: &ColumnPlan, columns: &mut [Column], rows: usize) {
+    columns[column_plan.wire].truncate(rows);
+    if let Some(mask) = column_plan.mask {
+        columns[mask].truncate(rows);
+    }
+}
+
+#[inline]
+fn put_field(
+    column_plan: &ColumnPlan,
+    columns: &mut [Column],
+    scanner: &mut Scanner<'_>,
+    scratch: &mut Vec<u8>,
+) -> Result<(), DecodeReason> {
+    let Source::Field { conversion, null, .. } = &column_plan.source else {
+        unreachable!("lineage columns have no name to be found by")
+    };
+    if scanner.peek() == b'n' {
+        scanner.null()?;
+        return match null {
+            Absent::Refuse => Err(DecodeReason::UnexpectedNull),
+            Absent::Masked => {
+                put_absent(column_plan, columns);
+                Ok(())
+            }
+            Absent::Null => {
+                put_null(&mut columns[column_plan.wire]);
+                put_mask(column_plan, columns, 1);
+                Ok(())
+            }
+        };
+    }
+    put_value(conversion, &mut columns[column_plan.wire], scanner, scratch, 1)?;
+    put_mask(column_plan, columns, 1);
+    Ok(())
+}
+
+/// What a column gets whose field is not in the record.
+fn fill(
+    column_plan: &ColumnPlan,
+    columns: &mut [Column],
+    record: &RecordRef<'_>,
+) -> Result<(), DecodeReason> {
+    match &column_plan.source {
+        Source::Lineage(lineage) => put_lineage(*lineage, &mut columns[column_plan.wire], record),
+        Source::Field { missing, .. } => match missing {
+            Absent::Refuse => Err(DecodeReason::MissingField),
+            Absent::Null => {
+                put_null(&mut columns[column_plan.wire]);
+                Ok(())
+            }
+            Absent::Masked => {
+                put_absent(column_plan, columns);
+                Ok(())
+            }
+        },
+    }
+}
+
+fn put_null(column: &mut Column) {
+    let taken = column.push_null();
+    assert!(taken, "the plan lets NULL travel only in columns that hold it");
+}
+
+fn put_absent(column_plan: &ColumnPlan, columns: &mut [Column]) {
+    columns[column_plan.wire].push_default();
+    put_mask(column_plan, columns, 0);
+}
+
+#[inline]
+fn put_mask(column_plan: &ColumnPlan, columns: &mut [Column], given: u8) {
+    if let Some(mask) = column_plan.mask
+        && let Column::U8(values) = &mut columns[mask]
+    {
+        values.push(given);
+    }
+}
+
+fn put_lineage(lineage: Lineage, column: &mut Column, record: &RecordRef<'_>) -> Result<(), DecodeReason> {
+    let number = match lineage {
+        Lineage::Topic => {
+            match column {
+                Column::Text(text) => text.push(record.topic.as_bytes()),
+                Column::Low(low) => low.push_text(record.topic.as_bytes()),
+                _ => unreachable!("the plan checked the type of the topic's column"),
+            }
+            return Ok(());
+        }
+        Lineage::Partition => i64::from(record.partition),
+        Lineage::Offset => record.offset,
+    };
+    let misfit = DecodeReason::LineageOutOfRange;
+    match column {
+        Column::U32(values) => values.push(u32::try_from(number).map_err(|_| misfit)?),
+        Column::I32(values) => values.push(i32::try_from(number).map_err(|_| misfit)?),
+        Column::U64(values) => values.push(u64::try_from(number).map_err(|_| misfit)?),
+        Column::I64(values) => values.push(number),
+        Column::U128(values) => values.push(u128::try_from(number).map_err(|_| misfit)?),
+        Column::I128(values) => values.push(i128::from(number)),
+        _ => unreachable!("the plan checked the types of the lineage columns"),
+    }
+    Ok(())
+}
+
+/// Takes one value and appends it. `depth`: levels that the value lies in.
+#[inline]
+fn put_value(
+    conversion: &Conversion,
+    column: &mut Column,
+    scanner: &mut Scanner<'_>,
+    scratch: &mut Vec<u8>,
+    depth: usize,
+) -> Result<(), DecodeReason> {
+    match scanner.kind()? {
+        ValueKind::Text => {
+            let text = scanner.text()?;
+            if !text.escaped {
+                return put_scalar(conversion, column, Scalar::Text(text.raw));
+            }
+            unescape(text, scratch)?;
+            put_scalar(conversion, column, Scalar::Text(scratch))
+        }
+        ValueKind::Number => put_scalar(conversion, column, Scalar::Number(scanner.number()?)),
+        ValueKind::Bool => put_scalar(conversion, column, Scalar::Bool(scanner.boolean()?)),
+        ValueKind::Null => {
+            scanner.null()?;
+            if column.push_null() { Ok(()) } else { Err(DecodeReason::UnexpectedNull) }
+        }
+        kind @ (ValueKind::Array | ValueKind::Object) => {
+            put_compound(kind, conversion, column, scanner, scratch, depth)
+        }
+    }
+}
+
+fn put_compound(
+    kind: ValueKind,
+    conversion: &Conversion,
+    column: &mut Column,
+    scanner: &mut Scanner<'_>,
+    scratch: &mut Vec<u8>,
+    depth: usize,
+) -> Result<(), DecodeReason> {
+    if depth > JSON_DEPTH_MAX {
+        return Err(DecodeReason::TooDeep);
+    }
+    match (kind, conversion, column) {
+        (ValueKind::Array, Conversion::Array(inner), Column::Array(array)) => {
+            scanner.expect(b'[')?;
+            if !scanner.empty(b']') {
+                loop {
+                    put_value(inner, array.values(), scanner, scratch, depth + 1)?;
+                    if !scanner.another(b']')? {
+                        break;
+                    }
+                }
+            }
+            array.row_pushed();
+            Ok(())
+        }
+        (ValueKind::Object, Conversion::Map(key, value), Column::Map(map)) => {
+            scanner.expect(b'{')?;
+            if !scanner.empty(b'}') {
+                loop {
+                    let name = scanner.text()?;
+                    if name.escaped {
+                        unescape(name, scratch)?;
+                        put_scalar(key, map.keys(), Scalar::Text(scratch))?;
+                    } else {
+                        put_scalar(key, map.keys(), Scalar::Text(name.raw))?;
+                    }
+                    scanner.expect(b':')?;
+                    put_value(value, map.values(), scanner, scratch, depth + 1)?;
+                    if !scanner.another(b'}')? {
+                        break;
+                    }
+                }
+            }
+            map.row_pushed();
+            Ok(())
+        }
+        (ValueKind::Object, Conversion::Json, Column::Json(text)) => {
+            text.push(scanner.raw_value(depth)?);
+            Ok(())
+        }
+        (_, text, column) if text.takes_json_text() => {
+            let raw = scanner.raw_value(depth)?;
+            put_scalar(text, column, Scalar::Text(raw))
+        }
+        _ => {
+            // Broken JSON stays broken JSON, whatever the column wants.
+            scanner.raw_value(depth)?;
+            Err(DecodeReason::WrongKind { found: kind })
+        }
+    }
+}

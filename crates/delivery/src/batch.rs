@@ -1,0 +1,96 @@
+//! A batch as the ledger holds it: everything that whoever resolves it must know.
+use std::collections::BTreeMap;
+
+use pumphouse_types::{
+    BatchId, ConfigVersion, DedupToken, OffsetRange, OffsetsHash, Partition, ServerMillis, TableUuid, TopicId,
+};
+
+use crate::window::{TableEngine, TableFacts};
+
+/// What a batch covers of one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchRange {
+    /// The positions; those without a record in the batch are gaps of the source.
+    pub range: OffsetRange,
+    /// Records in the range that became rows; at least one.
+    pub rows: u64,
+    /// Hash of the offsets of those records, in order.
+    pub hash: OffsetsHash,
+}
+
+/// The table as it was when the batch's token was first recorded (R7, R8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableSeen {
+    /// `database.table`, for messages and for whoever resolves the batch.
+    pub name: String,
+    /// Identity of the table.
+    pub uuid: TableUuid,
+    /// How it deduplicates.
+    pub engine: TableEngine,
+    /// The server's version text.
+    pub server_version: String,
+    /// Start of the server process, on its own clock.
+    pub server_started: ServerMillis,
+    /// Blocks that its window holds.
+    pub window_blocks: u64,
+    /// Time that its window holds; `None` where only blocks count.
+    pub window_ms: Option<u64>,
+    /// The table's count of inserted blocks.
+    pub blocks: Option<u64>,
+}
+
+impl TableSeen {
+    /// What `facts` say, as a batch records it.
+    pub(crate) fn from_facts(facts: &TableFacts) -> TableSeen {
+        TableSeen {
+            name: facts.name.clone(),
+            uuid: facts.uuid,
+            engine: facts.engine,
+            server_version: facts.server_version.clone(),
+            server_started: facts.server_started,
+            window_blocks: facts.window_blocks,
+            window_ms: facts.window_ms,
+            blocks: facts.blocks,
+        }
+    }
+}
+
+/// What a lane seals and sends as one block with one token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Its identity; query ids of its attempts begin with it.
+    pub id: BatchId,
+    /// Its dedup token: fresh, and the same for every attempt (R2).
+    pub token: DedupToken,
+    /// The topic whose records it holds (R9).
+    pub topic_id: TopicId,
+    /// What it covers, by partition; never empty.
+    pub ranges: BTreeMap<Partition, BatchRange>,
+    /// The table when the token was first recorded.
+    pub table: TableSeen,
+    /// When the token was first recorded. Recording again does not make it younger (R2).
+    pub first_recorded: ServerMillis,
+    /// No attempt may begin to write after this moment on the server's clock (R2).
+    pub deadline: ServerMillis,
+    /// The configuration that turned its records into rows (R15).
+    pub config_version: ConfigVersion,
+}
+
+impl Batch {
+    /// The partition whose owner resolves the batch: its lowest (R6).
+    pub fn lead(&self) -> Partition {
+        *self.ranges.keys().next().expect("a batch covers a partition")
+    }
+
+    /// Rows over all partitions.
+    pub fn rows(&self) -> u64 {
+        self.ranges.values().map(|range| range.rows).sum()
+    }
+
+    /// The ranges as messages show them: `0:10..20 3:5..9`.
+    pub fn ranges_text(&self) -> String {
+        let ranges: Vec<String> =
+            self.ranges.iter().map(|(partition, r)| format!("{partition}:{}", r.range)).collect();
+        ranges.join(" ")
+    }
+}

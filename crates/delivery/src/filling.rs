@@ -1,0 +1,129 @@
+//! The open block's share of the protocol: which positions it covers and when it is full.
+use std::collections::BTreeMap;
+
+use pumphouse_types::{Millis, Offset, OffsetRange, OffsetsHash, Partition};
+
+use crate::batch::BatchRange;
+use crate::entry::{RANGES_TEXT_CHARS_MAX, range_text};
+use crate::task::TaskOptions;
+
+/// Digits that the end of a range that is still growing may come to have.
+const RANGE_GROWTH_CHARS: usize = 20;
+
+#[derive(Debug, Clone, Copy)]
+struct FillRange {
+    first: Offset,
+    end: Offset,
+    rows: u64,
+    hash: OffsetsHash,
+}
+
+/// What a lane has taken since its last seal.
+#[derive(Debug, Default)]
+pub(crate) struct Filling {
+    ranges: BTreeMap<Partition, FillRange>,
+    rows: u64,
+    bytes: u64,
+    text_chars: usize,
+    since: Option<Millis>,
+    no_room: bool,
+}
+
+impl Filling {
+    /// Whether the ledger's text still has room for `partition`; remembers a no, so that the block
+    /// is sealed.
+    pub(crate) fn room_for(&mut self, partition: Partition) -> bool {
+        let taken = self.ranges.get(&partition).is_some_and(|range| range.rows > 0);
+        self.no_room |= !taken && self.text_chars > RANGES_TEXT_CHARS_MAX - 3 * RANGE_GROWTH_CHARS;
+        !self.no_room
+    }
+
+    /// Takes records of `partition` that became rows; `first` is where its range begins if it has
+    /// none yet, `block_bytes` the size of the whole open block.
+    pub(crate) fn take(
+        &mut self,
+        partition: Partition,
+        first: Offset,
+        offsets: &[Offset],
+        block_bytes: u64,
+        now: Millis,
+    ) {
+        let range = self.range(partition, first);
+        let was_empty = range.rows == 0;
+        for &offset in offsets {
+            assert!(offset >= range.end, "R4: {offset} of {partition} comes below {}", range.end);
+            range.hash = range.hash.push(offset);
+            range.end = offset.next();
+        }
+        range.rows += offsets.len() as u64;
+        let grown = OffsetRange::new(range.first, range.end).expect("offsets ascend");
+        self.rows += offsets.len() as u64;
+        self.bytes = block_bytes;
+        if was_empty && !offsets.is_empty() {
+            self.text_chars += range_text(partition, grown).len() + RANGE_GROWTH_CHARS;
+        }
+        self.since.get_or_insert(now);
+    }
+
+    /// The source has nothing more below `position` (markers, aborted data, compacted records).
+    pub(crate) fn pass(&mut self, partition: Partition, first: Offset, position: Offset) {
+        let range = self.range(partition, first);
+        range.end = range.end.max(position);
+    }
+
+    fn range(&mut self, partition: Partition, first: Offset) -> &mut FillRange {
+        self.ranges.entry(partition).or_insert(FillRange {
+            first,
+            end: first,
+            rows: 0,
+            hash: OffsetsHash::EMPTY,
+        })
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    pub(crate) fn is_full(&self, options: &TaskOptions) -> bool {
+        self.rows >= options.batch_rows_max
+            || self.bytes >= options.batch_bytes_max
+            || (self.no_room && self.rows > 0)
+    }
+
+    /// Whether its oldest row has waited for the linger.
+    pub(crate) fn is_due(&self, now: Millis, options: &TaskOptions) -> bool {
+        self.rows > 0 && self.since.is_some_and(|since| now.since(since) >= options.batch_linger_ms)
+    }
+
+    /// What becomes a batch. Ranges without a row stay: there is nothing of them to insert.
+    pub(crate) fn seal(&mut self) -> BTreeMap<Partition, BatchRange> {
+        let filled = std::mem::take(self);
+        let mut sealed = BTreeMap::new();
+        for (partition, fill) in filled.ranges {
+            if fill.rows == 0 {
+                self.ranges.insert(partition, fill);
+                continue;
+            }
+            let range = OffsetRange::new(fill.first, fill.end).expect("offsets ascend");
+            sealed.insert(partition, BatchRange { range, rows: fill.rows, hash: fill.hash });
+        }
+        sealed
+    }
+
+    /// Takes out the ranges that hold no row: positions that only need a plain mark.
+    pub(crate) fn take_passed(&mut self) -> Vec<(Partition, Offset)> {
+        let passed: Vec<_> = self
+            .ranges
+            .iter()
+            .filter(|(_, range)| range.rows == 0)
+            .map(|(partition, range)| (*partition, range.end))
+            .collect();
+        for (partition, _) in &passed {
+            self.ranges.remove(partition);
+        }
+        passed
+    }
+}
+
+#[cfg(test)]
+mod tests;

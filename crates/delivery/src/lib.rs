@@ -1,0 +1,27 @@
+//! The delivery protocol: events in, actions out. No I/O, no clock, no async, no randomness:
+//! whoever drives a [`Task`] performs its actions and reports what became of them.
+//! The rules are numbered in PROTOCOL.md; code that carries one cites it.
+#![forbid(unsafe_code)]
+
+mod batch;
+mod entry;
+mod filling;
+mod lane;
+mod ledger_write;
+mod resolve;
+mod retry;
+mod rules;
+mod stop;
+mod talk;
+mod task;
+mod window;
+
+pub use batch::{Batch, BatchRange, TableSeen};
+pub use entry::{ENTRY_TEXT_CHARS_MAX, Entry, EntryError, Member, StoredEntry};
+pub use rules::Rule;
+pub use stop::StopReason;
+pub use talk::{
+    Action, ClaimId, Event, InsertAnswer, LedgerAnswer, Refusal, RefusalClass, RereadRange, WriteId,
+};
+pub use task::{Task, TaskOptions};
+pub use window::{NeedsEvidence, SERVER_START_TOLERANCE_MS, TableEngine, TableFacts};

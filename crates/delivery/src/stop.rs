@@ -1,0 +1,116 @@
+//! Why a task stops: what a person has to look at, with a code and a page in docs/errors.
+use pumphouse_types::{Partition, TopicName};
+
+use crate::entry::EntryError;
+use crate::talk::Refusal;
+use crate::window::NeedsEvidence;
+
+/// A reason that this version cannot resolve by itself. Nothing was passed over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StopReason {
+    /// R7, R8: whether the batch landed must be seen in the table.
+    #[error(
+        "DELIVERY-001: whether batch {batch} of {topic} ({ranges}) landed in {table} cannot be \
+         proven by sending it again: {why}; look for these offsets in the table, then accept the \
+         batch as landed, or insert what is missing, by setting the group's offsets"
+    )]
+    EvidenceNeeded {
+        /// Topic of the batch.
+        topic: TopicName,
+        /// The batch.
+        batch: String,
+        /// Its ranges as `partition:first..end`.
+        ranges: String,
+        /// Its table.
+        table: String,
+        /// What stands against sending it again.
+        why: NeedsEvidence,
+    },
+    /// R10: ClickHouse refused the block for its data, its shape, or for good.
+    #[error(
+        "DELIVERY-002: ClickHouse refused batch {batch} of {topic} ({ranges}) for {table}: \
+         code {code}: {message}", code = refusal.code, message = refusal.message
+    )]
+    Refused {
+        /// Topic of the batch.
+        topic: TopicName,
+        /// The batch.
+        batch: String,
+        /// Its ranges.
+        ranges: String,
+        /// Its table.
+        table: String,
+        /// The server's answer.
+        refusal: Refusal,
+    },
+    /// R9: the source no longer has the rows that the batch was made of.
+    #[error(
+        "DELIVERY-003: {topic}-{partition}: re-reading {range} of batch {batch} gave {found} \
+         records where {recorded} were recorded, or other ones"
+    )]
+    SourceChanged {
+        /// Topic of the batch.
+        topic: TopicName,
+        /// Where the difference is.
+        partition: Partition,
+        /// The batch.
+        batch: String,
+        /// The range there.
+        range: String,
+        /// Rows that the ledger names.
+        recorded: u64,
+        /// Rows that were read.
+        found: u64,
+    },
+    /// R17: some entries of an open batch were overwritten, by an operator's reset of offsets.
+    #[error(
+        "DELIVERY-004: batch {batch} of {topic} ({ranges}) is open, but the offset of partition \
+         {partition} was set to something else; set all of these partitions' offsets alike"
+    )]
+    EntriesDisagree {
+        /// Topic of the batch.
+        topic: TopicName,
+        /// The batch.
+        batch: String,
+        /// The ranges that are known.
+        ranges: String,
+        /// Whose entry does not carry the batch.
+        partition: Partition,
+    },
+    /// The text in the group's offset is ours but cannot be read.
+    #[error("DELIVERY-005: the ledger entry of {topic}-{partition} cannot be read: {why}")]
+    EntryUnreadable {
+        /// Topic of the entry.
+        topic: TopicName,
+        /// Partition of the entry.
+        partition: Partition,
+        /// What is wrong with it.
+        why: EntryError,
+    },
+    /// R15: the open batch was built by another configuration.
+    #[error(
+        "DELIVERY-006: batch {batch} of {topic} ({ranges}) was built by configuration version \
+         {recorded}, the connector runs {current}; start once with the recorded configuration \
+         (state topic), then change it"
+    )]
+    OtherConfiguration {
+        /// Topic of the batch.
+        topic: TopicName,
+        /// The batch.
+        batch: String,
+        /// Its ranges.
+        ranges: String,
+        /// The version in the ledger.
+        recorded: String,
+        /// The version that runs.
+        current: String,
+    },
+    /// The ledger refuses a write for good.
+    #[error("DELIVERY-007: the ledger refused a write for {topic}: {why}")]
+    LedgerRefused {
+        /// Topic of the lane that wrote.
+        topic: TopicName,
+        /// The store's words.
+        why: String,
+    },
+}

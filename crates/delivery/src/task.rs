@@ -1,0 +1,509 @@
+//! A task: one member of the connector's group, its lanes, its one ledger write at a time, and the
+//! life of its assignment. Carries R5: whatever was begun under an assignment ends with it.
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use pumphouse_types::{Millis, Offset, Partition, TopicId, TopicName, TopicPartition};
+
+use crate::entry::{Entry, StoredEntry};
+use crate::lane::{Cx, Lane};
+use crate::rules::{Rule, Rules};
+use crate::stop::StopReason;
+use crate::talk::{Action, ClaimId, Event, LedgerAnswer, WriteId};
+
+/// How long a revocation waits for a write or an attempt that is under way (R5).
+const REVOKE_WAIT_MS: u64 = 1_000;
+
+/// Memberships under which the entries of a batch must have disagreed before a person is asked. Reads
+/// are not fenced: a member that was replaced while it stood still sees entries of different moments.
+/// That this happens twice in a row to the same batch would be a rare chance.
+const DISAGREEMENTS_MIN: u32 = 3;
+
+/// Limits of a task's batches.
+#[derive(Debug, Clone)]
+pub struct TaskOptions {
+    /// Rows at which a block is sealed.
+    pub batch_rows_max: u64,
+    /// Bytes of column data at which a block is sealed.
+    pub batch_bytes_max: u64,
+    /// Longest time that a row waits for its block to be sealed, in ms.
+    pub batch_linger_ms: u64,
+    /// How far ahead an attempt's deadline is set, in ms.
+    pub deadline_ms: u64,
+    /// 128 random bits, drawn anew for each task that is started: batch ids and tokens come from it.
+    pub seed: u128,
+}
+
+/// Draws identities that never repeat: distinct within a task, and random across tasks.
+pub(crate) struct Ids {
+    seed: u128,
+    drawn: u128,
+}
+
+impl Ids {
+    pub(crate) fn draw(&mut self) -> u128 {
+        self.drawn += 1;
+        // An odd factor is a bijection of the 128 bits, so two draws never meet.
+        self.seed ^ self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    /// No assignment.
+    Out,
+    /// Waiting for the entries of these.
+    Claiming { partitions: Vec<TopicPartition> },
+    /// Lanes at work.
+    Member { partitions: Vec<TopicPartition> },
+    /// What is under way may end until a moment.
+    Revoking { until: Millis },
+    /// Landing what is filled, before leaving.
+    Closing,
+    /// Failed or left: nothing is done any more.
+    Ended,
+}
+
+/// One connector task's protocol state. See [`Event`] and [`Action`].
+pub struct Task {
+    options: TaskOptions,
+    rules: Rules,
+    ids: Ids,
+    claim: ClaimId,
+    phase: Phase,
+    lanes: BTreeMap<TopicName, Lane>,
+    ledger_busy: Option<(WriteId, TopicName)>,
+    next_write: u64,
+    /// Lanes in the order in which they may write, so that none waits for ever.
+    turns: VecDeque<TopicName>,
+    actions: Vec<Action>,
+    failed: Option<StopReason>,
+    /// How often the entries of a batch were seen to disagree; each has cost a membership.
+    disagreements: BTreeMap<String, u32>,
+    /// A stop was asked for: an assignment that ends is not followed by another one.
+    stopping: bool,
+}
+
+impl Task {
+    /// A task without an assignment.
+    pub fn new(options: TaskOptions) -> Task {
+        Task {
+            ids: Ids { seed: options.seed, drawn: 0 },
+            options,
+            rules: Rules::default(),
+            claim: ClaimId(0),
+            phase: Phase::Out,
+            lanes: BTreeMap::new(),
+            ledger_busy: None,
+            next_write: 0,
+            turns: VecDeque::new(),
+            actions: Vec::new(),
+            failed: None,
+            disagreements: BTreeMap::new(),
+            stopping: false,
+        }
+    }
+
+    /// A task that does not keep `rule`: to show that the simulator notices.
+    #[cfg(feature = "mutations")]
+    pub fn without(options: TaskOptions, rule: Rule) -> Task {
+        Task { rules: Rules::without(rule), ..Task::new(options) }
+    }
+
+    /// What is to be done, in order. To be asked for after every call.
+    pub fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// The claim in force; answers to older ones are not heard.
+    pub fn claim(&self) -> ClaimId {
+        self.claim
+    }
+
+    /// Whether a record of the partition may be taken now; no = leave it in its queue.
+    pub fn takes(&mut self, topic: &TopicName, partition: Partition) -> bool {
+        let open = matches!(self.phase, Phase::Member { .. });
+        let options = &self.options;
+        open && self.lanes.get_mut(topic).is_some_and(|lane| lane.takes(partition, options))
+    }
+
+    /// Whether the lane of `topic` takes records at all now.
+    pub fn takes_any(&mut self, topic: &TopicName) -> bool {
+        let open = matches!(self.phase, Phase::Member { .. });
+        let options = &self.options;
+        open && self.lanes.get(topic).is_some_and(|lane| !lane.closing && !lane.filling.is_full(options))
+    }
+
+    /// Rows that the lane's open block still takes.
+    pub fn rows_left(&self, topic: &TopicName) -> u64 {
+        let filled = self.lanes.get(topic).map_or(0, |lane| lane.filling.rows());
+        self.options.batch_rows_max.saturating_sub(filled)
+    }
+
+    /// The partition's plain mark or the first offset of its open batch, as the ledger has it.
+    pub fn recorded(&self, topic: &TopicName, partition: Partition) -> Option<Offset> {
+        self.lanes.get(topic).and_then(|lane| lane.recorded(partition))
+    }
+
+    /// Where the next record of the partition is expected. One below it was taken already and is to
+    /// be dropped; `None` = none is to be taken.
+    pub fn expected(&self, topic: &TopicName, partition: Partition) -> Option<Offset> {
+        self.lanes.get(topic).and_then(|lane| lane.expected(partition))
+    }
+
+    /// Records of one partition became rows of the lane's open block, which now has `block_bytes`.
+    /// Shape: `offsets` ascend, from `expected` on; `takes` said yes.
+    pub fn filled(
+        &mut self,
+        topic: &TopicName,
+        partition: Partition,
+        offsets: &[Offset],
+        block_bytes: u64,
+        now: Millis,
+    ) {
+        self.with_lane(topic, now, |lane, cx| lane.filled(partition, offsets, block_bytes, cx));
+        self.pump(now);
+    }
+
+    /// Everything of the partition below `position` has been taken or does not exist.
+    pub fn positioned(&mut self, topic: &TopicName, partition: Partition, position: Offset, now: Millis) {
+        self.with_lane(topic, now, |lane, cx| lane.positioned(partition, position, cx));
+    }
+
+    /// Hears an event, and does what is due.
+    pub fn hear(&mut self, event: Event, now: Millis) {
+        if self.phase == Phase::Ended {
+            return;
+        }
+        self.handle(event, now);
+        self.pump(now);
+    }
+
+    fn handle(&mut self, event: Event, now: Millis) {
+        match event {
+            Event::Assigned { partitions } => self.start_claim(partitions),
+            Event::Revoking => self.revoking(now),
+            Event::Lost => self.give_up(),
+            Event::Claimed { claim, entries, topic_ids } => {
+                if self.is_current(claim) {
+                    self.claimed(&entries, &topic_ids, now);
+                }
+            }
+            Event::EntriesRead { claim, topic, gather, entries } => {
+                self.on_lane(claim, &topic, now, |lane, cx| lane.entries_read(gather, &entries, cx));
+            }
+            Event::StartOffsets { claim, offsets } => {
+                for (tp, offset) in offsets {
+                    self.on_lane(claim, &tp.topic, now, |lane, _| {
+                        lane.start_at(tp.partition, offset);
+                    });
+                }
+            }
+            Event::Inspected { claim, topic, facts, config_version } => {
+                self.on_lane(claim, &topic, now, |lane, _| {
+                    lane.inspected(facts, config_version);
+                });
+            }
+            Event::Ledger { claim, write, answer } => self.ledger_answered(claim, write, answer, now),
+            Event::Reread { claim, topic, batch, ranges } => {
+                self.on_lane(claim, &topic, now, |lane, cx| lane.reread(batch, &ranges, cx));
+            }
+            Event::Settled { claim, topic, batch, facts } => {
+                self.on_lane(claim, &topic, now, |lane, cx| lane.settled(batch, facts, cx));
+            }
+            Event::Insert { claim, topic, batch, attempt, answer } => {
+                self.on_lane(claim, &topic, now, |lane, cx| {
+                    lane.insert_answered(batch, attempt, answer, cx);
+                });
+            }
+            Event::Confirmed { claim, topic, batch, server_started } => {
+                self.on_lane(claim, &topic, now, |lane, cx| lane.confirmed(batch, server_started, cx));
+            }
+            Event::TopicIds { claim, topic_ids } => self.compare_topic_ids(claim, &topic_ids),
+            Event::StopRequested => self.close(),
+            Event::Tick => {}
+        }
+    }
+
+    fn is_current(&self, claim: ClaimId) -> bool {
+        claim == self.claim || !self.rules.keep(Rule::R5)
+    }
+
+    /// R5: runs `act` on a lane only for an answer to the claim that is in force.
+    fn on_lane(
+        &mut self,
+        claim: ClaimId,
+        topic: &TopicName,
+        now: Millis,
+        act: impl FnOnce(&mut Lane, &mut Cx),
+    ) {
+        if self.is_current(claim) {
+            self.with_lane(topic, now, act);
+        }
+    }
+
+    fn with_lane(&mut self, topic: &TopicName, now: Millis, act: impl FnOnce(&mut Lane, &mut Cx)) {
+        let Some(lane) = self.lanes.get_mut(topic) else { return };
+        let mut cx = Cx {
+            claim: self.claim,
+            now,
+            options: &self.options,
+            rules: self.rules,
+            ids: &mut self.ids,
+            actions: &mut self.actions,
+            failed: &mut self.failed,
+        };
+        act(lane, &mut cx);
+    }
+
+    fn start_claim(&mut self, partitions: Vec<TopicPartition>) {
+        self.drop_lanes();
+        self.claim = ClaimId(self.claim.0 + 1);
+        if partitions.is_empty() {
+            self.phase = Phase::Member { partitions };
+            return;
+        }
+        self.actions.push(Action::Claim { claim: self.claim, partitions: partitions.clone() });
+        self.phase = Phase::Claiming { partitions };
+    }
+
+    fn claimed(
+        &mut self,
+        entries: &BTreeMap<TopicPartition, StoredEntry>,
+        topic_ids: &BTreeMap<TopicName, TopicId>,
+        now: Millis,
+    ) {
+        let Phase::Claiming { partitions } = self.phase.clone() else { return };
+        let mut found: BTreeMap<&TopicName, BTreeMap<Partition, Option<StoredEntry>>> = BTreeMap::new();
+        let mut starting = Vec::new();
+        for tp in &partitions {
+            // A topic that is gone has no lane; its entries went with it (R15).
+            if topic_ids.contains_key(&tp.topic) {
+                let stored = entries.get(tp).cloned();
+                found.entry(&tp.topic).or_default().insert(tp.partition, stored);
+            }
+        }
+        for (topic, found) in found {
+            let topic_id = topic_ids[topic];
+            self.lanes.entry(topic.clone()).or_insert_with(|| Lane::new(topic.clone(), topic_id));
+            self.with_lane(topic, now, |lane, cx| lane.claim(found, cx));
+            let lane = &self.lanes[topic];
+            starting.extend(lane.starting().map(|p| TopicPartition { topic: topic.clone(), partition: p }));
+        }
+        self.turns = self.lanes.keys().cloned().collect();
+        if !starting.is_empty() {
+            self.actions.push(Action::AskStartOffsets { claim: self.claim, partitions: starting });
+        }
+        self.phase = Phase::Member { partitions };
+    }
+
+    fn revoking(&mut self, now: Millis) {
+        match self.phase {
+            Phase::Member { .. } => self.phase = Phase::Revoking { until: now.plus(REVOKE_WAIT_MS) },
+            Phase::Out | Phase::Claiming { .. } => self.give_up(),
+            // A stop that meets a rebalance: what is under way may end, the rest is the next owner's.
+            Phase::Closing => self.phase = Phase::Revoking { until: now.plus(REVOKE_WAIT_MS) },
+            Phase::Revoking { .. } | Phase::Ended => {}
+        }
+    }
+
+    /// R5: from here on nothing is done for the partitions, and no answer about them is heard.
+    fn give_up(&mut self) {
+        self.drop_lanes();
+        self.claim = ClaimId(self.claim.0 + 1);
+        self.phase = Phase::Out;
+        self.actions.push(Action::GiveUp);
+        if self.stopping {
+            self.leave();
+        }
+    }
+
+    fn drop_lanes(&mut self) {
+        if self.rules.keep(Rule::R5) {
+            self.lanes.clear();
+            self.turns.clear();
+        }
+        self.ledger_busy = None;
+    }
+
+    /// The fate of a write is unknown, or a topic is another one: the entries are read again before
+    /// anything is decided.
+    fn claim_again(&mut self) {
+        match self.phase.clone() {
+            Phase::Member { partitions } => self.start_claim(partitions),
+            Phase::Revoking { .. } => self.give_up(),
+            Phase::Out | Phase::Claiming { .. } | Phase::Closing | Phase::Ended => self.end_membership(),
+        }
+    }
+
+    fn end_membership(&mut self) {
+        self.drop_lanes();
+        self.claim = ClaimId(self.claim.0 + 1);
+        self.phase = Phase::Out;
+        self.actions.push(Action::EndMembership);
+        if self.stopping {
+            self.leave();
+        }
+    }
+
+    fn compare_topic_ids(&mut self, claim: ClaimId, topic_ids: &BTreeMap<TopicName, TopicId>) {
+        let changed = self.lanes.values().any(|lane| topic_ids.get(&lane.topic) != Some(&lane.topic_id));
+        // A topic that was gone at claim has no lane; when it is back, it gets one (R15).
+        let back = match &self.phase {
+            Phase::Member { partitions } => partitions
+                .iter()
+                .any(|tp| topic_ids.contains_key(&tp.topic) && !self.lanes.contains_key(&tp.topic)),
+            Phase::Out | Phase::Claiming { .. } | Phase::Revoking { .. } | Phase::Closing | Phase::Ended => {
+                false
+            }
+        };
+        if claim == self.claim && (changed || back) {
+            self.claim_again();
+        }
+    }
+
+    fn close(&mut self) {
+        self.stopping = true;
+        match self.phase {
+            Phase::Member { .. } => {
+                self.phase = Phase::Closing;
+                for lane in self.lanes.values_mut() {
+                    lane.closing = true;
+                }
+            }
+            Phase::Out | Phase::Claiming { .. } | Phase::Revoking { .. } => self.leave(),
+            Phase::Closing | Phase::Ended => {}
+        }
+    }
+
+    fn leave(&mut self) {
+        self.drop_lanes();
+        self.phase = Phase::Ended;
+        self.actions.push(Action::Leave);
+    }
+
+    fn ledger_answered(&mut self, claim: ClaimId, write: WriteId, answer: LedgerAnswer, now: Millis) {
+        match &self.ledger_busy {
+            Some((busy, _)) if *busy == write && claim == self.claim => {}
+            // A write of a claim that has ended.
+            Some(_) | None => return,
+        }
+        let (_, topic) = self.ledger_busy.take().expect("just matched");
+        match answer {
+            LedgerAnswer::Fenced => self.end_membership(),
+            LedgerAnswer::Unknown => self.claim_again(),
+            LedgerAnswer::Recorded | LedgerAnswer::NotRecorded | LedgerAnswer::Refused(_) => {
+                self.with_lane(&topic, now, |lane, cx| lane.ledger_answered(answer, cx));
+            }
+        }
+    }
+
+    fn pump(&mut self, now: Millis) {
+        match self.phase {
+            Phase::Member { .. } | Phase::Closing => {
+                let topics: Vec<TopicName> = self.lanes.keys().cloned().collect();
+                for topic in topics {
+                    self.with_lane(&topic, now, |lane, cx| lane.pump(cx));
+                }
+                self.write_next(now);
+                self.fetch_if_changed();
+                // A task that is leaving has no use for the other configuration.
+                let member = matches!(self.phase, Phase::Member { .. });
+                if member && self.lanes.values().any(|lane| lane.outdated && lane.is_at_rest()) {
+                    self.claim_again();
+                }
+            }
+            // R5: marks of what lands in the last moment are still written, nothing is begun.
+            Phase::Revoking { until } => {
+                for lane in self.lanes.values_mut() {
+                    if lane.marks_due.is_some() {
+                        lane.marks_due = Some(now);
+                    }
+                }
+                self.write_marks(now);
+                let calm = self.ledger_busy.is_none() && self.lanes.values().all(Lane::is_calm);
+                if self.failed.is_none() && (calm || now >= until) {
+                    self.give_up();
+                }
+            }
+            Phase::Out | Phase::Claiming { .. } | Phase::Ended => {}
+        }
+        if let Some(reason) = self.failed.take() {
+            self.fail(reason);
+        }
+        if self.phase == Phase::Closing && self.lanes.values().all(Lane::is_at_rest) {
+            self.leave();
+        }
+    }
+
+    /// R17: entries that disagree are looked at again by a new member, whose reads nobody can have
+    /// overtaken unseen; any other reason stands.
+    fn fail(&mut self, reason: StopReason) {
+        if let StopReason::EntriesDisagree { batch, .. } = &reason {
+            let seen = self.disagreements.entry(batch.clone()).or_insert(0);
+            *seen += 1;
+            if *seen < DISAGREEMENTS_MIN {
+                self.end_membership();
+                return;
+            }
+        }
+        self.drop_lanes();
+        self.phase = Phase::Ended;
+        self.actions.push(Action::Fail(reason));
+    }
+
+    fn write_next(&mut self, now: Millis) {
+        for _ in 0..self.turns.len() {
+            if self.ledger_busy.is_some() || self.failed.is_some() {
+                return;
+            }
+            self.turns.rotate_left(1);
+            let topic = self.turns[0].clone();
+            if self.lanes[&topic].wants_write(now) {
+                self.write(topic, now);
+            }
+        }
+    }
+
+    fn write_marks(&mut self, now: Millis) {
+        if self.ledger_busy.is_some() {
+            return;
+        }
+        let wanting = self.lanes.values().find(|lane| lane.is_idle() && lane.wants_write(now));
+        if let Some(topic) = wanting.map(|lane| lane.topic.clone()) {
+            self.write(topic, now);
+        }
+    }
+
+    fn write(&mut self, topic: TopicName, now: Millis) {
+        let mut composed: BTreeMap<Partition, Entry> = BTreeMap::new();
+        self.with_lane(&topic, now, |lane, cx| composed = lane.compose(cx));
+        let entries = composed
+            .into_iter()
+            .map(|(partition, entry)| (TopicPartition { topic: topic.clone(), partition }, entry.to_stored()))
+            .collect();
+        self.next_write += 1;
+        let write = WriteId(self.next_write);
+        // The write goes before an insert that a switched-off R1 may have asked for.
+        self.actions.push(Action::Record { claim: self.claim, write, entries });
+        self.ledger_busy = Some((write, topic));
+    }
+
+    fn fetch_if_changed(&mut self) {
+        let mut changed = false;
+        for lane in self.lanes.values_mut() {
+            changed |= std::mem::take(&mut lane.fetch_changed);
+        }
+        if changed {
+            let positions = self.lanes.values().flat_map(Lane::positions).collect();
+            self.actions.push(Action::Fetch { positions });
+        }
+    }
+
+    /// The topics that have a lane.
+    pub fn topics(&self) -> BTreeSet<TopicName> {
+        self.lanes.keys().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

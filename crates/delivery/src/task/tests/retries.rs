@@ -1,0 +1,123 @@
+//! What follows an attempt: R2, R7, R8.
+use super::stage::check;
+
+const SENT: &str = "claim p0; fill p0 10; recorded";
+const SENT_PLAIN: &str = "plain-table; claim p0; fill p0 10; recorded";
+
+#[test]
+fn r2_an_attempt_of_unknown_fate_is_sent_again_unchanged() {
+    check(
+        &format!("{SENT} | lost-answer; wait 100; settled; recorded"),
+        "settle; write p0 open 0..10; insert A #2",
+    );
+    for refusal in ["overload", "too-late"] {
+        check(
+            &format!("{SENT}; {refusal} | wait 100; settled; recorded"),
+            "settle; write p0 open 0..10; insert A #2",
+        );
+    }
+}
+
+#[test]
+fn r2_the_pause_doubles() {
+    let again = "settled; recorded; lost-answer";
+    check(&format!("{SENT}; lost-answer | wait 99"), "");
+    check(&format!("{SENT}; lost-answer; wait 100; {again} | wait 199"), "");
+    check(&format!("{SENT}; lost-answer; wait 100; {again} | wait 200"), "settle");
+    check(&format!("{SENT}; lost-answer; wait 100; {again}; wait 200; {again} | wait 399"), "");
+    check(&format!("{SENT}; lost-answer; wait 100; {again}; wait 200; {again} | wait 400"), "settle");
+}
+
+#[test]
+fn r2_the_pause_is_bounded() {
+    let mut script = format!("{SENT}; lost-answer");
+    for _ in 0..12 {
+        script.push_str("; wait 10000; settled; recorded; lost-answer");
+    }
+    check(&format!("{script} | wait 9999"), "");
+    check(&format!("{script} | wait 10000"), "settle");
+}
+
+#[test]
+fn a_late_answer_to_an_earlier_attempt_is_not_heard() {
+    // The second `accepted` would answer an attempt that does not run.
+    check(
+        &format!("{SENT}; lost-answer; wait 100 | settled; recorded; accepted; wait 999"),
+        "write p0 open 0..10; insert A #2; landed A",
+    );
+}
+
+#[test]
+fn r7_a_table_that_may_have_forgotten_the_token_needs_evidence() {
+    for change in
+        ["table uuid 2", "table blocks 6000", "table blocks none", "table window-ms 10", "wait 1800001"]
+    {
+        check(&format!("{SENT}; lost-answer; wait 100; {change} | settled"), "stop with DELIVERY-001");
+    }
+}
+
+#[test]
+fn r8_the_first_and_only_answer_proves_landing() {
+    check(&format!("{SENT_PLAIN} | accepted"), "landed A");
+}
+
+#[test]
+fn r8_a_later_answer_proves_only_with_the_same_process() {
+    let later = format!("{SENT_PLAIN}; lost-answer; wait 100; settled; recorded");
+    check(&format!("{later} | accepted; confirmed"), "confirm; landed A");
+    check(&format!("{later}; accepted; restart | confirmed"), "stop with DELIVERY-001");
+}
+
+#[test]
+fn r8_an_overload_makes_the_next_answer_a_later_one() {
+    check(&format!("{SENT_PLAIN}; overload; wait 100; settled; recorded | accepted"), "confirm");
+}
+
+#[test]
+fn r8_another_process_is_not_asked_at_all() {
+    check(&format!("{SENT_PLAIN}; lost-answer; wait 100; restart | settled"), "stop with DELIVERY-001");
+    check(&format!("{SENT}; lost-answer; wait 100; restart | settled"), "write p0 open 0..10");
+}
+
+#[test]
+fn r8_after_a_claim_no_attempt_is_the_first_and_only() {
+    check(
+        "plain-table; open p0 90..120; claim p0; entries | re-read; settled; recorded; accepted; confirmed",
+        "settle past deadline; write p0 open 90..120; insert A #1; confirm; landed A; fetch p0@120",
+    );
+}
+
+#[test]
+fn r8_the_deadline_is_waited_for_on_plain_tables_only() {
+    check(&format!("{SENT_PLAIN}; lost-answer | wait 100"), "settle past deadline");
+    check(&format!("{SENT}; lost-answer | wait 100"), "settle");
+}
+
+#[test]
+fn on_a_replicated_table_every_acceptance_proves() {
+    check(&format!("{SENT}; lost-answer; wait 100; settled; recorded | accepted"), "landed A");
+}
+
+#[test]
+fn a_batch_that_was_recorded_late_counts_as_not_sent() {
+    check("plain-table; claim p0; fill p0 10; not-recorded; wait 200; recorded | accepted", "landed A");
+}
+
+/// Found by the simulator: the ledger took no writes for long after the table was asked, the window
+/// rolled on, and the block that had landed was inserted once more.
+#[test]
+fn r7_the_table_is_asked_again_when_the_ledger_kept_a_retry_waiting() {
+    let refused = format!("{SENT}; lost-answer; wait 100; settled; not-recorded");
+    check(&format!("{refused} | wait 199"), "");
+    check(&format!("{refused} | wait 200; settled"), "settle; write p0 open 0..10");
+    check(&format!("{refused}; table blocks 6000; wait 200 | settled"), "stop with DELIVERY-001");
+}
+
+/// Half a window without a ledger does not make a token old that nobody has seen.
+#[test]
+fn r7_a_token_that_stands_nowhere_does_not_age() {
+    check(
+        "claim p0; fill p0 10; not-recorded; wait 1800001 | recorded; lost-answer; wait 100; settled",
+        "insert A #1; settle; write p0 open 0..10",
+    );
+}

@@ -1,0 +1,461 @@
+//! A small script language around one task: what happens to it, and what it then asks for.
+//!
+//! A script is a list of steps divided by `;`. What stands behind `|` is observed: `check` compares
+//! the actions that it led to. Partitions are written `p0` (topic `t`) or `u/p0` (topic `u`).
+//! Tokens get letters in the order in which they are first seen, so `insert A #2` is the second
+//! attempt with the first token. Readings of the table are answered at once and not shown, nor is a
+//! fetch of nothing.
+use std::collections::BTreeMap;
+
+use pumphouse_types::{
+    BatchId, ConfigVersion, DedupToken, Millis, Offset, OffsetRange, OffsetsHash, Partition, ServerMillis,
+    TableUuid, TopicId, TopicName, TopicPartition,
+};
+
+use crate::{
+    Action, Batch, BatchRange, Entry, Event, InsertAnswer, LedgerAnswer, Refusal, RefusalClass, RereadRange,
+    StoredEntry, TableEngine, TableFacts, TableSeen, Task, TaskOptions,
+};
+
+/// The server's clock when the process's own stands at 0.
+pub const SERVER_EPOCH_MS: u64 = 1_700_000_000_000;
+
+/// Runs `script`; the actions of the steps behind `|` must read as `expected`.
+#[track_caller]
+pub fn check(script: &str, expected: &str) {
+    let (before, observed) = script.split_once('|').unwrap_or(("", script));
+    let mut stage = Stage::new();
+    stage.run(before);
+    stage.shown.clear();
+    stage.run(observed);
+    assert_eq!(stage.shown.join("; "), expected, "after: {script}");
+}
+
+pub fn offset(value: i64) -> Offset {
+    Offset::new(value).unwrap()
+}
+
+/// `p3`, `u/p3`.
+pub fn tp(text: &str) -> TopicPartition {
+    let (topic, partition) = text.split_once('/').unwrap_or(("t", text));
+    let number = partition.strip_prefix('p').and_then(|n| n.parse().ok());
+    TopicPartition {
+        topic: TopicName::new(topic),
+        partition: Partition(number.unwrap_or_else(|| panic!("not a partition: {text}"))),
+    }
+}
+
+fn name(tp: &TopicPartition) -> String {
+    match tp.topic.as_str() {
+        "t" => format!("p{}", tp.partition),
+        topic => format!("{topic}/p{}", tp.partition),
+    }
+}
+
+/// Range and hash of a share without gaps.
+pub fn share(first: i64, end: i64) -> BatchRange {
+    let hash = (first..end).fold(OffsetsHash::EMPTY, |hash, o| hash.push(offset(o)));
+    let range = OffsetRange::new(offset(first), offset(end)).unwrap();
+    BatchRange { range, rows: range.positions(), hash }
+}
+
+pub fn facts(engine: TableEngine) -> TableFacts {
+    TableFacts {
+        name: "db.events".into(),
+        uuid: TableUuid(1),
+        engine,
+        server_version: "26.7.1".into(),
+        server_started: ServerMillis(SERVER_EPOCH_MS - 1_000_000),
+        window_blocks: 10_000,
+        window_ms: match engine {
+            TableEngine::Replicated => Some(3_600_000),
+            TableEngine::Plain => None,
+        },
+        blocks: Some(100),
+        server_now: ServerMillis(SERVER_EPOCH_MS),
+        read_at: Millis(0),
+    }
+}
+
+pub struct Stage {
+    pub task: Task,
+    pub shown: Vec<String>,
+    now: Millis,
+    facts: TableFacts,
+    server_silent: bool,
+    config: ConfigVersion,
+    topic_ids: BTreeMap<TopicName, TopicId>,
+    ledger: BTreeMap<TopicPartition, StoredEntry>,
+    /// Asked for and not answered yet, oldest first.
+    asked: Vec<Action>,
+    tokens: Vec<DedupToken>,
+    opened: u128,
+}
+
+impl Stage {
+    pub fn new() -> Stage {
+        Stage::with_rows_max(10)
+    }
+
+    pub fn with_rows_max(batch_rows_max: u64) -> Stage {
+        Stage {
+            task: Task::new(TaskOptions {
+                batch_rows_max,
+                batch_bytes_max: 1_000,
+                batch_linger_ms: 1_000,
+                deadline_ms: 30_000,
+                seed: 7,
+            }),
+            shown: Vec::new(),
+            now: Millis(1_000),
+            facts: facts(TableEngine::Replicated),
+            server_silent: false,
+            config: ConfigVersion(1),
+            topic_ids: [("t", 1), ("u", 2), ("v", 3)]
+                .map(|(topic, id)| (TopicName::new(topic), TopicId(id)))
+                .into(),
+            ledger: BTreeMap::new(),
+            asked: Vec::new(),
+            tokens: Vec::new(),
+            opened: 0,
+        }
+    }
+
+    pub fn run(&mut self, script: &str) {
+        for step in script.split(';').map(str::trim).filter(|step| !step.is_empty()) {
+            let words: Vec<&str> = step.split_whitespace().collect();
+            self.step(words[0], &words[1..]);
+        }
+    }
+
+    fn step(&mut self, verb: &str, args: &[&str]) {
+        match verb {
+            "plain-table" | "table" | "restart" | "silent" | "config" | "topic-id" | "gone" => {
+                self.change_world(verb, args);
+            }
+            "mark" | "foreign-tool" | "old-topic" | "garbage" | "open" | "no-entry" => {
+                self.change_ledger(verb, args);
+            }
+            "recorded" | "not-recorded" | "fenced" | "unknown-write" | "refused-write" => {
+                self.answer_write(verb);
+            }
+            "accepted" | "lost-answer" | "overload" | "too-late" | "bad-data" | "no-table" | "no-right" => {
+                self.answer_insert(verb)
+            }
+            "assign" => {
+                let partitions = args.iter().map(|arg| tp(arg)).collect();
+                self.hear(Event::Assigned { partitions });
+            }
+            "claimed" | "started" | "entries" | "re-read" | "re-read-fewer" | "re-read-other" | "settled"
+            | "confirmed" => self.answer(verb),
+            // Assigned, claimed, started where no entry is, and those entries written.
+            "claim" => {
+                self.step("assign", args);
+                self.step("claimed", &[]);
+                if self.asked.iter().any(|a| matches!(a, Action::AskStartOffsets { .. })) {
+                    self.step("started", &[]);
+                }
+                while self.asked.iter().any(|a| matches!(a, Action::Record { .. })) {
+                    self.step("recorded", &[]);
+                }
+            }
+            "fill" => self.fill(&tp(args[0]), args[1].parse().unwrap(), 1),
+            "fill-bytes" => self.fill(&tp(args[0]), 1, args[1].parse().unwrap()),
+            "pass" => {
+                let (tp, to) = (tp(args[0]), offset(args[1].parse().unwrap()));
+                self.task.positioned(&tp.topic, tp.partition, to, self.now);
+            }
+            "takes" => assert!(self.takes(args[0]), "{} is taken", args[0]),
+            "refuses" => assert!(!self.takes(args[0]), "{} is not taken", args[0]),
+            "wait" => {
+                self.now = self.now.plus(args[0].parse().unwrap());
+                self.hear(Event::Tick);
+            }
+            "revoke" => self.hear(Event::Revoking),
+            "lost" => self.hear(Event::Lost),
+            "stop" => self.hear(Event::StopRequested),
+            "topic-ids" => {
+                let (claim, topic_ids) = (self.task.claim(), self.topic_ids.clone());
+                self.hear(Event::TopicIds { claim, topic_ids });
+            }
+            other => panic!("no such step: {other}"),
+        }
+    }
+
+    fn change_world(&mut self, verb: &str, args: &[&str]) {
+        match verb {
+            "plain-table" => self.facts = facts(TableEngine::Plain),
+            "restart" => self.facts.server_started = self.facts.server_started.plus(500_000),
+            "silent" => self.server_silent = true,
+            "config" => self.config = ConfigVersion(args[0].parse().unwrap()),
+            "topic-id" => {
+                self.topic_ids.insert(TopicName::new(args[0]), TopicId(args[1].parse().unwrap()));
+            }
+            "gone" => {
+                self.topic_ids.remove(&TopicName::new(args[0]));
+            }
+            _ => match args[0] {
+                "blocks" => self.facts.blocks = args[1].parse().ok(),
+                "window-ms" => self.facts.window_ms = args[1].parse().ok(),
+                "uuid" => self.facts.uuid = TableUuid(args[1].parse().unwrap()),
+                other => panic!("no such fact: {other}"),
+            },
+        }
+    }
+
+    fn change_ledger(&mut self, verb: &str, args: &[&str]) {
+        let (own, earlier) = (self.topic_ids[&tp(args[0]).topic], TopicId(99));
+        match verb {
+            "no-entry" => drop(self.ledger.remove(&tp(args[0]))),
+            "mark" => {
+                let entry = Entry::plain(offset(args[1].parse().unwrap()), own);
+                self.ledger.insert(tp(args[0]), entry.to_stored());
+            }
+            "foreign-tool" | "garbage" => {
+                let metadata = match verb {
+                    "garbage" => "{\"pumphouse\":9}",
+                    _ => "set by hand",
+                };
+                let offset = offset(args[1].parse().unwrap());
+                self.ledger.insert(tp(args[0]), StoredEntry { offset, metadata: metadata.into() });
+            }
+            "old-topic" => self.open(args, earlier),
+            _ => self.open(args, own),
+        }
+    }
+
+    /// `open p0 90..120 p1 5..9`: the entries of a batch of the current configuration and table.
+    fn open(&mut self, args: &[&str], topic_id: TopicId) {
+        self.opened += 1;
+        let mut ranges = BTreeMap::new();
+        for pair in args.chunks(2) {
+            let (first, end) = pair[1].split_once("..").unwrap();
+            let share = share(first.parse().unwrap(), end.parse().unwrap());
+            ranges.insert(tp(pair[0]).partition, share);
+        }
+        let batch = Batch {
+            id: BatchId(1_000 + self.opened),
+            token: DedupToken(2_000 + self.opened),
+            topic_id,
+            ranges,
+            table: TableSeen::from_facts(&self.facts),
+            first_recorded: self.server_now(),
+            deadline: self.server_now().plus(30_000),
+            config_version: self.config,
+        };
+        self.letter(batch.token);
+        for partition in batch.ranges.keys() {
+            let tp = TopicPartition { topic: TopicName::new("t"), partition: *partition };
+            self.ledger.insert(tp, Entry::of_batch(&batch, *partition).to_stored());
+        }
+    }
+
+    fn takes(&mut self, text: &str) -> bool {
+        let tp = tp(text);
+        self.task.takes(&tp.topic, tp.partition)
+    }
+
+    pub fn fill(&mut self, tp: &TopicPartition, rows: i64, bytes: u64) {
+        assert!(self.task.takes(&tp.topic, tp.partition), "{tp} is not taken");
+        let first = self.task.expected(&tp.topic, tp.partition).unwrap().get();
+        let offsets: Vec<Offset> = (first..first + rows).map(offset).collect();
+        self.task.filled(&tp.topic, tp.partition, &offsets, bytes, self.now);
+        self.perform();
+    }
+
+    /// Takes one record at `at`, far behind what is expected.
+    pub fn fill_far(&mut self, tp: &TopicPartition, at: i64) {
+        self.task.filled(&tp.topic, tp.partition, &[offset(at)], 1, self.now);
+        self.perform();
+    }
+
+    pub fn last_asked(&self, wanted: impl Fn(&Action) -> bool) -> &Action {
+        self.asked.iter().rfind(|action| wanted(action)).expect("it was asked for")
+    }
+
+    fn server_now(&self) -> ServerMillis {
+        ServerMillis(SERVER_EPOCH_MS).plus(self.now.0)
+    }
+
+    fn facts_now(&self) -> TableFacts {
+        TableFacts { server_now: self.server_now(), read_at: self.now, ..self.facts.clone() }
+    }
+
+    fn hear(&mut self, event: Event) {
+        self.task.hear(event, self.now);
+        self.perform();
+    }
+
+    /// Shows what the task asks for, and keeps what is to be answered.
+    fn perform(&mut self) {
+        for action in self.task.take_actions() {
+            if let Action::Inspect { claim, topic } = action {
+                if !self.server_silent {
+                    let (facts, config_version) = (self.facts_now(), self.config);
+                    self.hear(Event::Inspected { claim, topic, facts, config_version });
+                }
+                continue;
+            }
+            if matches!(&action, Action::Fetch { positions } if positions.is_empty()) {
+                continue;
+            }
+            let text = self.text(&action);
+            self.shown.push(text);
+            self.asked.push(action);
+        }
+    }
+
+    /// Takes out the oldest unanswered action that `wanted` likes.
+    fn take(&mut self, wanted: impl Fn(&Action) -> bool, what: &str) -> Action {
+        let at = self.asked.iter().position(wanted);
+        self.asked.remove(at.unwrap_or_else(|| panic!("nothing to answer with {what}")))
+    }
+
+    fn answer(&mut self, verb: &str) {
+        let wanted: fn(&Action) -> bool = match verb {
+            "claimed" => |a| matches!(a, Action::Claim { .. }),
+            "started" => |a| matches!(a, Action::AskStartOffsets { .. }),
+            "entries" => |a| matches!(a, Action::ReadEntries { .. }),
+            "settled" => |a| matches!(a, Action::Settle { .. }),
+            "confirmed" => |a| matches!(a, Action::Confirm { .. }),
+            _ => |a| matches!(a, Action::Reread { .. }),
+        };
+        let event = match self.take(wanted, verb) {
+            Action::Claim { claim, partitions } => {
+                let of = |tp: &TopicPartition| Some((tp.clone(), self.ledger.get(tp)?.clone()));
+                let entries = partitions.iter().filter_map(of).collect();
+                Event::Claimed { claim, entries, topic_ids: self.topic_ids.clone() }
+            }
+            Action::AskStartOffsets { claim, partitions } => {
+                let offsets = partitions.into_iter().map(|tp| (tp, Offset::ZERO)).collect();
+                Event::StartOffsets { claim, offsets }
+            }
+            Action::ReadEntries { claim, topic, gather, partitions } => {
+                let of = |partition: Partition| {
+                    let tp = TopicPartition { topic: topic.clone(), partition };
+                    Some((partition, self.ledger.get(&tp)?.clone()))
+                };
+                let entries = partitions.into_iter().filter_map(of).collect();
+                Event::EntriesRead { claim, topic, gather, entries }
+            }
+            Action::Settle { claim, topic, batch, .. } => {
+                Event::Settled { claim, topic, batch, facts: self.facts_now() }
+            }
+            Action::Confirm { claim, topic, batch } => {
+                let server_started = self.facts.server_started;
+                Event::Confirmed { claim, topic, batch, server_started }
+            }
+            Action::Reread { claim, topic, batch } => {
+                let read = |share: &BatchRange| match verb {
+                    "re-read-fewer" => RereadRange { rows: share.rows - 1, hash: share.hash },
+                    "re-read-other" => RereadRange { rows: share.rows, hash: OffsetsHash::EMPTY },
+                    _ => RereadRange { rows: share.rows, hash: share.hash },
+                };
+                let ranges = batch.ranges.iter().map(|(p, share)| (*p, read(share))).collect();
+                Event::Reread { claim, topic, batch: batch.id, ranges }
+            }
+            other => panic!("{other:?} has no answer here"),
+        };
+        self.hear(event);
+    }
+
+    fn answer_write(&mut self, verb: &str) {
+        let taken = self.take(|a| matches!(a, Action::Record { .. }), verb);
+        let Action::Record { claim, write, entries } = taken else { unreachable!() };
+        let answer = match verb {
+            "recorded" => LedgerAnswer::Recorded,
+            "not-recorded" => LedgerAnswer::NotRecorded,
+            "fenced" => LedgerAnswer::Fenced,
+            "refused-write" => LedgerAnswer::Refused("no right".into()),
+            _ => LedgerAnswer::Unknown,
+        };
+        if answer == LedgerAnswer::Recorded {
+            self.ledger.extend(entries);
+        }
+        self.hear(Event::Ledger { claim, write, answer });
+    }
+
+    fn answer_insert(&mut self, verb: &str) {
+        let taken = self.take(|a| matches!(a, Action::Insert { .. }), verb);
+        let Action::Insert { claim, topic, batch, attempt } = taken else { unreachable!() };
+        let refused = |class, code| InsertAnswer::Refused(Refusal { class, code, message: "no".into() });
+        let answer = match verb {
+            "accepted" => InsertAnswer::Accepted,
+            "overload" => refused(RefusalClass::Overload, 252),
+            "too-late" => refused(RefusalClass::DeadlinePassed, 395),
+            "bad-data" => refused(RefusalClass::Data, 321),
+            "no-table" => refused(RefusalClass::Schema, 60),
+            "no-right" => refused(RefusalClass::Fatal, 497),
+            _ => InsertAnswer::Unknown,
+        };
+        self.hear(Event::Insert { claim, topic, batch: batch.id, attempt, answer });
+    }
+
+    fn letter(&mut self, token: DedupToken) -> char {
+        let at = self.tokens.iter().position(|t| *t == token).unwrap_or_else(|| {
+            self.tokens.push(token);
+            self.tokens.len() - 1
+        });
+        char::from(b'A' + u8::try_from(at).unwrap())
+    }
+
+    fn text(&mut self, action: &Action) -> String {
+        let names = |all: &mut dyn Iterator<Item = TopicPartition>| {
+            all.map(|tp| name(&tp)).collect::<Vec<_>>().join(" ")
+        };
+        let of = |topic: &TopicName| match topic.as_str() {
+            "t" => String::new(),
+            other => format!("{other} "),
+        };
+        match action {
+            Action::Claim { partitions, .. } => {
+                format!("claim {}", names(&mut partitions.iter().cloned()))
+            }
+            Action::ReadEntries { topic, gather, partitions, .. } => {
+                let mut tps =
+                    partitions.iter().map(|p| TopicPartition { topic: topic.clone(), partition: *p });
+                let verb = if gather.is_some() { "gather" } else { "look at" };
+                format!("{verb} {}", names(&mut tps))
+            }
+            Action::AskStartOffsets { partitions, .. } => {
+                format!("ask start {}", names(&mut partitions.iter().cloned()))
+            }
+            Action::Inspect { .. } => "inspect".into(),
+            Action::Fetch { positions } => {
+                let all: Vec<_> = positions.iter().map(|(tp, at)| format!("{}@{at}", name(tp))).collect();
+                format!("fetch {}", all.join(" "))
+            }
+            Action::Seal { topic, .. } => format!("{}seal", of(topic)),
+            Action::Record { entries, .. } => {
+                let all: Vec<_> = entries.iter().map(|(tp, stored)| entry_text(tp, stored)).collect();
+                format!("write {}", all.join(", "))
+            }
+            Action::Reread { topic, batch, .. } => format!("{}re-read {}", of(topic), batch.ranges_text()),
+            Action::Settle { topic, after, .. } => {
+                let when = if after.is_some() { " past deadline" } else { "" };
+                format!("{}settle{when}", of(topic))
+            }
+            Action::Insert { topic, batch, attempt, .. } => {
+                format!("{}insert {} #{attempt}", of(topic), self.letter(batch.token))
+            }
+            Action::Confirm { topic, .. } => format!("{}confirm", of(topic)),
+            Action::Landed { topic, batch } => {
+                format!("{}landed {}", of(topic), self.letter(batch.token))
+            }
+            Action::WarnTopicGone { partition, .. } => format!("warn: topic of p{partition} is gone"),
+            Action::GiveUp => "give up".into(),
+            Action::EndMembership => "end membership".into(),
+            Action::Fail(reason) => format!("stop with {}", &reason.to_string()[..12]),
+            Action::Leave => "leave".into(),
+        }
+    }
+}
+
+fn entry_text(tp: &TopicPartition, stored: &StoredEntry) -> String {
+    let name = name(tp);
+    match Entry::parse(tp.partition, stored).unwrap() {
+        Entry::Plain { next, .. } => format!("{name} at {next}"),
+        Entry::Lead(batch) => format!("{name} open {}", batch.ranges[&tp.partition].range),
+        Entry::Member(member) => format!("{name} open {}", member.share.range),
+    }
+}

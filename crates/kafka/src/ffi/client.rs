@@ -1,0 +1,293 @@
+//! A librdkafka handle: how it is configured, what it calls back, how it ends.
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pumphouse_types::TopicPartition;
+use rdkafka_sys as rd;
+
+use super::codes;
+use super::message::error_code_of;
+use super::partition_list::{c_text, elements_of};
+use super::raw::{self, RawError, text};
+use crate::error::KafkaError;
+
+/// Which kind of handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Group member, or reader of assigned partitions.
+    Consumer,
+    /// Producer, or a handle for questions only.
+    Producer,
+}
+
+/// What librdkafka told a callback, waiting to be taken.
+#[derive(Debug)]
+pub(crate) enum CallbackEvent {
+    /// The group protocol assigned these.
+    Assign(Vec<TopicPartition>),
+    /// The group protocol wants these back and waits for the answer.
+    Revoke(Vec<TopicPartition>),
+    /// An error of the handle.
+    Error(RawError),
+}
+
+/// What the callbacks of one handle share with its owner.
+#[derive(Default)]
+pub(crate) struct Callbacks {
+    events: Mutex<VecDeque<CallbackEvent>>,
+    /// The owner is closing: rebalance events are answered at once, nobody is left to ask.
+    closing: AtomicBool,
+    sockets_closed: AtomicU64,
+    /// Why the first record that was not delivered was not; taken by the producer's owner.
+    delivery_error: Mutex<Option<RawError>>,
+}
+
+impl Callbacks {
+    fn push(&self, event: CallbackEvent) {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
+    }
+}
+
+/// A handle. It is destroyed when the last reference goes, and everything made from it (queues,
+/// messages) holds one: librdkafka's destructor waits for ever while such a thing lives.
+pub(crate) struct Client {
+    rk: *mut rd::rd_kafka_t,
+    callbacks: Arc<Callbacks>,
+}
+
+// SAFETY: librdkafka's handles may be used from any thread; `Callbacks` is `Sync` by its types.
+unsafe impl Send for Client {}
+// SAFETY: as above.
+unsafe impl Sync for Client {}
+
+impl Client {
+    /// Makes a handle. Connects in the background: an unreachable broker is no error here.
+    /// Errors: `Setting` for a name or value that librdkafka refuses, `Client` for everything else.
+    pub(crate) fn new(kind: Kind, settings: &BTreeMap<String, String>) -> Result<Arc<Client>, KafkaError> {
+        let conf = Conf::new();
+        for (name, value) in settings {
+            conf.set(name, value)?;
+        }
+        let callbacks = Arc::new(Callbacks::default());
+        // SAFETY: the conf is ours; the opaque outlives the handle, because `Client` holds it until
+        // after the handle is destroyed. The callbacks are plain functions.
+        unsafe {
+            rd::rd_kafka_conf_set_opaque(conf.0, Arc::as_ptr(&callbacks).cast_mut().cast());
+            rd::rd_kafka_conf_set_log_cb(conf.0, Some(on_log));
+            rd::rd_kafka_conf_set_error_cb(conf.0, Some(on_error));
+            rd::rd_kafka_conf_set_closesocket_cb(conf.0, Some(on_close_socket));
+            if kind == Kind::Consumer {
+                raw::rd_kafka_conf_set_rebalance_cb(conf.0, Some(on_rebalance));
+            } else {
+                rd::rd_kafka_conf_set_dr_msg_cb(conf.0, Some(on_delivery));
+            }
+        }
+        let rk_type = match kind {
+            Kind::Consumer => rd::rd_kafka_type_t::RD_KAFKA_CONSUMER,
+            Kind::Producer => rd::rd_kafka_type_t::RD_KAFKA_PRODUCER,
+        };
+        let mut reason = [0 as c_char; 512];
+        // SAFETY: on success librdkafka owns the conf, on failure it is still ours; `reason` has the
+        // size that is given.
+        let rk = unsafe { rd::rd_kafka_new(rk_type, conf.0, reason.as_mut_ptr(), reason.len()) };
+        if rk.is_null() {
+            // SAFETY: librdkafka ends the text with NUL.
+            let reason = unsafe { text(reason.as_ptr()) };
+            return Err(KafkaError::Client { reason });
+        }
+        std::mem::forget(conf);
+        if kind == Kind::Consumer {
+            // The handle's own events then come with the consumer's: one place to poll.
+            // SAFETY: a living handle. It fails only for a handle that is no consumer.
+            unsafe { rd::rd_kafka_poll_set_consumer(rk) };
+        }
+        Ok(Arc::new(Client { rk, callbacks }))
+    }
+
+    /// For calls into librdkafka, valid while `self` lives.
+    pub(crate) fn as_ptr(&self) -> *mut rd::rd_kafka_t {
+        self.rk
+    }
+
+    /// The oldest event that a callback left.
+    pub(crate) fn next_event(&self) -> Option<CallbackEvent> {
+        self.callbacks.events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// From now on rebalance events are answered by the callback itself.
+    pub(crate) fn set_closing(&self) {
+        self.callbacks.closing.store(true, Ordering::SeqCst);
+    }
+
+    /// Sockets of this handle that were closed so far, by either side.
+    pub(crate) fn sockets_closed(&self) -> u64 {
+        self.callbacks.sockets_closed.load(Ordering::SeqCst)
+    }
+
+    /// Why a record was not delivered since this was asked last; `None` if all were.
+    pub(crate) fn take_delivery_error(&self) -> Option<RawError> {
+        let mut error = self.callbacks.delivery_error.lock().unwrap_or_else(PoisonError::into_inner);
+        error.take()
+    }
+
+    /// The error that broke the handle for good, if one did.
+    pub(crate) fn fatal_error(&self) -> Option<RawError> {
+        let mut reason = [0 as c_char; 512];
+        // SAFETY: a living handle, a buffer of the size that is given.
+        let code = unsafe { raw::rd_kafka_fatal_error(self.rk, reason.as_mut_ptr(), reason.len()) };
+        (code != codes::NONE).then(|| RawError {
+            fatal: true,
+            // SAFETY: librdkafka ends the text with NUL.
+            ..RawError::with_text(code, unsafe { text(reason.as_ptr()) })
+        })
+    }
+
+    /// Serves the callbacks of a handle that is not a consumer.
+    pub(crate) fn poll(&self, timeout: Duration) {
+        // SAFETY: a living handle.
+        unsafe { rd::rd_kafka_poll(self.rk, raw::timeout_ms(timeout)) };
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.set_closing();
+        // Without the flag a consumer would be closed here, which waits for a rebalance callback.
+        // SAFETY: the last reference; every queue and message that was made from it is gone.
+        unsafe { rd::rd_kafka_destroy_flags(self.rk, rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE) };
+    }
+}
+
+/// Settings on their way into a handle.
+struct Conf(*mut rd::rd_kafka_conf_t);
+
+impl Conf {
+    fn new() -> Conf {
+        // SAFETY: no precondition.
+        Conf(unsafe { rd::rd_kafka_conf_new() })
+    }
+
+    fn set(&self, name: &str, value: &str) -> Result<(), KafkaError> {
+        let (c_name, c_value) = (c_text(name), c_text(value));
+        let mut reason = [0 as c_char; 512];
+        // SAFETY: the conf is ours, the texts are copied, the buffer has the size that is given.
+        let answer = unsafe {
+            rd::rd_kafka_conf_set(
+                self.0,
+                c_name.as_ptr(),
+                c_value.as_ptr(),
+                reason.as_mut_ptr(),
+                reason.len(),
+            )
+        };
+        if answer == rd::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
+            return Ok(());
+        }
+        // SAFETY: librdkafka ends the text with NUL.
+        let reason = unsafe { text(reason.as_ptr()) };
+        Err(KafkaError::Setting { name: name.to_owned(), reason })
+    }
+}
+
+impl Drop for Conf {
+    fn drop(&mut self) {
+        // SAFETY: ours; it is forgotten once a handle owns it.
+        unsafe { rd::rd_kafka_conf_destroy(self.0) }
+    }
+}
+
+/// # Safety
+/// librdkafka's: `opaque` is the pointer that was set, which outlives the handle.
+unsafe fn callbacks<'a>(opaque: *mut c_void) -> &'a Callbacks {
+    // SAFETY: set in `Client::new` from an `Arc` that lives longer than the handle.
+    unsafe { &*opaque.cast::<Callbacks>() }
+}
+
+unsafe extern "C" fn on_rebalance(
+    rk: *mut rd::rd_kafka_t,
+    code: i32,
+    partitions: *mut rd::rd_kafka_topic_partition_list_t,
+    opaque: *mut c_void,
+) {
+    // SAFETY: see `callbacks`; the list is librdkafka's and unchanged during this call.
+    let (shared, list) = unsafe { (callbacks(opaque), elements_of(partitions)) };
+    let partitions = list.into_iter().map(|element| element.topic_partition).collect();
+    if shared.closing.load(Ordering::SeqCst) {
+        // SAFETY: a living handle; null takes the assignment away, which answers the event.
+        unsafe { raw::rd_kafka_assign(rk, std::ptr::null()) };
+        return;
+    }
+    match code {
+        codes::ASSIGN_PARTITIONS => shared.push(CallbackEvent::Assign(partitions)),
+        codes::REVOKE_PARTITIONS => shared.push(CallbackEvent::Revoke(partitions)),
+        code => {
+            // SAFETY: as above.
+            unsafe { raw::rd_kafka_assign(rk, std::ptr::null()) };
+            shared.push(CallbackEvent::Error(RawError::from_code(code)));
+        }
+    }
+    // Otherwise the poll that serves this callback goes on waiting for its whole timeout.
+    // SAFETY: a living handle; it sets a flag of this thread.
+    unsafe { rd::rd_kafka_yield(rk) };
+}
+
+unsafe extern "C" fn on_error(
+    rk: *mut rd::rd_kafka_t,
+    code: c_int,
+    reason: *const c_char,
+    opaque: *mut c_void,
+) {
+    // SAFETY: see `callbacks`; the text is NUL-ended and copied.
+    let (shared, reason) = unsafe { (callbacks(opaque), text(reason)) };
+    shared.push(CallbackEvent::Error(RawError::with_text(code, reason)));
+    // SAFETY: as in `on_rebalance`.
+    unsafe { rd::rd_kafka_yield(rk) };
+}
+
+/// The transaction as a whole only says that some record failed; here is why.
+unsafe extern "C" fn on_delivery(
+    _rk: *mut rd::rd_kafka_t,
+    record: *const rd::rd_kafka_message_t,
+    opaque: *mut c_void,
+) {
+    // SAFETY: see `callbacks`; the record is librdkafka's and lives during this call.
+    let (shared, code) = unsafe { (callbacks(opaque), error_code_of(record)) };
+    if code != codes::NONE {
+        let mut first = shared.delivery_error.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert_with(|| RawError::from_code(code));
+    }
+}
+
+/// Takes librdkafka's place in closing a socket, and counts it: nothing else tells that a
+/// connection was lost in the middle of a transaction (neither `error_cb` nor the log does).
+unsafe extern "C" fn on_close_socket(socket: c_int, opaque: *mut c_void) -> c_int {
+    // SAFETY: see `callbacks`; the socket is librdkafka's and is not used after this call.
+    unsafe {
+        callbacks(opaque).sockets_closed.fetch_add(1, Ordering::SeqCst);
+        libc::close(socket)
+    }
+}
+
+unsafe extern "C" fn on_log(
+    rk: *const rd::rd_kafka_t,
+    level: c_int,
+    facility: *const c_char,
+    message: *const c_char,
+) {
+    // SAFETY: NUL-ended texts that are copied; `rk` may be null while a handle is being made.
+    let (client, facility, message) = unsafe {
+        let client = if rk.is_null() { String::new() } else { text(rd::rd_kafka_name(rk)) };
+        (client, text(facility), text(message))
+    };
+    // syslog's levels. A lost connection is an error to librdkafka; here it is a warning, because
+    // librdkafka connects again by itself.
+    match level {
+        0..=2 => tracing::error!(client, facility, message, "librdkafka"),
+        3..=4 => tracing::warn!(client, facility, message, "librdkafka"),
+        5..=6 => tracing::info!(client, facility, message, "librdkafka"),
+        _ => tracing::debug!(client, facility, message, "librdkafka"),
+    }
+}

@@ -1,0 +1,148 @@
+//! Calls of the transactional producer.
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka_sys as rd;
+
+use super::client::Client;
+use super::partition_list::{PartitionList, c_text};
+use super::raw::{self, RawError};
+use crate::fence::Fence;
+
+/// Ends whatever a predecessor of the same transactional id left open, and takes its place.
+pub(crate) fn init(client: &Client, timeout: Duration) -> Result<(), RawError> {
+    // SAFETY: a living producer; the error is ours.
+    unsafe { RawError::take(rd::rd_kafka_init_transactions(client.as_ptr(), raw::timeout_ms(timeout))) }
+}
+
+/// Begins a transaction; nothing is sent.
+pub(crate) fn begin(client: &Client) -> Result<(), RawError> {
+    // SAFETY: as in `init`.
+    unsafe { RawError::take(rd::rd_kafka_begin_transaction(client.as_ptr())) }
+}
+
+/// Sends committed offsets as a part of the transaction.
+pub(crate) fn send_offsets(
+    client: &Client,
+    offsets: &PartitionList,
+    fence: &Fence,
+    timeout: Duration,
+) -> Result<(), RawError> {
+    let metadata = GroupMetadata::new(fence);
+    // SAFETY: a living producer, list and metadata, which are copied; the error is ours.
+    unsafe {
+        RawError::take(rd::rd_kafka_send_offsets_to_transaction(
+            client.as_ptr(),
+            offsets.as_ptr(),
+            metadata.0,
+            raw::timeout_ms(timeout),
+        ))
+    }
+}
+
+/// Commits. `retriable`: call it again to hear the end.
+pub(crate) fn commit(client: &Client, timeout: Duration) -> Result<(), RawError> {
+    // SAFETY: as in `init`.
+    unsafe { RawError::take(rd::rd_kafka_commit_transaction(client.as_ptr(), raw::timeout_ms(timeout))) }
+}
+
+/// Aborts. `retriable`: call it again to hear the end.
+pub(crate) fn abort(client: &Client, timeout: Duration) -> Result<(), RawError> {
+    // SAFETY: as in `init`.
+    unsafe { RawError::take(rd::rd_kafka_abort_transaction(client.as_ptr(), raw::timeout_ms(timeout))) }
+}
+
+/// Puts a record into the send queue, copied. `partition` `None`: by the key's hash.
+pub(crate) fn produce(
+    client: &Arc<Client>,
+    topic: &str,
+    partition: Option<i32>,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: &[(String, Vec<u8>)],
+) -> Result<(), RawError> {
+    use rd::rd_kafka_vtype_t as kind;
+    let topic = c_text(topic);
+    let names: Vec<_> = headers.iter().map(|(name, _)| c_text(name)).collect();
+    let mut parts = vec![
+        part(kind::RD_KAFKA_VTYPE_TOPIC, |u| u.cstr = topic.as_ptr()),
+        part(kind::RD_KAFKA_VTYPE_MSGFLAGS, |u| u.i = rd::RD_KAFKA_MSG_F_COPY),
+        part(kind::RD_KAFKA_VTYPE_KEY, |u| u.mem = memory(key)),
+        part(kind::RD_KAFKA_VTYPE_VALUE, |u| u.mem = memory(value)),
+    ];
+    if let Some(number) = partition {
+        parts.push(part(kind::RD_KAFKA_VTYPE_PARTITION, |u| u.i32_ = number));
+    }
+    for (name, (_, value)) in names.iter().zip(headers) {
+        parts.push(part(kind::RD_KAFKA_VTYPE_HEADER, |u| {
+            u.header = rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2 {
+                name: name.as_ptr(),
+                val: value.as_ptr().cast(),
+                size: isize::try_from(value.len()).expect("a slice's length fits isize"),
+            };
+        }));
+    }
+    // SAFETY: a living producer; each part carries the member of the union that its kind names, and
+    // everything behind the pointers lives until the call has copied it.
+    unsafe { RawError::take(rd::rd_kafka_produceva(client.as_ptr(), parts.as_ptr(), parts.len())) }
+}
+
+fn part(
+    kind: rd::rd_kafka_vtype_t,
+    fill: impl FnOnce(&mut rd::rd_kafka_vu_s__bindgen_ty_1),
+) -> rd::rd_kafka_vu_t {
+    let mut u = rd::rd_kafka_vu_s__bindgen_ty_1 { _pad: [0; 64] };
+    fill(&mut u);
+    rd::rd_kafka_vu_t { vtype: kind, u }
+}
+
+/// Null for `None`; an empty slice stays an empty value, because its pointer is not null.
+fn memory(bytes: Option<&[u8]>) -> rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
+    match bytes {
+        None => rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr: std::ptr::null_mut(), size: 0 },
+        Some(bytes) => rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
+            ptr: bytes.as_ptr().cast_mut().cast(),
+            size: bytes.len(),
+        },
+    }
+}
+
+/// Records that are not acknowledged yet, and events that are not served.
+pub(crate) fn in_flight(client: &Client) -> usize {
+    // SAFETY: a living producer.
+    usize::try_from(unsafe { rd::rd_kafka_outq_len(client.as_ptr()) }).unwrap_or(0)
+}
+
+/// Throws away what is queued or in flight, so that a handle ends quickly and sends nothing more.
+pub(crate) fn purge(client: &Client) {
+    // SAFETY: a living producer. It fails only for a handle that is none.
+    unsafe {
+        rd::rd_kafka_purge(client.as_ptr(), rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT)
+    };
+}
+
+/// The fence in librdkafka's form.
+struct GroupMetadata(*mut rd::rd_kafka_consumer_group_metadata_t);
+
+impl GroupMetadata {
+    fn new(fence: &Fence) -> GroupMetadata {
+        let (group, member) = (c_text(fence.group_id()), c_text(fence.member_id()));
+        let instance = fence.group_instance_id().map(c_text);
+        // SAFETY: the texts are copied; a null instance is a dynamic member.
+        GroupMetadata(unsafe {
+            rd::rd_kafka_consumer_group_metadata_new_with_genid(
+                group.as_ptr(),
+                fence.generation(),
+                member.as_ptr(),
+                instance.as_ref().map_or(std::ptr::null(), |instance| instance.as_ptr()),
+            )
+        })
+    }
+}
+
+impl Drop for GroupMetadata {
+    fn drop(&mut self) {
+        // SAFETY: ours, and not used afterwards.
+        unsafe { rd::rd_kafka_consumer_group_metadata_destroy(self.0) }
+    }
+}

@@ -1,0 +1,372 @@
+//! The operator's options, named as Kafka's Java client and Kafka Connect name them, as settings of
+//! librdkafka. Nothing is dropped in silence: an option is passed on, translated, said to have no
+//! effect, or refused.
+use std::collections::BTreeMap;
+
+use crate::error::KafkaError;
+use crate::settings::Settings;
+
+/// What the operator's options become.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// For [`Consumer`](crate::Consumer) and [`RangeReader`](crate::RangeReader).
+    pub consumer: Settings,
+    /// For [`LedgerProducer`](crate::LedgerProducer) and [`Admin`](crate::Admin): what concerns the
+    /// connection only.
+    pub connection: Settings,
+    /// Options without an effect here, each with the reason; to be logged once at the start.
+    pub ignored: Vec<(String, &'static str)>,
+}
+
+/// How an option is carried out.
+enum Rule {
+    /// The same name and meaning, for every client.
+    Connection,
+    /// The same name and meaning, for consumers.
+    Consumer,
+    /// Another name, same meaning, for every client.
+    ConnectionAs(&'static str),
+    /// Another name, same meaning, for consumers.
+    ConsumerAs(&'static str),
+    /// It cannot matter here, and this is why.
+    Ignored(&'static str),
+    /// It cannot be honoured; what to do instead.
+    Refused(&'static str),
+    /// Only this value agrees with what Pumphouse does.
+    Only(&'static str),
+    /// Translated by a function of its own.
+    Own,
+}
+
+use Rule::{Connection, ConnectionAs, Consumer, ConsumerAs, Ignored, Only, Own, Refused};
+
+const PEM: &str =
+    "Java key stores cannot be read: use PEM files (ssl.truststore.type=PEM), or ssl.ca.location";
+const PLUGIN: &str = "Java classes cannot be loaded";
+const OFFSETS: &str = "the ledger alone commits and chooses offsets";
+
+/// Kafka's consumer options (4.1) and librdkafka's own names for TLS files.
+const RULES: &[(&str, Rule)] = &[
+    ("bootstrap.servers", Connection),
+    ("client.id", Connection),
+    ("client.rack", Consumer),
+    ("client.dns.lookup", Connection),
+    ("security.protocol", Connection),
+    ("metadata.max.age.ms", Connection),
+    ("connections.max.idle.ms", Connection),
+    ("reconnect.backoff.ms", Connection),
+    ("reconnect.backoff.max.ms", Connection),
+    ("socket.connection.setup.timeout.ms", Connection),
+    ("socket.connection.setup.timeout.max.ms", Ignored("librdkafka has one time-out for all tries")),
+    ("request.timeout.ms", ConsumerAs("socket.timeout.ms")),
+    ("default.api.timeout.ms", Ignored("Pumphouse bounds each call by itself")),
+    ("send.buffer.bytes", Own),
+    ("receive.buffer.bytes", Own),
+    ("retry.backoff.ms", Consumer),
+    ("retry.backoff.max.ms", Consumer),
+    ("session.timeout.ms", Consumer),
+    ("heartbeat.interval.ms", Consumer),
+    ("max.poll.interval.ms", Consumer),
+    ("max.poll.records", Ignored("records are taken in bulk; pumphouse.batch.rows.max bounds a batch")),
+    ("fetch.min.bytes", Consumer),
+    ("fetch.max.bytes", Consumer),
+    ("fetch.max.wait.ms", ConsumerAs("fetch.wait.max.ms")),
+    ("max.partition.fetch.bytes", Consumer),
+    ("check.crcs", Consumer),
+    ("fetch.queue.backoff.ms", Consumer),
+    ("queued.min.messages", Consumer),
+    ("queued.max.messages.kbytes", Consumer),
+    ("allow.auto.create.topics", Ignored("Pumphouse creates no source topics")),
+    ("exclude.internal.topics", Ignored("subscriptions name their topics")),
+    ("partition.assignment.strategy", Own),
+    ("group.protocol", Only("classic")),
+    ("group.remote.assignor", Refused("it belongs to group.protocol=consumer, which is not supported")),
+    ("group.id", Refused("the group is connect-<name>, as in Kafka Connect")),
+    ("group.instance.id", Refused("each task is a static member by its own name")),
+    ("isolation.level", Only("read_committed")),
+    ("enable.auto.commit", Only("false")),
+    ("auto.commit.interval.ms", Ignored(OFFSETS)),
+    ("auto.offset.reset", Ignored("carried out when partitions are claimed")),
+    ("interceptor.classes", Refused(PLUGIN)),
+    ("metric.reporters", Ignored("metrics are served on /metrics")),
+    ("metrics.num.samples", Ignored("metrics are served on /metrics")),
+    ("metrics.recording.level", Ignored("metrics are served on /metrics")),
+    ("metrics.sample.window.ms", Ignored("metrics are served on /metrics")),
+    ("enable.metrics.push", Connection),
+    ("key.deserializer", Refused("Pumphouse decodes by the connector's converters")),
+    ("value.deserializer", Refused("Pumphouse decodes by the connector's converters")),
+    ("sasl.mechanism", ConnectionAs("sasl.mechanisms")),
+    ("sasl.mechanisms", Connection),
+    ("sasl.username", Connection),
+    ("sasl.password", Connection),
+    ("sasl.jaas.config", Own),
+    ("sasl.kerberos.service.name", Connection),
+    ("sasl.client.callback.handler.class", Refused(PLUGIN)),
+    ("sasl.login.callback.handler.class", Refused(PLUGIN)),
+    ("sasl.login.class", Refused(PLUGIN)),
+    ("security.providers", Refused(PLUGIN)),
+    ("ssl.engine.factory.class", Refused(PLUGIN)),
+    ("ssl.ca.location", Connection),
+    ("ssl.ca.pem", Connection),
+    ("ssl.certificate.location", Connection),
+    ("ssl.certificate.pem", Connection),
+    ("ssl.key.location", Connection),
+    ("ssl.key.pem", Connection),
+    ("ssl.key.password", Connection),
+    ("ssl.endpoint.identification.algorithm", Own),
+    ("ssl.truststore.type", Own),
+    ("ssl.truststore.location", Own),
+    ("ssl.truststore.certificates", ConnectionAs("ssl.ca.pem")),
+    ("ssl.truststore.password", Own),
+    ("ssl.keystore.type", Own),
+    ("ssl.keystore.location", Own),
+    ("ssl.keystore.password", Own),
+    ("ssl.keystore.key", ConnectionAs("ssl.key.pem")),
+    ("ssl.keystore.certificate.chain", ConnectionAs("ssl.certificate.pem")),
+    ("ssl.protocol", Ignored("the newest version that both sides have is used")),
+    ("ssl.enabled.protocols", Refused("TLS versions are set in the system's OpenSSL configuration")),
+    ("ssl.provider", Refused(PLUGIN)),
+    ("ssl.cipher.suites", Connection),
+    ("ssl.keymanager.algorithm", Refused(PLUGIN)),
+    ("ssl.trustmanager.algorithm", Refused(PLUGIN)),
+    ("ssl.secure.random.implementation", Refused(PLUGIN)),
+];
+
+/// Translates the options of a consumer: a Kafka Connect worker's `consumer.*` (prefix taken off)
+/// over its own connection options, and a connector's `consumer.override.*` over both.
+/// Errors: `OptionUnsupported` names the first option that cannot be honoured.
+pub fn client_settings(options: &BTreeMap<String, String>) -> Result<ClientOptions, KafkaError> {
+    let mut done = ClientOptions::default();
+    for (name, value) in options {
+        let rule = RULES.iter().find(|(known, _)| known == name).map(|(_, rule)| rule);
+        let unsupported = |advice: &str| {
+            Err(KafkaError::OptionUnsupported { name: name.clone(), advice: advice.to_owned() })
+        };
+        match rule {
+            None => {
+                return unsupported("it is not an option of a Kafka consumer known here: remove it");
+            }
+            Some(Connection) => done.connect(name, value),
+            Some(ConnectionAs(other)) => done.connect(other, value),
+            Some(Consumer) => done.consume(name, value),
+            Some(ConsumerAs(other)) => done.consume(other, value),
+            Some(Ignored(reason)) => done.ignored.push((name.clone(), reason)),
+            Some(Refused(advice)) => return unsupported(advice),
+            Some(Only(needed)) if value == needed => {}
+            Some(Only(needed)) => return unsupported(&format!("only {needed} is possible")),
+            Some(Own) => own(&mut done, name, value, options)?,
+        }
+    }
+    Ok(done)
+}
+
+impl ClientOptions {
+    fn connect(&mut self, name: &str, value: &str) {
+        self.connection.insert(name.to_owned(), value.to_owned());
+        self.consume(name, value);
+    }
+
+    fn consume(&mut self, name: &str, value: &str) {
+        self.consumer.insert(name.to_owned(), value.to_owned());
+    }
+}
+
+fn own(
+    done: &mut ClientOptions,
+    name: &str,
+    value: &str,
+    all: &BTreeMap<String, String>,
+) -> Result<(), KafkaError> {
+    let store_type = |side: &str| all.get(&format!("ssl.{side}.type")).map_or("JKS", String::as_str);
+    let refused = |advice: &str| {
+        Err(KafkaError::OptionUnsupported { name: name.to_owned(), advice: advice.to_owned() })
+    };
+    match name {
+        // -1 is Java's "the system's default", which is 0 here.
+        "send.buffer.bytes" | "receive.buffer.bytes" => {
+            done.connect(&format!("socket.{name}"), if value == "-1" { "0" } else { value });
+        }
+        "partition.assignment.strategy" => done.consume(name, &strategies(value)?),
+        "ssl.endpoint.identification.algorithm" => {
+            done.connect(name, if value.trim().is_empty() { "none" } else { value });
+        }
+        "ssl.truststore.type" if value == "PEM" => {}
+        "ssl.truststore.location" if store_type("truststore") == "PEM" => {
+            done.connect("ssl.ca.location", value);
+        }
+        "ssl.truststore.type" | "ssl.truststore.location" | "ssl.truststore.password" => {
+            return refused(PEM);
+        }
+        "ssl.keystore.type" if matches!(value, "PEM" | "PKCS12") => {}
+        "ssl.keystore.location" if store_type("keystore") == "PKCS12" => done.connect(name, value),
+        "ssl.keystore.password" if store_type("keystore") == "PKCS12" => done.connect(name, value),
+        // A PEM key store is one file with key and certificates; librdkafka reads it for both.
+        "ssl.keystore.location" if store_type("keystore") == "PEM" => {
+            done.connect("ssl.certificate.location", value);
+            done.connect("ssl.key.location", value);
+        }
+        "ssl.keystore.type" | "ssl.keystore.location" | "ssl.keystore.password" => {
+            return refused("Java key stores cannot be read: use PKCS12 or PEM (ssl.keystore.type)");
+        }
+        "sasl.jaas.config" => {
+            let (user, password) = jaas(value)?;
+            done.connect("sasl.username", &user);
+            done.connect("sasl.password", &password);
+        }
+        other => unreachable!("{other} has a rule of its own but no translation"),
+    }
+    Ok(())
+}
+
+/// Java's assignor classes, or librdkafka's names.
+fn strategies(value: &str) -> Result<String, KafkaError> {
+    let translate = |class: &str| match class.rsplit('.').next().unwrap_or(class) {
+        "RangeAssignor" | "range" => Ok("range"),
+        "RoundRobinAssignor" | "roundrobin" => Ok("roundrobin"),
+        // Java's default list is range, then cooperative: range is what a mixed group would use.
+        "CooperativeStickyAssignor" if value.contains("RangeAssignor") => Ok("range"),
+        other => Err(KafkaError::OptionUnsupported {
+            name: "partition.assignment.strategy".to_owned(),
+            advice: format!("{other} is not an eager strategy: use RangeAssignor or RoundRobinAssignor"),
+        }),
+    };
+    let mut names: Vec<&str> =
+        value.split(',').map(|class| translate(class.trim())).collect::<Result<_, _>>()?;
+    names.dedup();
+    Ok(names.join(","))
+}
+
+/// Takes user name and password out of a JAAS line of the plain or SCRAM module, such as
+/// `org.apache.kafka.common.security.plain.PlainLoginModule required username="u" password="p";`.
+fn jaas(value: &str) -> Result<(String, String), KafkaError> {
+    let refused = |advice: &str| KafkaError::OptionUnsupported {
+        name: "sasl.jaas.config".to_owned(),
+        advice: advice.to_owned(),
+    };
+    let module = value.split_whitespace().next().unwrap_or_default();
+    if !module.ends_with(".PlainLoginModule") && !module.ends_with(".ScramLoginModule") {
+        return Err(refused("only PlainLoginModule and ScramLoginModule are understood"));
+    }
+    let option = |name: &str| {
+        jaas_option(value, name).ok_or_else(|| {
+            refused(&format!("it has no {name}=\"...\": or set sasl.username and sasl.password"))
+        })
+    };
+    Ok((option("username")?, option("password")?))
+}
+
+/// The value of `name="..."`, with `\` as the escape that JAAS knows.
+fn jaas_option(line: &str, name: &str) -> Option<String> {
+    let mut rest = line;
+    loop {
+        let at = rest.find(name)?;
+        let starts_word = rest[..at].ends_with(char::is_whitespace);
+        rest = &rest[at + name.len()..];
+        let Some(quoted) = rest.trim_start().strip_prefix('=').map(str::trim_start) else {
+            continue;
+        };
+        let Some(quoted) = quoted.strip_prefix('"').filter(|_| starts_word) else {
+            continue;
+        };
+        let mut value = String::new();
+        let mut characters = quoted.chars();
+        while let Some(character) = characters.next() {
+            match character {
+                '"' => return Some(value),
+                '\\' => value.push(characters.next()?),
+                plain => value.push(plain),
+            }
+        }
+        return None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn translate(options: &[(&str, &str)]) -> Result<ClientOptions, KafkaError> {
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        client_settings(&options.collect())
+    }
+
+    fn consumer_setting(options: &[(&str, &str)], name: &str) -> Option<String> {
+        translate(options).unwrap().consumer.get(name).cloned()
+    }
+
+    #[test]
+    fn each_option_has_one_rule() {
+        for (index, (name, _)) in RULES.iter().enumerate() {
+            assert!(RULES[index + 1..].iter().all(|(other, _)| other != name), "{name}");
+        }
+    }
+
+    #[test]
+    fn options_with_a_rule_of_their_own_are_translated_or_refused() {
+        for (name, _) in RULES.iter().filter(|(_, rule)| matches!(rule, Own)) {
+            let _ = translate(&[(name, "1")]);
+        }
+    }
+
+    #[test]
+    fn connection_options_reach_every_client() {
+        let done = translate(&[
+            ("bootstrap.servers", "a:1"),
+            ("session.timeout.ms", "6000"),
+            ("fetch.max.wait.ms", "100"),
+            ("max.poll.records", "500"),
+        ])
+        .unwrap();
+        assert_eq!(done.connection, Settings::from([("bootstrap.servers".into(), "a:1".into())]));
+        assert_eq!(done.consumer["session.timeout.ms"], "6000");
+        assert_eq!(done.consumer["fetch.wait.max.ms"], "100");
+        assert_eq!(done.ignored.len(), 1);
+        assert_eq!(done.ignored[0].0, "max.poll.records");
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_refused_by_name() {
+        for (name, value) in [
+            ("interceptor.classes", "x.Y"),
+            ("isolation.level", "read_uncommitted"),
+            ("group.protocol", "consumer"),
+            ("no.such.option", "1"),
+            ("ssl.truststore.location", "/t.jks"),
+            ("partition.assignment.strategy", "org.apache.kafka.clients.consumer.StickyAssignor"),
+            ("sasl.jaas.config", "com.sun.security.auth.module.Krb5LoginModule required;"),
+        ] {
+            let refused = translate(&[(name, value)]).unwrap_err();
+            assert!(matches!(refused, KafkaError::OptionUnsupported { name: n, .. } if n == name));
+        }
+    }
+
+    #[test]
+    fn jaas_lines_give_user_and_password() {
+        let line = "org.apache.kafka.common.security.scram.ScramLoginModule required \
+                    username=\"al ice\"  password = \"a\\\"b=username\";";
+        assert_eq!(jaas(line), Ok(("al ice".to_owned(), "a\"b=username".to_owned())));
+        let options = [("sasl.jaas.config", line), ("sasl.mechanism", "SCRAM-SHA-512")];
+        assert_eq!(consumer_setting(&options, "sasl.username").as_deref(), Some("al ice"));
+        assert_eq!(consumer_setting(&options, "sasl.mechanisms").as_deref(), Some("SCRAM-SHA-512"));
+    }
+
+    #[test]
+    fn stores_of_java_become_files() {
+        let trust = [("ssl.truststore.type", "PEM"), ("ssl.truststore.location", "/ca.pem")];
+        assert_eq!(consumer_setting(&trust, "ssl.ca.location").as_deref(), Some("/ca.pem"));
+        let key = [("ssl.keystore.type", "PEM"), ("ssl.keystore.location", "/both.pem")];
+        assert_eq!(consumer_setting(&key, "ssl.key.location").as_deref(), Some("/both.pem"));
+        let none = [("ssl.endpoint.identification.algorithm", "")];
+        let name = "ssl.endpoint.identification.algorithm";
+        assert_eq!(consumer_setting(&none, name).as_deref(), Some("none"));
+    }
+
+    #[test]
+    fn javas_default_strategies_become_range() {
+        let classes = "org.apache.kafka.clients.consumer.RangeAssignor,\
+                       org.apache.kafka.clients.consumer.CooperativeStickyAssignor";
+        let options = [("partition.assignment.strategy", classes)];
+        let name = "partition.assignment.strategy";
+        assert_eq!(consumer_setting(&options, name).as_deref(), Some("range"));
+    }
+}

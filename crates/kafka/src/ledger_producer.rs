@@ -1,0 +1,447 @@
+//! The ledger's writes: each is one Kafka transaction of committed offsets with their metadata, and
+//! of the records that go with them (dead letters, state). Carries PROTOCOL R5, R14 and A5.
+//!
+//! librdkafka speaks the transactions of before KIP-890. A late copy of one of its requests joins, or
+//! ends, the next transaction of the same producer epoch; so when a connection was lost in the course
+//! of a transaction, the producer is replaced before the next write, which makes the epoch a new one.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pumphouse_delivery::StoredEntry;
+use pumphouse_types::{Partition, TopicName, TopicPartition};
+
+use crate::error::{Asker, KafkaError};
+use crate::fence::Fence;
+use crate::ffi::client::{Client, Kind};
+use crate::ffi::partition_list::PartitionList;
+use crate::ffi::raw::RawError;
+use crate::ffi::transaction;
+use crate::settings::{self, Settings};
+
+/// Kafka's default `offset.metadata.max.bytes`, which the broker counts in UTF-16 units.
+const METADATA_UTF16_MAX: usize = 4_096;
+
+/// Offsets and metadata of one write: they become one batch of the offsets topic, which takes 1 MB
+/// by default (`max.message.bytes`), overheads included.
+const OFFSETS_BYTES_MAX: usize = 900_000;
+
+/// What an entry takes beside its metadata and its topic's name: two keys and record overheads.
+const ENTRY_OVERHEAD_BYTES: usize = 64;
+
+/// Records of one write: sent within a third of the transaction's time-out on a slow link.
+const RECORDS_BYTES_MAX: usize = 16 << 20;
+
+/// One answer to sending the offsets, and the acknowledgement of the records: a third of the
+/// transaction's time-out each.
+const SEND_TIMEOUT: Duration = Duration::from_millis(3_300);
+
+/// One call of commit or abort; it is repeated until it answers.
+const SETTLE_CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// All calls of commit or abort together: the transaction's time-out and the broker's scan for such
+/// transactions (10 s each) are over by then.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// A record to be written together with entries, or alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutgoingRecord {
+    /// Where to.
+    pub topic: TopicName,
+    /// Which partition; `None`: by the hash of the key.
+    pub partition: Option<Partition>,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// Its headers.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl OutgoingRecord {
+    fn bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len) + headers
+    }
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordOutcome {
+    /// It stands, all of it.
+    Recorded,
+    /// It does not stand, and this member or this producer may not write any more.
+    Fenced(KafkaError),
+    /// It does not stand. The error's remedy says whether it can be tried again.
+    NotRecorded(KafkaError),
+    /// It may stand. Nothing is written any more before [`LedgerProducer::replace`] has settled it.
+    Unknown(KafkaError),
+}
+
+/// How far the present handle may be used.
+#[derive(Debug)]
+enum State {
+    /// The next write may use it.
+    Ready,
+    /// A connection was lost in the course of a transaction that was answered: replaced first.
+    Tainted,
+    /// The last write's fate is unknown: only `replace` helps, and the caller then claims again.
+    Unsettled(KafkaError),
+    /// Another producer has the transactional id.
+    Fenced(KafkaError),
+}
+
+/// The transactional producer of one task. One transactional id per living task, kept over
+/// replacements and restarts: a new producer of the same id ends what its predecessor left open.
+pub struct LedgerProducer {
+    settings: Settings,
+    asker: Asker,
+    /// `None` only between a failed replacement and the next one.
+    client: Option<Arc<Client>>,
+    state: State,
+    open_timeout: Duration,
+}
+
+impl LedgerProducer {
+    /// Ends any open transaction of `transactional_id`, and takes its place. `timeout` bounds this and
+    /// every later replacement.
+    /// Errors: settings, `TransactionalIdDenied`, `NoAnswer`, `Login`.
+    pub fn open(
+        given: &Settings,
+        transactional_id: &str,
+        timeout: Duration,
+    ) -> Result<LedgerProducer, KafkaError> {
+        let settings = settings::ledger(given, transactional_id)?;
+        let asker = Asker { transactional_id: transactional_id.to_owned(), ..Asker::default() };
+        let client = init(&settings, &asker, timeout)?;
+        Ok(LedgerProducer {
+            settings,
+            asker,
+            client: Some(client),
+            state: State::Ready,
+            open_timeout: timeout,
+        })
+    }
+
+    /// Whether a connection was lost in the course of the last transaction: the handle is replaced
+    /// before the next write, by [`replace`](LedgerProducer::replace) or by that write itself.
+    pub fn tainted(&self) -> bool {
+        matches!(self.state, State::Tainted)
+    }
+
+    /// Makes a new handle under the same transactional id. Afterwards nothing of the old one is open,
+    /// and nothing late of it is taken: a write of unknown fate is settled, and reading says how.
+    /// Takes some 50 ms, and half a second with a transaction open.
+    /// Errors: as of `open`; the producer writes nothing until a replacement succeeds.
+    pub fn replace(&mut self) -> Result<(), KafkaError> {
+        if let Some(old) = self.client.take() {
+            // Nothing of an abandoned handle may still be queued (R5).
+            transaction::purge(&old);
+            drop(old);
+        }
+        self.client = Some(init(&self.settings, &self.asker, self.open_timeout)?);
+        self.state = State::Ready;
+        Ok(())
+    }
+
+    /// Writes `entries` and `records` as one transaction: all of it, or nothing, and nothing if the
+    /// group has replaced the fence's member.
+    /// Sizes: metadata of at most 4,096 UTF-16 units each, 900 kB of entries, 16 MiB of records.
+    pub fn record(
+        &mut self,
+        fence: &Fence,
+        entries: &BTreeMap<TopicPartition, StoredEntry>,
+        records: &[OutgoingRecord],
+    ) -> RecordOutcome {
+        if let Err(error) = check_entries(entries) {
+            return RecordOutcome::NotRecorded(error);
+        }
+        let mut offsets = PartitionList::new();
+        for (topic_partition, entry) in entries {
+            offsets.add_entry(topic_partition, entry.offset, &entry.metadata);
+        }
+        self.asker.group = fence.group_id().to_owned();
+        self.write(Some((fence, &offsets)), records)
+    }
+
+    /// Writes records alone as one transaction, such as a configuration version (R15). It is not
+    /// fenced by a membership.
+    pub fn produce_in_transaction(&mut self, records: &[OutgoingRecord]) -> RecordOutcome {
+        self.write(None, records)
+    }
+
+    fn write(
+        &mut self,
+        offsets: Option<(&Fence, &PartitionList)>,
+        records: &[OutgoingRecord],
+    ) -> RecordOutcome {
+        if let Err(error) = check_records(records) {
+            return RecordOutcome::NotRecorded(error);
+        }
+        match &self.state {
+            State::Unsettled(error) => return RecordOutcome::Unknown(error.clone()),
+            State::Fenced(error) => return RecordOutcome::Fenced(error.clone()),
+            State::Tainted => {
+                if let Err(error) = self.replace() {
+                    return RecordOutcome::NotRecorded(error);
+                }
+            }
+            State::Ready => {}
+        }
+        let Some(client) = self.client.clone() else {
+            if let Err(error) = self.replace() {
+                return RecordOutcome::NotRecorded(error);
+            }
+            return self.write(offsets, records);
+        };
+        let closed_before = client.sockets_closed();
+        let outcome = Transaction { client: &client, asker: &self.asker }.run(offsets, records);
+        self.state = match &outcome {
+            RecordOutcome::Unknown(error) => State::Unsettled(error.clone()),
+            RecordOutcome::Fenced(error @ KafkaError::ProducerReplaced { .. }) => {
+                State::Fenced(error.clone())
+            }
+            _ if client.sockets_closed() != closed_before || client.fatal_error().is_some() => State::Tainted,
+            _ => State::Ready,
+        };
+        outcome
+    }
+}
+
+fn init(settings: &Settings, asker: &Asker, timeout: Duration) -> Result<Arc<Client>, KafkaError> {
+    let client = Client::new(Kind::Producer, settings)?;
+    let end = Instant::now() + timeout;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        match transaction::init(&client, left) {
+            Ok(()) => return Ok(client),
+            Err(raw) if raw.retriable && !raw.fatal && Instant::now() < end => {}
+            Err(raw) => {
+                let cause = worst(&client, raw);
+                // A refused login is told by the connection, while the call only times out.
+                let told = std::iter::from_fn(|| client.next_event()).find_map(|event| match event {
+                    crate::ffi::client::CallbackEvent::Error(raw) => {
+                        Some(asker.sort("opening the ledger", &raw))
+                            .filter(|error| matches!(error, KafkaError::Login { .. }))
+                    }
+                    _ => None,
+                });
+                return Err(told.unwrap_or_else(|| asker.sort("opening the ledger", &cause)));
+            }
+        }
+    }
+}
+
+/// The error that broke the handle, if one did; it says more than the call that failed by it.
+fn worst(client: &Client, raw: RawError) -> RawError {
+    if raw.fatal { client.fatal_error().unwrap_or(raw) } else { raw }
+}
+
+fn check_entries(entries: &BTreeMap<TopicPartition, StoredEntry>) -> Result<(), KafkaError> {
+    let mut total = 0;
+    for (topic_partition, entry) in entries {
+        let units = entry.metadata.encode_utf16().count();
+        if units > METADATA_UTF16_MAX {
+            let reason = format!(
+                "{topic_partition}: metadata of {units} UTF-16 units, {METADATA_UTF16_MAX} are taken"
+            );
+            return Err(KafkaError::WriteTooLarge { reason });
+        }
+        total += entry.metadata.len() + topic_partition.topic.as_str().len() + ENTRY_OVERHEAD_BYTES;
+    }
+    if total > OFFSETS_BYTES_MAX {
+        let reason = format!("{} entries of {total} bytes, {OFFSETS_BYTES_MAX} are taken", entries.len());
+        return Err(KafkaError::WriteTooLarge { reason });
+    }
+    Ok(())
+}
+
+fn check_records(records: &[OutgoingRecord]) -> Result<(), KafkaError> {
+    let total: usize = records.iter().map(OutgoingRecord::bytes).sum();
+    if total > RECORDS_BYTES_MAX {
+        let reason = format!("{} records of {total} bytes, {RECORDS_BYTES_MAX} are taken", records.len());
+        return Err(KafkaError::WriteTooLarge { reason });
+    }
+    Ok(())
+}
+
+/// One transaction on its way.
+struct Transaction<'a> {
+    client: &'a Arc<Client>,
+    asker: &'a Asker,
+}
+
+impl Transaction<'_> {
+    fn run(&self, offsets: Option<(&Fence, &PartitionList)>, records: &[OutgoingRecord]) -> RecordOutcome {
+        if let Err(raw) = transaction::begin(self.client) {
+            // Nothing was sent; but a handle that cannot begin is not known to have ended.
+            return match self.sort(raw) {
+                error @ KafkaError::ProducerReplaced { .. } => RecordOutcome::Fenced(error),
+                error => unknown(&error),
+            };
+        }
+        // Reports of records that an abort purged belong to the transaction before.
+        self.client.poll(Duration::ZERO);
+        self.client.take_delivery_error();
+        let sent = self
+            .produce(records)
+            .and_then(|()| offsets.map_or(Ok(()), |(fence, list)| self.send_offsets(fence, list)))
+            .and_then(|()| self.wait_for_acknowledgements());
+        match sent {
+            Ok(()) => self.commit(),
+            // Sending the offsets fails by a record that failed before, and does not say why that did.
+            Err(raw) => {
+                self.client.poll(Duration::from_millis(1));
+                self.abort(match self.client.take_delivery_error() {
+                    // A record that was given up with its transaction says nothing of why that failed.
+                    Some(cause) if !raw.fatal && !crate::ffi::codes::is_purge(cause.code) => cause,
+                    _ => raw,
+                })
+            }
+        }
+    }
+
+    fn produce(&self, records: &[OutgoingRecord]) -> Result<(), RawError> {
+        records.iter().try_for_each(|record| {
+            transaction::produce(
+                self.client,
+                record.topic.as_str(),
+                record.partition.map(Partition::to_protocol),
+                record.key.as_deref(),
+                record.value.as_deref(),
+                &record.headers,
+            )
+        })
+    }
+
+    fn send_offsets(&self, fence: &Fence, offsets: &PartitionList) -> Result<(), RawError> {
+        let end = Instant::now() + SEND_TIMEOUT;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match transaction::send_offsets(self.client, offsets, fence, left) {
+                // librdkafka goes on with the same request; asking again hears its answer.
+                Err(raw) if raw.retriable && !raw.abortable && !raw.fatal && Instant::now() < end => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// The commit would wait for them too, in slices of 100 ms.
+    fn wait_for_acknowledgements(&self) -> Result<(), RawError> {
+        let end = Instant::now() + SEND_TIMEOUT;
+        while transaction::in_flight(self.client) > 0 {
+            if Instant::now() >= end {
+                return Err(RawError::from_code(crate::ffi::codes::TIMED_OUT));
+            }
+            self.client.poll(Duration::from_millis(1));
+        }
+        self.client.take_delivery_error().map_or(Ok(()), Err)
+    }
+
+    fn commit(&self) -> RecordOutcome {
+        match settle(|timeout| transaction::commit(self.client, timeout)) {
+            Ok(()) => RecordOutcome::Recorded,
+            Err(raw) if raw.fatal => match self.sort(raw) {
+                error @ KafkaError::ProducerReplaced { .. } => RecordOutcome::Fenced(error),
+                error => unknown(&error),
+            },
+            Err(raw) if raw.abortable => self.abort(raw),
+            Err(raw) => unknown(&self.sort(raw)),
+        }
+    }
+
+    /// `cause`: why the transaction cannot be committed.
+    fn abort(&self, cause: RawError) -> RecordOutcome {
+        if cause.fatal {
+            return match self.sort(cause) {
+                error @ KafkaError::ProducerReplaced { .. } => RecordOutcome::Fenced(error),
+                // A right that is missing needs no settling: the broker took nothing.
+                error @ KafkaError::TransactionalIdDenied { .. } => RecordOutcome::NotRecorded(error),
+                error => unknown(&error),
+            };
+        }
+        let error = self.sort(cause);
+        match settle(|timeout| transaction::abort(self.client, timeout)) {
+            Ok(()) => match error {
+                error @ (KafkaError::MemberReplaced { .. } | KafkaError::InstanceFenced { .. }) => {
+                    RecordOutcome::Fenced(error)
+                }
+                KafkaError::Refused { name, reason, .. } => {
+                    RecordOutcome::NotRecorded(KafkaError::WriteAborted {
+                        reason: format!("{name}: {reason}"),
+                    })
+                }
+                error => RecordOutcome::NotRecorded(error),
+            },
+            Err(raw) => match self.sort(raw) {
+                error @ KafkaError::ProducerReplaced { .. } => RecordOutcome::Fenced(error),
+                failed => unknown(&KafkaError::WriteAborted { reason: format!("{error}; abort: {failed}") }),
+            },
+        }
+    }
+
+    fn sort(&self, raw: RawError) -> KafkaError {
+        self.asker.sort("writing to the ledger", &worst(self.client, raw))
+    }
+}
+
+/// Calls until there is an answer that is not "call again", or all time is over.
+fn settle(mut call: impl FnMut(Duration) -> Result<(), RawError>) -> Result<(), RawError> {
+    let end = Instant::now() + SETTLE_TIMEOUT;
+    loop {
+        match call(SETTLE_CALL_TIMEOUT) {
+            Err(raw) if raw.retriable && !raw.abortable && !raw.fatal && Instant::now() < end => {
+                // Some of librdkafka's "call again" come at once.
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn unknown(error: &KafkaError) -> RecordOutcome {
+    RecordOutcome::Unknown(KafkaError::FateUnknown { reason: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pumphouse_types::Offset;
+
+    fn entries(count: u32, metadata: &str) -> BTreeMap<TopicPartition, StoredEntry> {
+        let entry = StoredEntry { offset: Offset::ZERO, metadata: metadata.to_owned() };
+        (0..count)
+            .map(|number| {
+                let topic_partition =
+                    TopicPartition { topic: TopicName::new("t"), partition: Partition(number) };
+                (topic_partition, entry.clone())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn metadata_is_counted_in_utf16_units() {
+        assert!(check_entries(&entries(1, &"\u{e4}".repeat(4_096))).is_ok());
+        assert!(check_entries(&entries(1, &"\u{e4}".repeat(4_097))).is_err());
+        assert!(check_entries(&entries(1, &"\u{1f600}".repeat(2_049))).is_err());
+    }
+
+    #[test]
+    fn a_write_stays_below_the_offsets_topics_limit() {
+        assert!(check_entries(&entries(200, &"x".repeat(4_000))).is_ok());
+        assert!(check_entries(&entries(256, &"x".repeat(4_000))).is_err());
+    }
+
+    #[test]
+    fn records_are_bounded() {
+        let record = OutgoingRecord {
+            topic: TopicName::new("t"),
+            partition: None,
+            key: None,
+            value: Some(vec![0; RECORDS_BYTES_MAX / 2]),
+            headers: Vec::new(),
+        };
+        assert!(check_records(&[record.clone(), record.clone()]).is_ok());
+        assert!(check_records(&[record.clone(), record.clone(), record]).is_err());
+    }
+}

@@ -1,0 +1,32 @@
+//! Kafka, as the delivery protocol needs it: group membership and records ([`Consumer`],
+//! [`LaneQueue`]), the ledger's transactions ([`LedgerProducer`]), recorded ranges read again
+//! ([`RangeReader`]), topics ([`Admin`]), and the operator's options ([`client_settings`]).
+//! Blocking calls, bounded by the timeouts that they are given; no librdkafka type leaves this crate.
+#![deny(unsafe_code)]
+
+mod admin;
+mod consumer;
+mod error;
+mod fence;
+#[allow(unsafe_code)]
+mod ffi;
+mod java_options;
+mod lane_queue;
+mod ledger_producer;
+mod range_reader;
+mod settings;
+mod state_topic;
+
+pub use pumphouse_delivery::StoredEntry;
+
+pub use admin::{Admin, TopicDescription};
+pub use consumer::{Consumer, ConsumerEvent, Leaving, StartAt};
+pub use error::{KafkaError, Remedy};
+pub use fence::Fence;
+pub use ffi::message::{Headers, RecordView};
+pub use java_options::{ClientOptions, client_settings};
+pub use lane_queue::{BATCH_MESSAGES_MAX, LaneQueue, MessageBatch};
+pub use ledger_producer::{LedgerProducer, OutgoingRecord, RecordOutcome};
+pub use range_reader::{RangeReader, ReadLimits};
+pub use settings::Settings;
+pub use state_topic::read_compacted;

@@ -1,0 +1,148 @@
+//! librdkafka settings of each kind of client: what is forced, what is a default.
+use std::collections::BTreeMap;
+
+use crate::error::KafkaError;
+
+/// librdkafka settings by name, as the operator's options were mapped
+/// ([`client_settings`](crate::client_settings)).
+pub type Settings = BTreeMap<String, String>;
+
+/// Every client.
+const COMMON_DEFAULTS: &[(&str, &str)] = &[("client.id", "pumphouse")];
+
+/// Consumers and readers. The queue and fetch limits bound a task's memory; the back-off of 10 ms
+/// (librdkafka: 1000) is what lets a consumer with such small queues run at full speed.
+const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
+    ("fetch.queue.backoff.ms", "10"),
+    ("queued.min.messages", "20000"),
+    ("queued.max.messages.kbytes", "16384"),
+    ("fetch.max.bytes", "4194304"),
+    ("max.partition.fetch.bytes", "262144"),
+];
+
+/// Consumers and readers. Offsets are the ledger's alone to commit and to choose; an end-of-partition
+/// event would move the position one past the end, and a record would be skipped.
+const CONSUMER_FORCED: &[(&str, &str)] = &[
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("enable.partition.eof", "false"),
+    ("auto.offset.reset", "error"),
+    ("isolation.level", "read_committed"),
+];
+
+/// Group members. `assign` with start offsets, at every rebalance for all partitions, needs the
+/// eager protocol of classic groups.
+const MEMBER_FORCED: &[(&str, &str)] = &[("group.protocol", "classic")];
+
+/// The ledger's producer. The broker ends a transaction that its owner left open after ten seconds;
+/// librdkafka's retry back-off is on the way of every ledger write, because the second transaction
+/// is begun before the broker has written the markers of the first.
+const LEDGER_FORCED: &[(&str, &str)] = &[
+    ("transaction.timeout.ms", "10000"),
+    ("enable.idempotence", "true"),
+    ("retry.backoff.ms", "1"),
+    ("retry.backoff.max.ms", "50"),
+];
+
+/// The ledger's producer: records go out at once, and one whose topic does not exist fails before
+/// the transaction does.
+const LEDGER_DEFAULTS: &[(&str, &str)] = &[("linger.ms", "0"), ("topic.metadata.propagation.max.ms", "3000")];
+
+/// A group member's settings.
+pub(crate) fn member(given: &Settings, group: &str, instance: Option<&str>) -> Result<Settings, KafkaError> {
+    let strategy = given.get("partition.assignment.strategy").map_or("range,roundrobin", |s| s);
+    if let Some(unknown) = strategy.split(',').map(str::trim).find(|s| !matches!(*s, "range" | "roundrobin"))
+    {
+        return Err(KafkaError::OptionUnsupported {
+            name: "partition.assignment.strategy".to_owned(),
+            advice: format!("{unknown} is not an eager strategy: use range, roundrobin or both"),
+        });
+    }
+    let mut settings = consumer(given, group)?;
+    force(&mut settings, MEMBER_FORCED)?;
+    settings.insert("partition.assignment.strategy".to_owned(), strategy.to_owned());
+    if let Some(instance) = instance {
+        force(&mut settings, &[("group.instance.id", instance)])?;
+    }
+    Ok(settings)
+}
+
+/// The settings of a consumer that joins no group.
+pub(crate) fn consumer(given: &Settings, group: &str) -> Result<Settings, KafkaError> {
+    let mut settings = given.clone();
+    defaults(&mut settings, COMMON_DEFAULTS);
+    defaults(&mut settings, CONSUMER_DEFAULTS);
+    force(&mut settings, CONSUMER_FORCED)?;
+    force(&mut settings, &[("group.id", group)])?;
+    Ok(settings)
+}
+
+/// The ledger's producer's settings.
+pub(crate) fn ledger(given: &Settings, transactional_id: &str) -> Result<Settings, KafkaError> {
+    let mut settings = given.clone();
+    defaults(&mut settings, COMMON_DEFAULTS);
+    defaults(&mut settings, LEDGER_DEFAULTS);
+    force(&mut settings, LEDGER_FORCED)?;
+    force(&mut settings, &[("transactional.id", transactional_id)])?;
+    Ok(settings)
+}
+
+/// The settings of a handle that only asks questions.
+pub(crate) fn admin(given: &Settings) -> Settings {
+    let mut settings = given.clone();
+    defaults(&mut settings, COMMON_DEFAULTS);
+    settings
+}
+
+fn defaults(settings: &mut Settings, values: &[(&str, &str)]) {
+    for (name, value) in values {
+        settings.entry((*name).to_owned()).or_insert_with(|| (*value).to_owned());
+    }
+}
+
+fn force(settings: &mut Settings, values: &[(&str, &str)]) -> Result<(), KafkaError> {
+    for (name, needed) in values {
+        let had = settings.insert((*name).to_owned(), (*needed).to_owned());
+        if had.is_some_and(|had| had != *needed) {
+            return Err(KafkaError::SettingForced { name: (*name).to_owned(), needed: (*needed).to_owned() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(name: &str, value: &str) -> Settings {
+        Settings::from([(name.to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn what_the_protocol_needs_cannot_be_changed() {
+        for (name, value) in [
+            ("enable.auto.commit", "true"),
+            ("auto.offset.reset", "earliest"),
+            ("isolation.level", "read_uncommitted"),
+            ("group.protocol", "consumer"),
+        ] {
+            let refused = member(&given(name, value), "g", None).unwrap_err();
+            assert!(matches!(refused, KafkaError::SettingForced { name: n, .. } if n == name));
+        }
+        assert!(ledger(&given("transaction.timeout.ms", "60000"), "t").is_err());
+    }
+
+    #[test]
+    fn defaults_give_way() {
+        let settings = member(&given("fetch.max.bytes", "1000000"), "g", Some("i")).unwrap();
+        assert_eq!(settings["fetch.max.bytes"], "1000000");
+        assert_eq!(settings["fetch.queue.backoff.ms"], "10");
+        assert_eq!(settings["group.instance.id"], "i");
+    }
+
+    #[test]
+    fn cooperative_strategies_are_refused() {
+        let refused = member(&given("partition.assignment.strategy", "range,cooperative-sticky"), "g", None);
+        assert!(matches!(refused, Err(KafkaError::OptionUnsupported { .. })));
+    }
+}

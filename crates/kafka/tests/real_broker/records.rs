@@ -1,0 +1,134 @@
+//! Records through lane queues: positions, restarts of fetching, errors.
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pumphouse_kafka::{Consumer, ConsumerEvent, KafkaError, MessageBatch};
+use pumphouse_types::{Partition, TopicName};
+
+use crate::support::*;
+
+#[test]
+fn position_passes_markers_and_aborted_records() {
+    let broker = Broker::share();
+    let topic = broker.topic(1);
+    let mut producer = broker.ledger(&group());
+    produce(&mut producer, &topic, 0, 5); // 0..5, marker 5
+    produce_aborted(&broker.rough_producer(&group()), &topic, 0, 3); // 6..9, marker 9
+    let (mut consumer, _) = member(&broker, &topic, &group());
+    let mut lane = consumer.lane_queue(&topic).unwrap();
+    assert!(consumer.lane_queue(&topic).is_none(), "one lane queue at a time");
+
+    assert_eq!(lane.position(Partition(0)), None);
+    consumer.fetch(&BTreeMap::from([(tp(&topic, 0), at(0))])).unwrap();
+    let taken = take_until(&mut lane, PATIENCE, |lane, _| lane.position(Partition(0)) == Some(at(10)));
+    assert_eq!(taken, [0, 1, 2, 3, 4]);
+    drop(lane);
+    consumer.close(pumphouse_kafka::Leaving::Leave, PATIENCE).unwrap();
+}
+
+#[test]
+fn records_carry_their_parts() {
+    let broker = Broker::share();
+    let topic = broker.topic(2);
+    let mut producer = broker.ledger(&group());
+    let mut records = vec![record_of(&topic, 1, "key", "value"), record_of(&topic, 1, "", "")];
+    records[0].headers = vec![("h".to_owned(), vec![0, 255])];
+    records[1].key = None;
+    records.push(records[1].clone());
+    records[2].value = None;
+    producer.produce_in_transaction(&records);
+
+    let (mut consumer, _) = member(&broker, &topic, &group());
+    let mut lane = consumer.lane_queue(&topic).unwrap();
+    consumer.fetch(&BTreeMap::from([(tp(&topic, 1), at(0))])).unwrap();
+    let mut batch = MessageBatch::with_capacity(3);
+    while lane.consume_batch(Duration::from_millis(500), &mut batch).unwrap() < 3 {
+        consumer.fetch(&BTreeMap::from([(tp(&topic, 1), at(0))])).unwrap();
+    }
+    let views: Vec<_> = batch.iter().map(Result::unwrap).collect();
+    assert_eq!(views[0].partition(), Partition(1));
+    assert_eq!((views[0].key(), views[0].value()), (Some(&b"key"[..]), Some(&b"value"[..])));
+    assert_eq!(views[0].headers().collect::<Vec<_>>(), [(&b"h"[..], Some(&[0, 255][..]))]);
+    assert!(views[0].timestamp_ms().unwrap() > 1_500_000_000_000);
+    assert_eq!((views[1].key(), views[1].value()), (None, Some(&b""[..])));
+    assert_eq!((views[2].key(), views[2].value()), (None, None));
+}
+
+#[test]
+fn fetching_restarts_where_it_is_told_and_never_stalls() {
+    let broker = Broker::share();
+    let topic = broker.topic(2);
+    let mut producer = broker.ledger(&group());
+    produce(&mut producer, &topic, 0, 1_000);
+    produce(&mut producer, &topic, 1, 1_000);
+    let (mut consumer, _) = member(&broker, &topic, &group());
+    let mut lane = consumer.lane_queue(&topic).unwrap();
+    let mut batch = MessageBatch::with_capacity(300);
+    for round in 0..40_i64 {
+        let start = (round * 373) % 1_000;
+        let both = BTreeMap::from([(tp(&topic, 0), at(start)), (tp(&topic, 1), at(999 - start))]);
+        consumer.fetch(&both).unwrap();
+        // The position of the fetch before is forgotten.
+        assert_eq!(lane.position(Partition(0)), None);
+        let mut expected = [start, 999 - start];
+        // Some rounds go on to the end, others leave most of it in the queue.
+        let enough = if round % 4 == 0 { 1_000 } else { start + 1 };
+        let mut idle = 0;
+        while expected[0] < enough.min(1_000) {
+            if lane.consume_batch(Duration::from_millis(10), &mut batch).unwrap() == 0 {
+                idle += 1;
+                assert!(idle < 500, "round {round} stalls at {expected:?}");
+            }
+            for record in batch.iter().map(Result::unwrap) {
+                let place = &mut expected[record.partition().0 as usize];
+                assert_eq!(record.offset().get(), *place, "round {round}");
+                *place += 1;
+            }
+        }
+        consumer.poll_events(Duration::ZERO);
+    }
+}
+
+#[test]
+fn an_offset_that_the_log_does_not_hold_is_told_and_leaves_no_position() {
+    let broker = Broker::share();
+    let topic = broker.topic(1);
+    let (mut consumer, _) = member(&broker, &topic, &group());
+    let mut lane = consumer.lane_queue(&topic).unwrap();
+    consumer.fetch(&BTreeMap::from([(tp(&topic, 0), at(1_000_000))])).unwrap();
+    let mut batch = MessageBatch::with_capacity(10);
+    let mut told = None;
+    for _ in 0..200 {
+        lane.consume_batch(Duration::from_millis(50), &mut batch).unwrap();
+        told = batch.iter().find_map(Result::err);
+        if told.is_some() {
+            break;
+        }
+        consumer.poll_events(Duration::ZERO);
+    }
+    match told {
+        Some(KafkaError::OffsetOutOfRange { topic_partition, .. }) => {
+            assert_eq!(topic_partition, tp(&topic, 0));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(lane.position(Partition(0)), None);
+    let held = consumer.watermarks(&tp(&topic, 0), PATIENCE).unwrap();
+    assert_eq!((held.first(), held.end()), (at(0), at(0)));
+}
+
+#[test]
+fn a_missing_topic_is_told() {
+    let broker = Broker::share();
+    let mut consumer = Consumer::open(&broker.settings(), &group(), None).unwrap();
+    consumer.subscribe(&[TopicName::new("no-such-topic")]).unwrap();
+    for _ in 0..200 {
+        for event in consumer.poll_events(Duration::from_millis(50)) {
+            if let ConsumerEvent::PartitionFailed { error, .. } = event {
+                assert!(matches!(error, KafkaError::TopicGone { .. }), "{error}");
+                return;
+            }
+        }
+    }
+    panic!("nothing was told");
+}

@@ -1,0 +1,131 @@
+//! The JSON of Kafka Connect 4.1, field by field in its order (`ConnectorStateInfo`, `ConnectorInfo`,
+//! `ServerInfo`, `ErrorMessage` of its runtime).
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::view::{ConnectorState, ConnectorView};
+
+#[derive(Serialize)]
+pub(crate) struct ServerInfo {
+    pub version: &'static str,
+    pub commit: &'static str,
+    pub kafka_cluster_id: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Health {
+    pub status: &'static str,
+    pub message: &'static str,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Status {
+    name: String,
+    connector: StateInfo,
+    tasks: Vec<TaskState>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+struct StateInfo {
+    state: &'static str,
+    worker_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct TaskState {
+    id: usize,
+    state: &'static str,
+    worker_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Info {
+    name: String,
+    config: BTreeMap<String, String>,
+    tasks: Vec<TaskId>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+struct TaskId {
+    connector: String,
+    task: usize,
+}
+
+#[derive(Serialize)]
+pub(crate) struct TaskInfo {
+    id: TaskId,
+    config: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Expanded {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub info: Option<Info>,
+}
+
+#[derive(Serialize)]
+struct ErrorBody {
+    error_code: u16,
+    message: String,
+}
+
+/// An error answer in Kafka Connect's form.
+pub(crate) fn error(status: StatusCode, message: String) -> Response {
+    (status, Json(ErrorBody { error_code: status.as_u16(), message })).into_response()
+}
+
+fn words(state: &ConnectorState) -> (&'static str, Option<String>) {
+    match state {
+        ConnectorState::Unassigned => ("UNASSIGNED", None),
+        ConnectorState::Running => ("RUNNING", None),
+        ConnectorState::Failed(why) => ("FAILED", Some(why.clone())),
+        ConnectorState::Stopped => ("STOPPED", None),
+    }
+}
+
+pub(crate) fn task_state(id: usize, state: &ConnectorState, worker_id: &str) -> TaskState {
+    let (state, trace) = words(state);
+    TaskState { id, state, worker_id: worker_id.to_owned(), trace }
+}
+
+pub(crate) fn status(view: &ConnectorView, worker_id: &str) -> Status {
+    let (state, trace) = words(&view.state);
+    Status {
+        name: view.name.clone(),
+        connector: StateInfo { state, worker_id: worker_id.to_owned(), trace },
+        tasks: view.tasks.iter().enumerate().map(|(id, state)| task_state(id, state, worker_id)).collect(),
+        kind: "sink",
+    }
+}
+
+pub(crate) fn info(view: &ConnectorView) -> Info {
+    Info {
+        name: view.name.clone(),
+        config: view.config.clone(),
+        tasks: (0..view.tasks.len()).map(|task| TaskId { connector: view.name.clone(), task }).collect(),
+        kind: "sink",
+    }
+}
+
+pub(crate) fn task_infos(view: &ConnectorView) -> Vec<TaskInfo> {
+    (0..view.tasks.len())
+        .map(|task| TaskInfo {
+            id: TaskId { connector: view.name.clone(), task },
+            config: view.config.clone(),
+        })
+        .collect()
+}

@@ -1,0 +1,42 @@
+//! What the API is told about the worker.
+use std::collections::BTreeMap;
+
+/// A state in Kafka Connect's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectorState {
+    /// Not started yet.
+    Unassigned,
+    /// At work.
+    Running,
+    /// A person has to look; why.
+    Failed(String),
+    /// Stopped.
+    Stopped,
+}
+
+/// A connector as the API shows it.
+#[derive(Debug, Clone)]
+pub struct ConnectorView {
+    /// Its name.
+    pub name: String,
+    /// Its configuration; secrets are masked by whoever gives it.
+    pub config: BTreeMap<String, String>,
+    /// Its own state.
+    pub state: ConnectorState,
+    /// The states of its tasks, by number.
+    pub tasks: Vec<ConnectorState>,
+}
+
+/// The worker, as the API sees it.
+pub trait WorkerView: Send + Sync + 'static {
+    /// `host:port` or the configured id, as `worker_id` shows it.
+    fn worker_id(&self) -> String;
+    /// The cluster's id, once it is known.
+    fn kafka_cluster_id(&self) -> Option<String>;
+    /// Names of all connectors, sorted.
+    fn connectors(&self) -> Vec<String>;
+    /// One connector.
+    fn connector(&self, name: &str) -> Option<ConnectorView>;
+    /// Prometheus' text format.
+    fn metrics_text(&self) -> String;
+}

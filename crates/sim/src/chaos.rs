@@ -1,0 +1,132 @@
+//! What goes wrong by itself: deaths, stops, lost connections, rebalances, server restarts and a
+//! source that forgets. Ends when the plan's time is over; then everything is mended.
+use pumphouse_delivery::{Entry, Event};
+use pumphouse_types::Partition;
+
+use crate::run::{Ev, World};
+use crate::worker::Message;
+
+/// How often there is an occasion.
+const OCCASION_MS: u64 = 100;
+
+/// A server process lives longer than the tolerance within which two starts are taken for one.
+const SERVER_LIFE_MS_MIN: u64 = 5_000;
+
+/// A worker that was told to stop and does not is killed.
+const STOP_TIMEOUT_MS: u64 = 8_000;
+
+impl World {
+    pub fn chaos(&mut self) {
+        if self.now >= self.plan.faults_ms {
+            self.mend();
+            return;
+        }
+        for slot in 0..self.slots.len() {
+            if let Some(proc) = self.slots[slot] {
+                self.trouble(proc);
+            }
+        }
+        if self.strikes(self.plan.rebalance) {
+            self.say(|| "the group rebalances".to_owned());
+            self.group.begin(self.now);
+        }
+        if self.strikes(self.plan.server_kill) {
+            self.kill_server();
+        }
+        if self.strikes(self.plan.outage) {
+            let ms = self.rng.between(500, 45_000);
+            self.say(|| format!("the server is out of reach for {ms} ms"));
+            self.server.unreachable_until = self.now + ms;
+        }
+        if self.strikes(self.plan.ledger_outage) {
+            let ms = self.rng.between(500, 45_000);
+            self.say(|| format!("the ledger takes no writes for {ms} ms"));
+            self.ledger_out_until = self.now + ms;
+        }
+        if self.strikes(self.plan.compaction) {
+            self.compact();
+        }
+        if self.strikes(self.plan.new_columns) {
+            let topic = self.rng.below(self.topics.len() as u64) as usize;
+            self.say(|| format!("topic {topic}'s table has other columns"));
+            self.config_versions[topic].0 += 1;
+        }
+        self.after(OCCASION_MS, Ev::Chaos);
+    }
+
+    fn trouble(&mut self, proc: usize) {
+        if self.strikes(self.plan.crash) {
+            self.kill_proc(proc);
+        } else if self.strikes(self.plan.pause) {
+            self.pause(proc);
+        } else if self.strikes(self.plan.cut) {
+            let ms = self.rng.between(500, 2 * self.plan.session_ms);
+            self.say(|| format!("p{proc} is cut off for {ms} ms"));
+            self.procs[proc].cut_until = self.now + ms;
+        } else if !self.procs[proc].told_to_stop && self.strikes(self.plan.clean_stop) {
+            self.say(|| format!("p{proc} is told to stop"));
+            self.procs[proc].told_to_stop = true;
+            self.deliver(proc, Message::Event(Event::StopRequested));
+            // Some have a supervisor that loses its patience; without one it must leave by itself.
+            if self.rng.below(2) == 0 {
+                self.after(STOP_TIMEOUT_MS, Ev::KillProc(proc));
+            }
+        }
+    }
+
+    /// kill -9 of the server, which comes up again after a while. False: it was spared.
+    pub fn kill_server(&mut self) -> bool {
+        if !self.server.up || self.now < self.server.started + SERVER_LIFE_MS_MIN {
+            return false;
+        }
+        self.say(|| "the server is killed".to_owned());
+        self.server.kill();
+        let ms = self.rng.between(500, 5_000);
+        self.after(ms, Ev::ServerStarts);
+        true
+    }
+
+    pub fn server_starts(&mut self) {
+        self.say(|| "the server starts".to_owned());
+        self.server.up = true;
+        self.server.started = self.now;
+    }
+
+    /// A record of an open batch is compacted away.
+    fn compact(&mut self) {
+        for &(topic, partition) in &self.places {
+            let Some(stored) = self.ledger.entry((topic, partition)) else { continue };
+            let share = match Entry::parse(Partition(partition), stored) {
+                Ok(Entry::Lead(batch)) => batch.ranges[&Partition(partition)],
+                Ok(Entry::Member(member)) => member.share,
+                Ok(Entry::Plain { .. }) | Err(_) => continue,
+            };
+            let (first, end) = (share.range.first().get(), share.range.end().get());
+            let records = self.source.records(topic, partition, first, end);
+            if !records.is_empty() {
+                let offset = self.rng.pick(&records);
+                self.say(|| format!("the source loses {topic}/{partition}:{offset}"));
+                self.source.remove(topic, partition, offset);
+                return;
+            }
+        }
+    }
+
+    /// Faults stop: whoever is stopped continues, whoever is down comes back.
+    fn mend(&mut self) {
+        self.say(|| "faults stop".to_owned());
+        self.calm = true;
+        self.server.unreachable_until = self.now;
+        self.ledger_out_until = self.now;
+        for proc in 0..self.procs.len() {
+            self.procs[proc].cut_until = 0;
+            if self.procs[proc].alive && self.procs[proc].paused_until > self.now {
+                self.procs[proc].paused_until = self.now;
+                self.after(0, Ev::Resume(proc));
+            }
+        }
+        for slot in 0..self.slots.len() {
+            self.after(200, Ev::Start { slot, other_identity: false });
+        }
+    }
+}

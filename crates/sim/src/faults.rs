@@ -1,0 +1,177 @@
+//! What one seed does to the system: its shape, and how often each thing goes wrong. Each class of
+//! fault is on in some seeds and off in others, so that rare meetings of few faults are not drowned.
+use pumphouse_delivery::TableEngine;
+
+use crate::rng::Rng;
+
+/// The plan of one run. Chances are in 10,000 for each occasion; an occasion for those that have
+/// none of their own (crashes, pauses ...) is 100 ms of one worker.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Processes.
+    pub workers: usize,
+    /// Topics, each with a table of its own.
+    pub topics: usize,
+    /// Partitions of each topic.
+    pub partitions: u32,
+    /// How the tables deduplicate.
+    pub engine: TableEngine,
+    /// Blocks of the tables' windows.
+    pub window_blocks: u64,
+    /// Time of the tables' windows.
+    pub window_ms: Option<u64>,
+    /// Whether the windows can be outlived within the run.
+    pub tiny_window: bool,
+    /// Other writers' blocks per second and table.
+    pub foreign_blocks_per_s: u64,
+    /// Longest time from the deadline check to the commit.
+    pub commit_ms_max: u64,
+    /// As in the task's options.
+    pub deadline_ms: u64,
+    /// As in the task's options.
+    pub linger_ms: u64,
+    /// As in the task's options.
+    pub rows_max: u64,
+    /// A client waits that long for the answer to an insert.
+    pub insert_timeout_ms: u64,
+    /// Added to simulated time: the server's clock.
+    pub server_clock_ms: u64,
+    /// Group session.
+    pub session_ms: u64,
+    /// Whether members have an instance id.
+    pub static_members: bool,
+    /// A restarted worker has another identity.
+    pub other_identity: u64,
+    /// How long faults happen.
+    pub faults_ms: u64,
+    /// Longest time that a worker is down or stopped.
+    pub down_ms_max: u64,
+    /// A worker is killed.
+    pub crash: u64,
+    /// A worker is killed between two actions; for each action.
+    pub crash_at_action: u64,
+    /// A worker is stopped (SIGSTOP) and continues later.
+    pub pause: u64,
+    /// A stopped worker is replaced by one of the same identity.
+    pub twin: u64,
+    /// A worker does not reach the broker for a while.
+    pub cut: u64,
+    /// A worker is told to stop.
+    pub clean_stop: u64,
+    /// The group rebalances for no reason of ours.
+    pub rebalance: u64,
+    /// The fate of a ledger write becomes unknown; for each write.
+    pub ledger_unknown: u64,
+    /// A ledger write does not come about; for each write.
+    pub ledger_not_recorded: u64,
+    /// No ledger write comes about for a while: the coordinator moves, or is down.
+    pub ledger_outage: u64,
+    /// An insert's answer is lost; for each attempt.
+    pub answer_lost: u64,
+    /// An insert's body takes long; for each attempt.
+    pub slow_body: u64,
+    /// An insert takes long to commit; for each attempt.
+    pub slow_commit: u64,
+    /// The server refuses for load; for each attempt.
+    pub overload: u64,
+    /// The server is not reached for a while.
+    pub outage: u64,
+    /// The server is killed and starts again.
+    pub server_kill: u64,
+    /// The server is killed between dedup log and rename; for each block of a plain table.
+    pub kill_at_rename: u64,
+    /// A record is one that the table refuses; for each record.
+    pub poison: u64,
+    /// The source loses a record of an open batch.
+    pub compaction: u64,
+    /// The table's columns change: blocks are filled by another configuration version from then on.
+    pub new_columns: u64,
+}
+
+/// `chance` in one of `of` seeds, else 0.
+fn sometimes(rng: &mut Rng, of: u64, chance_max: u64) -> u64 {
+    if rng.below(of) == 0 { rng.between(1, chance_max) } else { 0 }
+}
+
+impl Plan {
+    /// The plan that a seed stands for.
+    pub fn draw(rng: &mut Rng) -> Plan {
+        let engine = rng.pick(&[TableEngine::Plain, TableEngine::Replicated]);
+        let tiny_window = rng.below(4) == 0;
+        let deadline_ms = if tiny_window { rng.between(1_500, 3_000) } else { rng.between(1_500, 12_000) };
+        let commit_ms_max = if tiny_window { 1_500 } else { rng.between(1_000, 12_000) };
+        let workers = rng.between(1, 3);
+        let foreign_blocks_per_s = if tiny_window { rng.between(5, 30) } else { rng.below(5) };
+        // R12: four times what can be inserted while an attempt may be under way.
+        let in_flight_ms = deadline_ms + commit_ms_max;
+        let blocks_per_s = foreign_blocks_per_s + 12 * workers;
+        let (window_blocks, window_ms) = if tiny_window {
+            (4 * in_flight_ms * blocks_per_s / 1_000, 4 * in_flight_ms + rng.below(5_000))
+        } else {
+            (10_000, 3_600_000)
+        };
+        // Most runs have too much trouble for a token to be forgotten between two looks at the table:
+        // some have none but lost answers and a ledger that keeps retries waiting.
+        let forgetful = tiny_window && rng.below(3) == 0;
+        let server_faults = !forgetful && rng.below(3) == 0;
+        let kill_at_rename = if server_faults { sometimes(rng, 2, 1_500) } else { 0 };
+        Plan {
+            workers: workers as usize,
+            topics: if rng.below(5) == 0 { 2 } else { 1 },
+            partitions: rng.between(2, 4) as u32,
+            engine: if forgetful { TableEngine::Plain } else { engine },
+            window_blocks,
+            window_ms: (engine == TableEngine::Replicated && !forgetful).then_some(window_ms),
+            tiny_window,
+            foreign_blocks_per_s,
+            commit_ms_max,
+            deadline_ms,
+            linger_ms: rng.between(100, 1_000),
+            rows_max: rng.between(4, 30),
+            insert_timeout_ms: rng.between(1_000, deadline_ms + commit_ms_max),
+            server_clock_ms: 1_700_000_000_000 + rng.below(1_000_000),
+            session_ms: rng.between(3_000, 10_000),
+            static_members: rng.below(2) == 0,
+            other_identity: sometimes(rng, 2, 5_000),
+            faults_ms: rng.between(5_000, 45_000),
+            down_ms_max: rng.pick(&[1_000, 8_000, 30_000, 60_000]),
+            crash: sometimes(rng, 2, 150),
+            crash_at_action: sometimes(rng, 2, 300),
+            pause: sometimes(rng, 2, 150),
+            twin: sometimes(rng, 2, 6_000),
+            cut: sometimes(rng, 3, 100),
+            clean_stop: sometimes(rng, 3, 60),
+            rebalance: sometimes(rng, 3, 100),
+            ledger_unknown: sometimes(rng, 2, 1_500),
+            ledger_not_recorded: sometimes(rng, 3, 1_500),
+            ledger_outage: if forgetful { 100 } else { sometimes(rng, 6, 80) },
+            answer_lost: if forgetful { 2_500 } else { sometimes(rng, 2, 2_500) },
+            slow_body: sometimes(rng, 2, 2_000),
+            slow_commit: sometimes(rng, 2, 2_000),
+            overload: sometimes(rng, 3, 2_000),
+            outage: sometimes(rng, 4, 60),
+            server_kill: if server_faults { rng.between(1, 60) } else { 0 },
+            kill_at_rename,
+            poison: sometimes(rng, 12, 20),
+            compaction: sometimes(rng, 12, 300),
+            new_columns: sometimes(rng, 8, 60),
+        }
+    }
+
+    /// Whether the server's process can change.
+    pub fn server_restarts(&self) -> bool {
+        self.server_kill > 0 || self.kill_at_rename > 0
+    }
+
+    /// Whether a stop with this code is what the protocol promises under this plan's faults.
+    pub fn may_stop(&self, code: &str) -> bool {
+        let plain = self.engine == TableEngine::Plain;
+        match code {
+            "DELIVERY-001" => self.tiny_window || (plain && self.server_restarts()),
+            "DELIVERY-002" => self.poison > 0,
+            "DELIVERY-003" => self.compaction > 0,
+            "DELIVERY-006" => self.new_columns > 0,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The broker's side of the ledger: offsets of the group, written by transactions. The fence is
+//! checked when the offsets arrive; they show when the transaction is committed, all at once; until
+//! a transaction is settled, stable reads of its partitions wait.
+use std::collections::BTreeMap;
+
+use pumphouse_delivery::StoredEntry;
+
+/// A partition by topic and partition index.
+pub type Place = (usize, u32);
+
+/// transaction.timeout.ms of the ledger's producers.
+const TRANSACTION_TIMEOUT_MS: u64 = 10_000;
+
+/// Entries that arrived and are not settled.
+#[derive(Debug)]
+struct Pending {
+    epoch: u64,
+    entries: BTreeMap<Place, StoredEntry>,
+    /// Position in the offsets log: of overlapping transactions the later one wins.
+    position: u64,
+    since: u64,
+    /// Its commit was answered, but does not show yet.
+    committed: bool,
+}
+
+/// The group's offsets and the transactions on them.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    entries: BTreeMap<Place, (u64, StoredEntry)>,
+    pending: BTreeMap<u64, Pending>,
+    epochs: BTreeMap<u64, u64>,
+    position: u64,
+}
+
+impl Ledger {
+    /// A producer starts under a transactional id: what its predecessor left is settled, and the
+    /// predecessor can write no more. Gives the epoch, and whether entries changed.
+    pub fn init_producer(&mut self, transactional_id: u64) -> (u64, bool) {
+        let changed = self.settle(transactional_id, false);
+        let epoch = self.epochs.entry(transactional_id).or_insert(0);
+        *epoch += 1;
+        (*epoch, changed)
+    }
+
+    /// Whether the producer may still write.
+    pub fn is_current(&self, transactional_id: u64, epoch: u64) -> bool {
+        self.epochs.get(&transactional_id) == Some(&epoch)
+    }
+
+    /// Offsets arrive in a transaction; the caller has checked fence and epoch. Whether entries of an
+    /// earlier transaction came to show by that.
+    pub fn offsets(
+        &mut self,
+        transactional_id: u64,
+        epoch: u64,
+        entries: BTreeMap<Place, StoredEntry>,
+        now: u64,
+    ) -> bool {
+        // A producer's next transaction waits until the one before it shows.
+        let changed = self.settle(transactional_id, false);
+        self.position += 1;
+        let pending = Pending { epoch, entries, position: self.position, since: now, committed: false };
+        self.pending.insert(transactional_id, pending);
+        changed
+    }
+
+    /// The transaction is to be committed; it shows with [`Ledger::show`]. False: it is none any more.
+    pub fn commit(&mut self, transactional_id: u64, epoch: u64) -> bool {
+        if !self.is_current(transactional_id, epoch) {
+            return false;
+        }
+        match self.pending.get_mut(&transactional_id) {
+            Some(pending) if pending.epoch == epoch => {
+                pending.committed = true;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// A committed transaction shows. Whether entries changed.
+    pub fn show(&mut self, transactional_id: u64, epoch: u64) -> bool {
+        let due = self
+            .pending
+            .get(&transactional_id)
+            .is_some_and(|pending| pending.epoch == epoch && pending.committed);
+        due && self.settle(transactional_id, false)
+    }
+
+    /// Transactions that were begun too long ago are aborted, their producers fenced.
+    pub fn expire(&mut self, now: u64) {
+        let late: Vec<u64> = self
+            .pending
+            .iter()
+            .filter(|(_, p)| !p.committed && now > p.since + TRANSACTION_TIMEOUT_MS)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in late {
+            self.settle(id, true);
+        }
+    }
+
+    fn settle(&mut self, transactional_id: u64, fence_producer: bool) -> bool {
+        let Some(pending) = self.pending.remove(&transactional_id) else { return false };
+        if fence_producer {
+            *self.epochs.entry(transactional_id).or_insert(0) += 1;
+        }
+        if !pending.committed {
+            return false;
+        }
+        let mut changed = false;
+        for (place, entry) in pending.entries {
+            let newer = self.entries.get(&place).is_none_or(|(at, _)| *at < pending.position);
+            if newer {
+                self.entries.insert(place, (pending.position, entry));
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Whether a stable read of the partition has to wait.
+    pub fn is_unstable(&self, place: Place) -> bool {
+        self.pending.values().any(|pending| pending.entries.contains_key(&place))
+    }
+
+    /// What shows of the partition.
+    pub fn entry(&self, place: Place) -> Option<&StoredEntry> {
+        self.entries.get(&place).map(|(_, entry)| entry)
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_settled(&self) -> bool {
+        self.pending.is_empty()
+    }
+}

@@ -1,0 +1,360 @@
+//! The run of one seed: simulated time, the queue of what happens next, and the end.
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pumphouse_delivery::{Action, Event, Rule};
+use pumphouse_types::{BatchId, ConfigVersion, Partition, TopicName, TopicPartition};
+
+use crate::faults::Plan;
+use crate::group::{Group, Joined};
+use crate::inserts::FactsFor;
+use crate::invariants::{Violation, Watch};
+use crate::ledger::{Ledger, Place};
+use crate::rng::Rng;
+use crate::source::Source;
+use crate::table::Server;
+use crate::worker::{Message, Proc};
+use crate::writes::{Asked, Write};
+
+/// How long after the last fault everything must have landed.
+const RECOVERY_MS_MAX: u64 = 240_000;
+
+/// How long the others go on after a task has stopped for a person.
+const AFTER_STOP_MS: u64 = 8_000;
+
+/// How a run is to be done.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunOptions {
+    /// A rule whose check is switched off.
+    pub without: Option<Rule>,
+    /// Print every step.
+    pub trace: bool,
+}
+
+/// What came of a seed.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The first broken promise.
+    pub violation: Option<Violation>,
+    /// Stops that a person is asked for, by code; all of them are legal ones.
+    pub stops: BTreeMap<String, u64>,
+    /// Batches that landed.
+    pub landed: u64,
+    /// Attempts that were sent.
+    pub attempts: u64,
+    /// Processes that were started.
+    pub processes: u64,
+    /// Simulated time, in ms.
+    pub lasted_ms: u64,
+    /// How often the run came into situations that are worth coming into, by name.
+    pub seen: BTreeMap<&'static str, u64>,
+}
+
+/// Something that happens at a moment.
+#[derive(Debug)]
+pub(crate) enum Ev {
+    SourceGrows,
+    Chaos,
+    GroupCheck,
+    Step(usize),
+    Beat(usize),
+    Heartbeat(usize),
+    Resume(usize),
+    Deliver(usize, Message),
+    Start { slot: usize, other_identity: bool },
+    JoinArrives { proc: usize, request: u64 },
+    JoinAgain { proc: usize, request: u64 },
+    JoinAnswered(Joined),
+    JoinAnew { proc: usize },
+    KillProc(usize),
+    Leaves { member: u64 },
+    ClaimWaits(Asked),
+    InitArrives(Asked),
+    InitAnswered(Asked, u64),
+    ReadNext(Asked),
+    OffsetsArrive(Write),
+    CommitSent(Write),
+    CommitArrives(Write),
+    Show { transactional_id: u64, epoch: u64 },
+    AttemptArrives(usize),
+    AttemptCommits(usize),
+    AttemptRenames(usize),
+    AttemptTimesOut(usize),
+    FactsAsked { proc: usize, for_: FactsFor, sent: u64 },
+    FactsBack { proc: usize, for_: FactsFor, sent: u64, facts: Box<pumphouse_delivery::TableFacts> },
+    KillAsked { proc: usize, topic: usize, batch: BatchId, claim: pumphouse_delivery::ClaimId },
+    ServerStarts,
+}
+
+/// The whole simulated system.
+pub(crate) struct World {
+    pub now: u64,
+    pub rng: Rng,
+    pub plan: Plan,
+    pub source: Source,
+    pub group: Group,
+    pub ledger: Ledger,
+    pub server: Server,
+    pub procs: Vec<Proc>,
+    /// The process that runs in each worker's place; `None` = down.
+    pub slots: Vec<Option<usize>>,
+    pub identities: u64,
+    pub watch: Watch,
+    pub calm: bool,
+    pub without: Option<Rule>,
+    pub landed: u64,
+    pub places: Vec<Place>,
+    pub topics: Vec<TopicName>,
+    /// Which configuration fills the blocks of each topic.
+    pub config_versions: Vec<ConfigVersion>,
+    pub seen: BTreeMap<&'static str, u64>,
+    /// Until when no ledger write comes about.
+    pub ledger_out_until: u64,
+    pub stops: BTreeMap<String, u64>,
+    end_at: u64,
+    trace: bool,
+    queue: BTreeMap<(u64, u64), Ev>,
+    queued: u64,
+    ended: bool,
+}
+
+/// Runs one seed. A panic in the protocol (a broken assertion) is a violation.
+pub fn run(seed: u64, options: RunOptions) -> Outcome {
+    let mut world = World::new(seed, options);
+    let done = catch_unwind(AssertUnwindSafe(|| world.run_to_end()));
+    if let Err(panic) = done {
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default();
+        world.watch.violated("assertions_hold", text);
+    }
+    Outcome {
+        violation: world.watch.violation,
+        stops: world.stops,
+        landed: world.landed,
+        attempts: world.server.attempts.len() as u64,
+        processes: world.procs.len() as u64,
+        lasted_ms: world.now,
+        seen: world.seen,
+    }
+}
+
+impl World {
+    fn new(seed: u64, options: RunOptions) -> World {
+        let mut rng = Rng::new(seed);
+        let plan = Plan::draw(&mut rng);
+        let places: Vec<Place> = (0..plan.topics)
+            .flat_map(|topic| (0..plan.partitions).map(move |partition| (topic, partition)))
+            .collect();
+        let mut world = World {
+            now: 0,
+            source: Source::new(plan.topics, plan.partitions),
+            group: Group::new(plan.session_ms, places.clone()),
+            ledger: Ledger::default(),
+            server: Server::new(&plan),
+            procs: Vec::new(),
+            slots: vec![None; plan.workers],
+            identities: plan.workers as u64,
+            watch: Watch::default(),
+            calm: false,
+            without: options.without,
+            landed: 0,
+            places,
+            topics: (0..plan.topics).map(|topic| TopicName::new(&format!("t{topic}"))).collect(),
+            config_versions: vec![ConfigVersion(1); plan.topics],
+            seen: BTreeMap::new(),
+            ledger_out_until: 0,
+            stops: BTreeMap::new(),
+            end_at: u64::MAX,
+            trace: options.trace,
+            queue: BTreeMap::new(),
+            queued: 0,
+            ended: false,
+            rng,
+            plan,
+        };
+        if world.trace {
+            println!("{:#?}", world.plan);
+        }
+        for slot in 0..world.plan.workers {
+            let after = world.rng.below(2_000);
+            world.after(after, Ev::Start { slot, other_identity: false });
+        }
+        world.after(0, Ev::SourceGrows);
+        world.after(1, Ev::Chaos);
+        world.after(2, Ev::GroupCheck);
+        world
+    }
+
+    fn run_to_end(&mut self) {
+        while !self.ended && self.watch.violation.is_none() {
+            let Some(((at, _), event)) = self.queue.pop_first() else { break };
+            self.now = at;
+            if self.now > self.end_at {
+                break;
+            }
+            self.happens(event);
+        }
+    }
+
+    fn happens(&mut self, event: Ev) {
+        match event {
+            Ev::SourceGrows => self.source_grows(),
+            Ev::Chaos => self.chaos(),
+            Ev::GroupCheck => self.group_check(),
+            Ev::Step(proc) => self.step(proc),
+            Ev::Beat(proc) => self.beat(proc),
+            Ev::Heartbeat(proc) => self.heartbeat(proc),
+            Ev::Resume(proc) => self.resume(proc),
+            Ev::Deliver(proc, message) => self.deliver(proc, message),
+            Ev::Start { slot, other_identity } => self.start(slot, other_identity),
+            Ev::JoinArrives { proc, request } => self.join_arrives(proc, request),
+            Ev::JoinAgain { proc, request } => self.join_again(proc, request),
+            Ev::JoinAnswered(joined) => self.join_answered(joined),
+            Ev::JoinAnew { proc } => self.join_anew(proc),
+            Ev::KillProc(proc) => self.kill_proc(proc),
+            Ev::Leaves { member } => self.group.leave(member, self.now),
+            Ev::ClaimWaits(asked) => self.claim_waits(asked),
+            Ev::InitArrives(asked) => self.init_arrives(asked),
+            Ev::InitAnswered(asked, epoch) => self.init_answered(asked, epoch),
+            Ev::ReadNext(asked) => self.read_next(asked),
+            Ev::OffsetsArrive(write) => self.offsets_arrive(write),
+            Ev::CommitSent(write) => self.commit_sent(write),
+            Ev::CommitArrives(write) => self.commit_arrives(write),
+            Ev::Show { transactional_id, epoch } => {
+                if self.ledger.show(transactional_id, epoch) {
+                    self.ledger_changed();
+                }
+            }
+            Ev::AttemptArrives(attempt) => self.attempt_arrives(attempt),
+            Ev::AttemptCommits(attempt) => self.attempt_commits(attempt),
+            Ev::AttemptRenames(attempt) => self.attempt_renames(attempt),
+            Ev::AttemptTimesOut(attempt) => self.attempt_times_out(attempt),
+            Ev::FactsAsked { proc, for_, sent } => self.facts_asked(proc, for_, sent),
+            Ev::FactsBack { proc, for_, sent, facts } => self.facts_back(proc, for_, sent, *facts),
+            Ev::KillAsked { proc, topic, batch, claim } => self.kill_asked(proc, topic, batch, claim),
+            Ev::ServerStarts => self.server_starts(),
+        }
+    }
+
+    /// Something happens `ms` from now; what is queued first for a moment happens first.
+    pub fn after(&mut self, ms: u64, event: Ev) {
+        self.queued += 1;
+        self.queue.insert((self.now + ms, self.queued), event);
+    }
+
+    pub fn say(&self, what: impl FnOnce() -> String) {
+        if self.trace {
+            println!("{:>8} {}", self.now, what());
+        }
+    }
+
+    /// Counts a situation that the run came into.
+    pub fn saw(&mut self, situation: &'static str) {
+        *self.seen.entry(situation).or_insert(0) += 1;
+    }
+
+    /// A network hop: mostly short, at times long.
+    pub fn hop(&mut self) -> u64 {
+        if !self.calm && self.rng.chance(100) { self.rng.between(50, 1_500) } else { self.rng.between(1, 12) }
+    }
+
+    /// Whether a fault with this chance strikes; none does once it is calm.
+    pub fn strikes(&mut self, per_10_000: u64) -> bool {
+        !self.calm && self.rng.chance(per_10_000)
+    }
+
+    /// What a client does next in a process: not at all if that is dead, later if it is stopped.
+    /// Gives the event back if it is to be done now.
+    pub fn if_awake(&mut self, proc: usize, event: Ev) -> Option<Ev> {
+        let process = &self.procs[proc];
+        if !process.alive {
+            return None;
+        }
+        if process.paused_until > self.now {
+            let wait = process.paused_until - self.now;
+            self.after(wait, event);
+            return None;
+        }
+        Some(event)
+    }
+
+    pub fn place(&self, tp: &TopicPartition) -> Place {
+        (self.topic(&tp.topic), tp.partition.0)
+    }
+
+    pub fn topic(&self, name: &TopicName) -> usize {
+        self.topics.iter().position(|topic| topic == name).expect("a simulated topic")
+    }
+
+    pub fn topic_partition(&self, place: Place) -> TopicPartition {
+        TopicPartition { topic: self.topics[place.0].clone(), partition: Partition(place.1) }
+    }
+
+    pub fn ledger_changed(&mut self) {
+        self.watch.ledger_changed(&self.ledger, &self.source, &self.server, &self.places);
+    }
+
+    /// A task asks for a person. Legal only under faults that leave it no other way.
+    pub fn stopped(&mut self, reason: &str) {
+        let code = reason.split(':').next().unwrap_or_default().to_owned();
+        if !self.plan.may_stop(&code) {
+            self.watch.violated("no_needless_stop", reason.to_owned());
+        }
+        *self.stops.entry(code).or_insert(0) += 1;
+        self.end_at = self.end_at.min(self.now + AFTER_STOP_MS);
+    }
+
+    fn source_grows(&mut self) {
+        if self.calm {
+            return;
+        }
+        for place in self.places.clone() {
+            if self.rng.below(4) == 0 {
+                let poison = self.plan.poison;
+                self.source.append(&mut self.rng, place.0, place.1, poison);
+            }
+        }
+        let after = self.rng.between(50, 400);
+        self.after(after, Ev::SourceGrows);
+    }
+
+    fn group_check(&mut self) {
+        self.ledger.expire(self.now);
+        for joined in self.group.check(&mut self.rng, self.now) {
+            let hop = self.hop();
+            self.after(hop, Ev::JoinAnswered(joined));
+        }
+        if self.calm {
+            let late = self.now > self.plan.faults_ms + RECOVERY_MS_MAX;
+            let stopping = self.procs.iter().position(|p| p.alive && p.told_to_stop);
+            if Watch::all_landed(&self.ledger, &self.source, &self.places) && stopping.is_none() {
+                self.ended = true;
+            } else if let Some(proc) = stopping
+                && late
+            {
+                self.watch.violated("stops_are_followed", format!("p{proc} does not leave"));
+            } else if late {
+                self.watch.progress_resumes(&self.ledger, &self.source, &self.places);
+            }
+        }
+        self.after(100, Ev::GroupCheck);
+    }
+}
+
+/// An event or action in a trace, without the parts that fill the screen.
+pub(crate) fn brief_event(event: &Event) -> String {
+    shorten(format!("{event:?}"))
+}
+
+/// See [`brief_event`].
+pub(crate) fn brief_action(action: &Action) -> String {
+    shorten(format!("{action:?}"))
+}
+
+fn shorten(text: String) -> String {
+    const SHOWN_CHARS: usize = 1_200;
+    text.chars().take(SHOWN_CHARS).collect()
+}

@@ -1,0 +1,408 @@
+//! A worker process: the shell that performs a task's actions, one after another, and reports what
+//! became of them. Between any two actions it may die or be stopped.
+use std::collections::{BTreeMap, VecDeque};
+
+use pumphouse_delivery::{Action, ClaimId, Event, RereadRange, Rule, Task, TaskOptions};
+use pumphouse_types::{BatchId, Millis, Offset, OffsetsHash, Partition, TopicPartition};
+
+use crate::consumer::Consumer;
+use crate::group::Fence;
+use crate::ledger::Place;
+use crate::run::{Ev, World, brief_action, brief_event};
+use crate::source::Slot;
+use crate::table::Row;
+use crate::writes::{Asked, Question};
+
+/// How often a process looks at the clock and at its queues.
+const BEAT_MS: u64 = 50;
+
+/// What a process's loop takes up.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// For the task.
+    Event(Event),
+    /// Time to take records.
+    Poll,
+}
+
+/// One process, from its start to its end.
+pub(crate) struct Proc {
+    pub slot: usize,
+    /// Instance id and transactional id.
+    pub identity: u64,
+    pub alive: bool,
+    pub paused_until: u64,
+    pub cut_until: u64,
+    pub task: Task,
+    pub consumer: Consumer,
+    pub epoch: Option<u64>,
+    /// The fate of the producer's last write is unknown: it is replaced before the next claim.
+    pub suspect: bool,
+    /// A write is under way: the producer does one thing at a time.
+    pub writing: bool,
+    /// Asked once to stop cleanly.
+    pub told_to_stop: bool,
+    pub fences: BTreeMap<ClaimId, Fence>,
+    clock_ms: u64,
+    inbox: VecDeque<Message>,
+    actions: VecDeque<Action>,
+    stepping: bool,
+    poll_queued: bool,
+    open: BTreeMap<usize, Vec<Row>>,
+    pub blocks: BTreeMap<BatchId, Vec<Row>>,
+    fetch: BTreeMap<Place, i64>,
+    turn: usize,
+}
+
+impl World {
+    pub fn start(&mut self, slot: usize, other_identity: bool) {
+        if self.slots[slot].is_some() {
+            return;
+        }
+        let predecessor = self.procs.iter().rev().find(|p| p.slot == slot).map(|p| p.identity);
+        let identity = match predecessor {
+            Some(identity) if !other_identity => identity,
+            Some(_) => {
+                self.identities += 1;
+                self.identities
+            }
+            None => slot as u64,
+        };
+        let options = TaskOptions {
+            batch_rows_max: self.plan.rows_max,
+            batch_bytes_max: 1 << 20,
+            batch_linger_ms: self.plan.linger_ms,
+            deadline_ms: self.plan.deadline_ms,
+            seed: u128::from(self.rng.bits()) << 64 | u128::from(self.rng.bits()),
+        };
+        let task = match self.without {
+            Some(rule) => Task::without(options, rule),
+            None => Task::new(options),
+        };
+        let proc = self.procs.len();
+        self.procs.push(Proc {
+            slot,
+            identity,
+            alive: true,
+            paused_until: 0,
+            cut_until: 0,
+            task,
+            consumer: Consumer::default(),
+            epoch: None,
+            suspect: false,
+            writing: false,
+            told_to_stop: false,
+            fences: BTreeMap::new(),
+            clock_ms: self.rng.below(1_000_000),
+            inbox: VecDeque::new(),
+            actions: VecDeque::new(),
+            stepping: false,
+            poll_queued: false,
+            open: BTreeMap::new(),
+            blocks: BTreeMap::new(),
+            fetch: BTreeMap::new(),
+            turn: 0,
+        });
+        self.slots[slot] = Some(proc);
+        self.say(|| format!("p{proc} starts as identity {identity}"));
+        self.join_anew(proc);
+        self.after(BEAT_MS, Ev::Beat(proc));
+        self.after(500, Ev::Heartbeat(proc));
+    }
+
+    /// SIGKILL, or an exit: what is on the way may still arrive.
+    pub fn kill_proc(&mut self, proc: usize) {
+        let process = &mut self.procs[proc];
+        if !process.alive {
+            return;
+        }
+        process.alive = false;
+        process.inbox.clear();
+        process.actions.clear();
+        let slot = process.slot;
+        self.say(|| format!("p{proc} is dead"));
+        for attempt in 0..self.server.attempts.len() {
+            if self.server.attempts[attempt].proc == proc {
+                self.connection_lost(attempt);
+            }
+        }
+        if self.slots[slot] == Some(proc) {
+            self.slots[slot] = None;
+            let down = if self.calm { 500 } else { self.rng.between(100, self.plan.down_ms_max) };
+            let other_identity = self.strikes(self.plan.other_identity);
+            self.after(down, Ev::Start { slot, other_identity });
+        }
+    }
+
+    pub fn resume(&mut self, proc: usize) {
+        if self.procs[proc].alive && self.procs[proc].paused_until <= self.now {
+            self.say(|| format!("p{proc} continues"));
+            self.wake(proc);
+        }
+    }
+
+    pub fn beat(&mut self, proc: usize) {
+        if !self.procs[proc].alive {
+            return;
+        }
+        self.after(BEAT_MS, Ev::Beat(proc));
+        if self.procs[proc].paused_until > self.now {
+            return;
+        }
+        // A busy loop takes one look, not many.
+        if !self.procs[proc].poll_queued {
+            self.procs[proc].poll_queued = true;
+            self.deliver(proc, Message::Event(Event::Tick));
+            self.deliver(proc, Message::Poll);
+        }
+    }
+
+    pub fn deliver(&mut self, proc: usize, message: Message) {
+        if self.procs[proc].alive {
+            self.procs[proc].inbox.push_back(message);
+            self.wake(proc);
+        }
+    }
+
+    /// An answer is on its way to the process.
+    pub fn answer(&mut self, proc: usize, event: Event) {
+        let hop = self.hop();
+        self.after(hop, Ev::Deliver(proc, Message::Event(event)));
+    }
+
+    fn wake(&mut self, proc: usize) {
+        if !self.procs[proc].stepping {
+            self.procs[proc].stepping = true;
+            self.after(0, Ev::Step(proc));
+        }
+    }
+
+    /// One turn of the process's loop: an action, or else a message.
+    pub fn step(&mut self, proc: usize) {
+        self.procs[proc].stepping = false;
+        if !self.procs[proc].alive || self.procs[proc].paused_until > self.now {
+            return;
+        }
+        if let Some(action) = self.procs[proc].actions.pop_front() {
+            let dies = self.plan.crash_at_action;
+            if self.strikes(dies) {
+                self.kill_proc(proc);
+                return;
+            }
+            if self.strikes(self.plan.pause / 10) {
+                self.pause(proc);
+            }
+            self.say(|| format!("p{proc} does {}", brief_action(&action)));
+            self.perform(proc, action);
+        } else if let Some(message) = self.procs[proc].inbox.pop_front() {
+            match message {
+                Message::Event(event) => self.hear(proc, event),
+                Message::Poll => self.poll(proc),
+            }
+        }
+        let process = &self.procs[proc];
+        if process.alive && !(process.actions.is_empty() && process.inbox.is_empty()) {
+            self.procs[proc].stepping = true;
+            // An action takes a moment; so does the scheduler, at times.
+            let pause = if self.rng.below(8) == 0 { self.rng.below(5) } else { 0 };
+            self.after(pause, Ev::Step(proc));
+        }
+    }
+
+    pub fn pause(&mut self, proc: usize) {
+        let ms = self.rng.between(50, self.plan.down_ms_max + 2_000);
+        self.procs[proc].paused_until = self.procs[proc].paused_until.max(self.now + ms);
+        self.say(|| format!("p{proc} is stopped for {ms} ms"));
+        self.after(ms, Ev::Resume(proc));
+        if self.strikes(self.plan.twin) && self.slots[self.procs[proc].slot] == Some(proc) {
+            self.saw("twin of a stopped process");
+            // Whoever looks after the workers takes it for dead and starts another one.
+            let slot = self.procs[proc].slot;
+            self.slots[slot] = None;
+            let down = self.rng.between(100, self.plan.down_ms_max);
+            self.after(down, Ev::Start { slot, other_identity: false });
+        }
+    }
+
+    pub fn clock(&self, proc: usize) -> Millis {
+        Millis(self.procs[proc].clock_ms + self.now)
+    }
+
+    fn hear(&mut self, proc: usize, event: Event) {
+        if event != Event::Tick {
+            self.say(|| format!("p{proc} hears {}", brief_event(&event)));
+        }
+        let now = self.clock(proc);
+        let process = &mut self.procs[proc];
+        process.task.hear(event, now);
+        process.actions.extend(process.task.take_actions());
+    }
+
+    /// Takes a few records of one partition into the open block, as the consumer's queue gives them.
+    fn poll(&mut self, proc: usize) {
+        self.procs[proc].poll_queued = false;
+        let places: Vec<Place> = self.procs[proc].fetch.keys().copied().collect();
+        for _ in 0..places.len() {
+            self.procs[proc].turn += 1;
+            let place = places[self.procs[proc].turn % places.len()];
+            if self.poll_place(proc, place) {
+                self.procs[proc].inbox.push_back(Message::Poll);
+                self.procs[proc].poll_queued = true;
+                return;
+            }
+        }
+    }
+
+    fn poll_place(&mut self, proc: usize, (topic, partition): Place) -> bool {
+        let now = self.clock(proc);
+        let name = self.topics[topic].clone();
+        let records_max = self.rng.between(1, 5) as usize;
+        let tells_position = self.rng.below(3) == 0;
+        let process = &mut self.procs[proc];
+        if !process.task.takes(&name, Partition(partition)) {
+            return false;
+        }
+        let Some(expected) = process.task.expected(&name, Partition(partition)) else { return false };
+        let mut position = process.fetch[&(topic, partition)];
+        let mut offsets = Vec::new();
+        while offsets.len() < records_max {
+            match self.source.at(topic, partition, position) {
+                Some(Slot::Record { .. }) => {
+                    // The consumer may give records again that were taken already.
+                    if position >= expected.get() {
+                        offsets.push(Offset::new(position).expect("offsets are not negative"));
+                    }
+                }
+                Some(Slot::Gap | Slot::Removed) => {}
+                None => break,
+            }
+            position += 1;
+        }
+        process.fetch.insert((topic, partition), position);
+        if !offsets.is_empty() {
+            let block = process.open.entry(topic).or_default();
+            block.extend(offsets.iter().map(|offset| (partition, offset.get())));
+            let bytes = 100 * block.len() as u64;
+            process.task.filled(&name, Partition(partition), &offsets, bytes, now);
+        }
+        if tells_position && position > 0 {
+            let position = Offset::new(position).expect("offsets are not negative");
+            process.task.positioned(&name, Partition(partition), position, now);
+        }
+        process.actions.extend(process.task.take_actions());
+        !offsets.is_empty()
+    }
+
+    fn drop_blocks(&mut self, proc: usize) {
+        // Without R5 the lanes live on, and their blocks with them.
+        if self.without != Some(Rule::R5) {
+            self.procs[proc].open.clear();
+            self.procs[proc].blocks.clear();
+        }
+        self.procs[proc].fetch.clear();
+    }
+
+    fn perform(&mut self, proc: usize, action: Action) {
+        match action {
+            Action::Claim { claim, partitions } => {
+                self.drop_blocks(proc);
+                let left = partitions.iter().map(|tp| self.place(tp)).collect();
+                self.begin_claim(Asked::new(proc, claim, Question::Claim, left));
+            }
+            Action::ReadEntries { claim, topic, gather, partitions } => {
+                self.saw(if gather.is_some() { "entries gathered" } else { "lead's owner waited for" });
+                let topic = self.topic(&topic);
+                let left = partitions.iter().map(|partition| (topic, partition.0)).collect();
+                let asked = Asked::new(proc, claim, Question::Entries { topic, gather }, left);
+                let hop = self.hop();
+                self.after(hop, Ev::ReadNext(asked));
+            }
+            Action::AskStartOffsets { claim, partitions } => {
+                let offsets = partitions.into_iter().map(|tp| (tp, Offset::ZERO)).collect();
+                self.answer(proc, Event::StartOffsets { claim, offsets });
+            }
+            Action::Fetch { positions } => {
+                let mut fetch = BTreeMap::new();
+                for (tp, at) in &positions {
+                    // What was on its way already is given again.
+                    let back = if self.rng.below(8) == 0 { self.rng.below(5) as i64 } else { 0 };
+                    fetch.insert(self.place(tp), (at.get() - back).max(0));
+                }
+                self.procs[proc].fetch = fetch;
+            }
+            Action::Seal { topic, batch } => {
+                let topic = self.topic(&topic);
+                let process = &mut self.procs[proc];
+                let rows = process.open.remove(&topic).unwrap_or_default();
+                process.blocks.insert(batch, rows);
+            }
+            Action::Record { claim, write, entries } => self.begin_write(proc, claim, write, &entries),
+            Action::Reread { claim, topic, batch } => {
+                self.saw("open batch taken up");
+                let index = self.topic(&topic);
+                let (rows, ranges) = self.reread(index, &batch);
+                let id = batch.id;
+                self.procs[proc].blocks.insert(id, rows);
+                let ms = self.rng.between(5, 300);
+                let event = Event::Reread { claim, topic, batch: id, ranges };
+                self.after(ms, Ev::Deliver(proc, Message::Event(event)));
+            }
+            Action::Inspect { claim, topic } => self.begin_inspect(proc, claim, &topic),
+            Action::Settle { claim, topic, batch, after } => {
+                self.begin_settle(proc, claim, &topic, batch, after);
+            }
+            Action::Insert { claim, topic, batch, attempt } => {
+                self.begin_insert(proc, claim, &topic, batch, attempt);
+            }
+            Action::Confirm { claim, topic, batch } => self.begin_confirm(proc, claim, &topic, batch),
+            Action::Landed { topic: _, batch } => {
+                self.procs[proc].blocks.remove(&batch.id);
+                self.landed += 1;
+            }
+            Action::WarnTopicGone { .. } => {}
+            Action::GiveUp => {
+                self.drop_blocks(proc);
+                self.given_up(proc);
+            }
+            Action::EndMembership => {
+                self.saw("membership ended");
+                self.drop_blocks(proc);
+                self.end_membership(proc);
+            }
+            Action::Fail(reason) => {
+                self.drop_blocks(proc);
+                self.leave_group(proc);
+                self.stopped(&reason.to_string());
+            }
+            Action::Leave => {
+                self.saw("clean stop");
+                self.leave_group(proc);
+                self.kill_proc(proc);
+            }
+        }
+    }
+
+    fn reread(
+        &self,
+        topic: usize,
+        batch: &pumphouse_delivery::Batch,
+    ) -> (Vec<Row>, BTreeMap<Partition, RereadRange>) {
+        let mut rows = Vec::new();
+        let mut found = BTreeMap::new();
+        for (partition, share) in &batch.ranges {
+            let (first, end) = (share.range.first().get(), share.range.end().get());
+            let offsets = self.source.records(topic, partition.0, first, end);
+            let hash = offsets.iter().fold(OffsetsHash::EMPTY, |hash, offset| {
+                hash.push(Offset::new(*offset).expect("offsets are not negative"))
+            });
+            found.insert(*partition, RereadRange { rows: offsets.len() as u64, hash });
+            rows.extend(offsets.into_iter().map(|offset| (partition.0, offset)));
+        }
+        (rows, found)
+    }
+
+    /// The partitions of an assignment as the task is told them.
+    pub fn topic_partitions(&self, places: &[Place]) -> Vec<TopicPartition> {
+        places.iter().map(|&place| self.topic_partition(place)).collect()
+    }
+}

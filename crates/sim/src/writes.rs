@@ -1,0 +1,267 @@
+//! The ledger's client in each process: claims, reads and transactional writes, each a conversation
+//! of several messages in which the process may die, be stopped, or lose the answer.
+use std::collections::{BTreeMap, VecDeque};
+
+use pumphouse_delivery::{ClaimId, Event, LedgerAnswer, StoredEntry, WriteId};
+use pumphouse_types::{BatchId, Partition, TopicPartition};
+
+use crate::group::Fence;
+use crate::invariants::topic_id;
+use crate::ledger::Place;
+use crate::run::{Ev, World};
+
+/// Pause before an unstable entry is read again.
+const STABLE_POLL_MS: u64 = 50;
+
+/// What a reading is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Question {
+    Claim,
+    Entries { topic: usize, gather: Option<BatchId> },
+}
+
+/// A reading under way.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    proc: usize,
+    claim: ClaimId,
+    question: Question,
+    left: VecDeque<Place>,
+    found: BTreeMap<Place, StoredEntry>,
+}
+
+impl Asked {
+    pub fn new(proc: usize, claim: ClaimId, question: Question, left: VecDeque<Place>) -> Asked {
+        Asked { proc, claim, question, left, found: BTreeMap::new() }
+    }
+}
+
+/// A write under way.
+#[derive(Debug)]
+pub(crate) struct Write {
+    proc: usize,
+    claim: ClaimId,
+    write: WriteId,
+    fence: Option<Fence>,
+    transactional_id: u64,
+    epoch: u64,
+    entries: BTreeMap<Place, StoredEntry>,
+}
+
+impl World {
+    /// R5: the producer first, then the fence, then the entries.
+    pub fn begin_claim(&mut self, asked: Asked) {
+        if self.procs[asked.proc].writing {
+            self.after(20, Ev::ClaimWaits(asked));
+            return;
+        }
+        let process = &self.procs[asked.proc];
+        if process.epoch.is_none() || process.suspect {
+            let hop = self.hop() + self.rng.below(50);
+            self.after(hop, Ev::InitArrives(asked));
+        } else {
+            self.read_fence(asked);
+        }
+    }
+
+    pub fn claim_waits(&mut self, asked: Asked) {
+        let proc = asked.proc;
+        if let Some(Ev::ClaimWaits(asked)) = self.if_awake(proc, Ev::ClaimWaits(asked)) {
+            self.begin_claim(asked);
+        }
+    }
+
+    pub fn init_arrives(&mut self, asked: Asked) {
+        if self.cut(asked.proc) {
+            self.after(200, Ev::InitArrives(asked));
+            return;
+        }
+        // A request that is on its way arrives, whatever becomes of its sender.
+        let (epoch, changed) = self.ledger.init_producer(self.procs[asked.proc].identity);
+        if changed {
+            self.ledger_changed();
+        }
+        let hop = self.hop();
+        self.after(hop, Ev::InitAnswered(asked, epoch));
+    }
+
+    pub fn init_answered(&mut self, asked: Asked, epoch: u64) {
+        let proc = asked.proc;
+        let Some(Ev::InitAnswered(asked, epoch)) = self.if_awake(proc, Ev::InitAnswered(asked, epoch)) else {
+            return;
+        };
+        // Of two replacements under way the later one counts.
+        if self.procs[proc].epoch.is_none_or(|known| known < epoch) {
+            self.procs[proc].epoch = Some(epoch);
+            self.procs[proc].suspect = false;
+        }
+        self.read_fence(asked);
+    }
+
+    fn read_fence(&mut self, asked: Asked) {
+        let process = &mut self.procs[asked.proc];
+        if process.task.claim() != asked.claim {
+            return;
+        }
+        // Without a membership there is nothing to claim under: Lost is in the queue already.
+        let Some(fence) = process.consumer.fence else { return };
+        process.fences.insert(asked.claim, fence);
+        let hop = self.hop();
+        self.after(hop, Ev::ReadNext(asked));
+    }
+
+    /// Reads one partition's entry, stable; each at its own moment.
+    pub fn read_next(&mut self, asked: Asked) {
+        let proc = asked.proc;
+        let Some(Ev::ReadNext(mut asked)) = self.if_awake(proc, Ev::ReadNext(asked)) else { return };
+        if self.procs[proc].task.claim() != asked.claim && self.without.is_none() {
+            return;
+        }
+        let Some(&place) = asked.left.front() else {
+            self.all_read(asked);
+            return;
+        };
+        if self.cut(proc) || self.ledger.is_unstable(place) {
+            self.saw("unstable entry waited for");
+            self.after(STABLE_POLL_MS, Ev::ReadNext(asked));
+            return;
+        }
+        if let Some(stored) = self.ledger.entry(place) {
+            asked.found.insert(place, stored.clone());
+        }
+        asked.left.pop_front();
+        let pause = if self.rng.below(4) == 0 { self.hop() } else { 0 };
+        self.after(pause, Ev::ReadNext(asked));
+    }
+
+    fn all_read(&mut self, asked: Asked) {
+        let event = match asked.question {
+            Question::Claim => Event::Claimed {
+                claim: asked.claim,
+                entries: asked.found.into_iter().map(|(place, e)| (self.topic_partition(place), e)).collect(),
+                topic_ids: (0..self.topics.len()).map(|t| (self.topics[t].clone(), topic_id(t))).collect(),
+            },
+            Question::Entries { topic, gather } => Event::EntriesRead {
+                claim: asked.claim,
+                topic: self.topics[topic].clone(),
+                gather,
+                entries: asked.found.into_iter().map(|((_, p), e)| (Partition(p), e)).collect(),
+            },
+        };
+        self.answer(asked.proc, event);
+    }
+
+    pub fn begin_write(
+        &mut self,
+        proc: usize,
+        claim: ClaimId,
+        write: WriteId,
+        entries: &BTreeMap<TopicPartition, StoredEntry>,
+    ) {
+        self.procs[proc].writing = true;
+        let process = &self.procs[proc];
+        let write = Write {
+            proc,
+            claim,
+            write,
+            fence: process.fences.get(&claim).copied(),
+            transactional_id: process.identity,
+            epoch: process.epoch.unwrap_or(0),
+            entries: entries.iter().map(|(tp, entry)| (self.place(tp), entry.clone())).collect(),
+        };
+        let hop = self.hop();
+        self.after(hop, Ev::OffsetsArrive(write));
+    }
+
+    fn written(&mut self, write: &Write, answer: LedgerAnswer) {
+        self.procs[write.proc].writing = false;
+        let event = Event::Ledger { claim: write.claim, write: write.write, answer };
+        self.answer(write.proc, event);
+    }
+
+    /// TxnOffsetCommit: here the broker checks epoch, member and generation.
+    pub fn offsets_arrive(&mut self, write: Write) {
+        if self.cut(write.proc) {
+            // The client sends again until it gets through.
+            self.after(200, Ev::OffsetsArrive(write));
+            return;
+        }
+        let producer = self.ledger.is_current(write.transactional_id, write.epoch);
+        let member = write.fence.is_some_and(|fence| self.group.is_current(fence));
+        if !producer || !member {
+            self.say(|| format!("write {:?} of p{} is fenced", write.write, write.proc));
+            self.saw(if producer {
+                "write of a former member refused"
+            } else {
+                "write of a former producer refused"
+            });
+            self.written(&write, LedgerAnswer::Fenced);
+            return;
+        }
+        if self.strikes(self.plan.ledger_not_recorded) || self.ledger_out_until > self.now {
+            self.saw("write not recorded");
+            self.written(&write, LedgerAnswer::NotRecorded);
+            return;
+        }
+        let (id, epoch) = (write.transactional_id, write.epoch);
+        if self.ledger.offsets(id, epoch, write.entries.clone(), self.now) {
+            self.ledger_changed();
+        }
+        let hop = self.hop();
+        self.after(hop, Ev::CommitSent(write));
+    }
+
+    /// The client heard that the offsets are in, and sends EndTxn.
+    pub fn commit_sent(&mut self, write: Write) {
+        let proc = write.proc;
+        let Some(Ev::CommitSent(write)) = self.if_awake(proc, Ev::CommitSent(write)) else { return };
+        let hop = self.hop();
+        self.after(hop, Ev::CommitArrives(write));
+    }
+
+    pub fn commit_arrives(&mut self, write: Write) {
+        if self.cut(write.proc) {
+            self.after(200, Ev::CommitArrives(write));
+            return;
+        }
+        let unknown = self.strikes(self.plan.ledger_unknown);
+        if unknown && self.rng.below(2) == 0 {
+            self.saw("transaction left open");
+            // It never arrived: what was begun stays open until it is settled.
+            self.say(|| format!("commit of {:?} by p{} is lost", write.write, write.proc));
+            self.unknown(&write);
+            return;
+        }
+        let (id, epoch) = (write.transactional_id, write.epoch);
+        if !self.ledger.commit(id, epoch) {
+            self.written(&write, LedgerAnswer::Fenced);
+            return;
+        }
+        // The answer comes before the entries show.
+        let shows_after = if self.rng.below(5) == 0 { self.hop() } else { 0 };
+        self.after(shows_after, Ev::Show { transactional_id: id, epoch });
+        if unknown {
+            self.saw("write applied, answer lost");
+            self.say(|| format!("the answer to {:?} of p{} is lost", write.write, write.proc));
+            // A repeated EndTxn may meet a replaced producer and be told so, although it stands.
+            if self.rng.below(4) == 0 {
+                self.written(&write, LedgerAnswer::Fenced);
+            } else {
+                self.unknown(&write);
+            }
+        } else {
+            self.written(&write, LedgerAnswer::Recorded);
+        }
+    }
+
+    fn unknown(&mut self, write: &Write) {
+        self.procs[write.proc].writing = false;
+        // Only this producer is in doubt, not one that has replaced it since.
+        if self.procs[write.proc].epoch == Some(write.epoch) {
+            self.procs[write.proc].suspect = true;
+        }
+        let ms = self.rng.between(10, 3_000);
+        let event = Event::Ledger { claim: write.claim, write: write.write, answer: LedgerAnswer::Unknown };
+        self.after(ms, Ev::Deliver(write.proc, crate::worker::Message::Event(event)));
+    }
+}

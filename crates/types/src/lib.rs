@@ -1,0 +1,12 @@
+//! Words every room shares. Std only; no socket, clock, thread or global.
+#![forbid(unsafe_code)]
+
+mod offset;
+mod time;
+mod token;
+mod topic;
+
+pub use offset::{Offset, OffsetRange, OffsetsHash};
+pub use time::{Millis, ServerMillis};
+pub use token::{BatchId, ConfigVersion, DedupToken, ParseIdError, TableUuid};
+pub use topic::{Partition, TopicId, TopicName, TopicPartition};

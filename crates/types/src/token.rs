@@ -1,0 +1,68 @@
+//! Identities of 64 and 128 bits: batches, dedup tokens, tables, configuration versions.
+use std::fmt;
+use std::str::FromStr;
+
+/// The text was not the hexadecimal number that an identity is written as.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an identity of {digits} hexadecimal digits")]
+pub struct ParseIdError {
+    /// Digits that were expected.
+    pub digits: usize,
+}
+
+macro_rules! hex_identity {
+    ($(#[$doc:meta])* $name:ident, $int:ty, $digits:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $int);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!("{:0", $digits, "x}"), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+            fn from_str(text: &str) -> Result<$name, ParseIdError> {
+                let error = ParseIdError { digits: $digits };
+                if text.len() != $digits || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+                    return Err(error);
+                }
+                <$int>::from_str_radix(text, 16).map($name).map_err(|_| error)
+            }
+        }
+    };
+}
+
+hex_identity!(
+    /// One batch of one lane. Query ids of its inserts begin with it.
+    BatchId, u128, 32
+);
+hex_identity!(
+    /// What is sent as `insert_deduplication_token`: fresh and random for each batch, so a rewind
+    /// or a re-created topic can never meet an old one (PROTOCOL R2).
+    DedupToken, u128, 32
+);
+hex_identity!(
+    /// `uuid` of `system.tables`, written without its hyphens.
+    TableUuid, u128, 32
+);
+hex_identity!(
+    /// The part of a connector's configuration that decides which rows a record becomes (R13, R15).
+    ConfigVersion, u64, 16
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_read_back_what_they_print() {
+        let token = DedupToken(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
+        assert_eq!(token.to_string().parse(), Ok(token));
+        assert_eq!(ConfigVersion(7).to_string(), "0000000000000007");
+        assert!("+000000000000007".parse::<ConfigVersion>().is_err());
+        assert!("7".parse::<ConfigVersion>().is_err());
+    }
+}

@@ -1,0 +1,15 @@
+//! Performs the delivery protocol's actions through the adapters: connectors, tasks, threads, clocks,
+//! metrics. What is delivered when is decided in `pumphouse-delivery`.
+#![forbid(unsafe_code)]
+
+mod board;
+mod clock;
+mod connector;
+mod failpoint;
+mod metrics;
+mod spec;
+mod standalone;
+mod task;
+mod worker;
+
+pub use standalone::{StartError, run_standalone};

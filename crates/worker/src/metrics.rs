@@ -1,0 +1,153 @@
+//! All metrics of the worker: base units, counters end in `_total`, labels from small closed sets.
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// Labels of what belongs to a lane.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LaneLabels {
+    /// The connector's name.
+    pub connector: String,
+    /// The topic.
+    pub topic: String,
+}
+
+/// Labels of what belongs to a topic partition.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PartitionLabels {
+    /// The connector's name.
+    pub connector: String,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+}
+
+/// Labels of what belongs to a connector.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ConnectorLabels {
+    /// The connector's name.
+    pub connector: String,
+}
+
+/// Every metric, and the registry that prints them.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    /// Records behind the log's end, as the ledger last said.
+    pub lag: Family<PartitionLabels, Gauge>,
+    /// Batches that landed.
+    pub batches: Family<LaneLabels, Counter>,
+    /// Rows in them.
+    pub rows: Family<LaneLabels, Counter>,
+    /// Bytes of record values taken from Kafka.
+    pub record_bytes: Family<LaneLabels, Counter>,
+    /// Compressed bytes sent to ClickHouse.
+    pub sent_bytes: Family<LaneLabels, Counter>,
+    /// Attempts, from the first byte sent to the answer.
+    pub insert_seconds: Family<LaneLabels, Histogram>,
+    /// Attempts that did not end in a landed batch.
+    pub retries: Family<LaneLabels, Counter>,
+    /// Ledger writes, from begin to the answer.
+    pub ledger_seconds: Family<ConnectorLabels, Histogram>,
+    /// Claims of partitions: one per assignment, and one per write of unknown fate.
+    pub claims: Family<ConnectorLabels, Counter>,
+    /// Tasks that have failed.
+    pub failed_tasks: Family<ConnectorLabels, Gauge<i64>>,
+    /// Blocks that are being filled, encoded or sent, in bytes of column data.
+    pub block_bytes: Family<ConnectorLabels, Gauge<u64, AtomicU64>>,
+}
+
+/// From 1 ms to about 65 s.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 17))
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Metrics {
+        let mut registry = Registry::with_prefix("pumphouse");
+        let metrics = Metrics {
+            lag: Family::default(),
+            batches: Family::default(),
+            rows: Family::default(),
+            record_bytes: Family::default(),
+            sent_bytes: Family::default(),
+            insert_seconds: Family::new_with_constructor(seconds),
+            retries: Family::default(),
+            ledger_seconds: Family::new_with_constructor(seconds),
+            claims: Family::default(),
+            failed_tasks: Family::default(),
+            block_bytes: Family::default(),
+            registry: Mutex::new(Registry::default()),
+        };
+        registry.register(
+            "ledger_lag_records",
+            "Positions between the ledger's next offset and the log's end",
+            metrics.lag.clone(),
+        );
+        registry.register("batches_landed", "Batches that landed", metrics.batches.clone());
+        registry.register("rows_landed", "Rows that landed", metrics.rows.clone());
+        registry.register_with_unit(
+            "record",
+            "Record values taken from Kafka",
+            Unit::Bytes,
+            metrics.record_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "insert_sent",
+            "Compressed bytes of the inserts sent",
+            Unit::Bytes,
+            metrics.sent_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "insert_duration",
+            "Attempts, from the first byte to the answer",
+            Unit::Seconds,
+            metrics.insert_seconds.clone(),
+        );
+        registry.register("insert_retries", "Attempts that were sent again", metrics.retries.clone());
+        registry.register_with_unit(
+            "ledger_write_duration",
+            "Ledger writes, from begin to the answer",
+            Unit::Seconds,
+            metrics.ledger_seconds.clone(),
+        );
+        registry.register("claims", "Claims of partitions", metrics.claims.clone());
+        registry.register("tasks_failed", "Tasks in state FAILED", metrics.failed_tasks.clone());
+        registry.register_with_unit(
+            "block",
+            "Column data being filled, encoded or sent",
+            Unit::Bytes,
+            metrics.block_bytes.clone(),
+        );
+        *metrics.registry.lock().expect("nobody panics holding it") = registry;
+        metrics
+    }
+
+    /// Prometheus' text format.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().expect("nobody panics holding it");
+        prometheus_client::encoding::text::encode(&mut text, &registry)
+            .expect("writing to a String cannot fail");
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics::new()
+    }
+}
+
+/// A duration as histograms take it.
+pub fn in_seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}

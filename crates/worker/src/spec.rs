@@ -1,0 +1,116 @@
+//! What a connector is, in the worker's words: its configuration with the names that Kafka's and
+//! ClickHouse's clients know in place of the files' texts.
+use std::collections::BTreeMap;
+
+use pumphouse_clickhouse::{Client, Endpoint, Password, TableName};
+use pumphouse_config::{ConnectorConfig, LedgerStore, WorkerConfig};
+use pumphouse_decode::{PlanOptions, UnknownFields};
+use pumphouse_delivery::TaskOptions;
+use pumphouse_kafka::{Settings, StartAt, client_settings};
+use pumphouse_types::TopicName;
+use tracing::warn;
+
+use crate::task::MemoryLedger;
+
+/// Fixed for the life of a connector.
+#[derive(Clone)]
+pub(crate) struct ConnectorSpec {
+    pub name: String,
+    pub tasks: usize,
+    pub group: String,
+    pub tables: BTreeMap<TopicName, TableName>,
+    pub consumer_settings: Settings,
+    pub producer_settings: Settings,
+    pub start_at: Option<StartAt>,
+    pub state_topic: TopicName,
+    pub limits: TaskOptions,
+    pub max_execution_ms: u64,
+    pub extra_settings: Vec<(String, String)>,
+    pub plan_options: PlanOptions,
+    pub config_text: String,
+    pub client: Client,
+    pub memory_ledger: Option<MemoryLedger>,
+}
+
+impl ConnectorSpec {
+    /// Errors: an option that a client refuses, with its code.
+    pub(crate) fn new(config: &ConnectorConfig, worker: &WorkerConfig) -> Result<ConnectorSpec, String> {
+        let consumer =
+            client_settings(config.consumer_options.reveal()).map_err(|error| error.to_string())?;
+        let ledger = client_settings(config.ledger_options.reveal()).map_err(|error| error.to_string())?;
+        for (option, why) in &consumer.ignored {
+            warn!(of = config.name, option, why, "an option is accepted without effect");
+        }
+        let endpoint = &config.endpoint;
+        let client = Client::new(Endpoint {
+            host: endpoint.hostname.clone(),
+            port: endpoint.port,
+            ssl: endpoint.tls,
+            username: endpoint.username.clone(),
+            password: Password::new(endpoint.password.reveal()),
+        })
+        .map_err(|error| error.to_string())?;
+        let table = |name: &String| TableName { database: endpoint.database.clone(), table: name.clone() };
+        Ok(ConnectorSpec {
+            name: config.name.clone(),
+            tasks: config.tasks_max as usize,
+            group: config.group_id.clone(),
+            tables: config.tables.iter().map(|(topic, name)| (TopicName::new(topic), table(name))).collect(),
+            consumer_settings: consumer.consumer,
+            producer_settings: ledger.connection,
+            start_at: match config.start_at {
+                pumphouse_config::StartAt::Earliest => Some(StartAt::Earliest),
+                pumphouse_config::StartAt::Latest => Some(StartAt::Latest),
+                pumphouse_config::StartAt::None => None,
+            },
+            state_topic: TopicName::new(&worker.state_topic),
+            limits: TaskOptions {
+                batch_rows_max: config.batch.rows_max,
+                batch_bytes_max: config.batch.bytes_max,
+                batch_linger_ms: config.batch.linger_ms,
+                deadline_ms: config.insert_deadline_ms,
+                // Drawn when a task starts.
+                seed: 0,
+            },
+            max_execution_ms: config.insert_execution_ms_max,
+            extra_settings: config.clickhouse_settings.clone().into_iter().collect(),
+            plan_options: PlanOptions {
+                unknown_fields: match config.unknown_fields {
+                    pumphouse_config::UnknownFields::Ignore => UnknownFields::Ignore,
+                    pumphouse_config::UnknownFields::Refuse => UnknownFields::Refuse,
+                },
+                ..PlanOptions::default()
+            },
+            config_text: config.delivery_relevant_text(),
+            client,
+            memory_ledger: match config.ledger_store {
+                LedgerStore::Kafka => None,
+                LedgerStore::Memory => Some(MemoryLedger::default()),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pumphouse_clickhouse::{FORCED_SETTINGS, is_reserved_setting};
+    use pumphouse_config::FORCED_CLICKHOUSE_SETTINGS;
+
+    /// Follows `pumphouse.unknown.fields`, so the option table treats it apart.
+    const BY_OPTION: &str = "input_format_skip_unknown_fields";
+
+    #[test]
+    fn what_an_insert_forces_an_operator_cannot_set() {
+        for (name, value) in FORCED_SETTINGS.iter().filter(|(name, _)| *name != BY_OPTION) {
+            let refused = FORCED_CLICKHOUSE_SETTINGS.iter().find(|(known, _)| known == name);
+            assert_eq!(refused.map(|(_, value)| *value), Some(Some(*value)), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_option_table_refuses_an_insert_sets_itself() {
+        for (name, _) in FORCED_CLICKHOUSE_SETTINGS {
+            assert!(is_reserved_setting(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! `pumphouse standalone worker.properties connector.json...`: files, connectors, REST, and a stop that
+//! lands what was taken.
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pumphouse_config::{
+    ConfigErrors, ConnectorConfig, Note, WorkerConfig, parse_connector_file, parse_properties,
+};
+use pumphouse_rest::{ServeError, Server, WorkerView};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::connector::Connector;
+use crate::metrics::Metrics;
+use crate::spec::ConnectorSpec;
+use crate::worker::{Shared, stop_all};
+
+/// Jobs that are cut off by the end of the process are those of tasks that have ended already.
+const RUNTIME_STOP: Duration = Duration::from_secs(1);
+
+/// The worker cannot start. Nothing was read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A file cannot be read.
+    #[error("WORKER-003: {path}: {source}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file says something that cannot be done.
+    #[error("{path}:\n{errors}")]
+    Config {
+        /// Which.
+        path: String,
+        /// Everything that is wrong with it.
+        errors: ConfigErrors,
+    },
+    /// Two files name the same connector.
+    #[error("WORKER-004: {path}: a connector {name} was configured by another file; give it another name")]
+    SameName {
+        /// The second file.
+        path: String,
+        /// The name.
+        name: String,
+    },
+    /// The REST API's address cannot be had.
+    #[error(transparent)]
+    Rest(#[from] ServeError),
+    /// A client of Kafka or ClickHouse cannot be made of what the file says.
+    #[error("{path}: {why}")]
+    Client {
+        /// The connector's file.
+        path: String,
+        /// Why, with its code.
+        why: String,
+    },
+    /// The system gives no threads, signals or the like.
+    #[error("WORKER-005: the system refuses what a worker needs: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Runs the connectors of `connectors` until the process is asked to stop (SIGTERM, SIGINT).
+/// Errors: [`StartError`], before any connector was started.
+pub fn run_standalone(worker: &Path, connectors: &[PathBuf]) -> Result<(), StartError> {
+    let worker = read_worker(worker)?;
+    let configs = read_connectors(connectors, &worker)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let server = runtime.block_on(Server::bind(&worker.listener.address()))?;
+    let shared = Arc::new(shared(&worker, &server, &runtime));
+    let mut specs = Vec::new();
+    for (path, config) in &configs {
+        let spec = ConnectorSpec::new(config, &worker)
+            .map_err(|why| StartError::Client { path: path.display().to_string(), why })?;
+        log_notes(&config.notes, &config.name);
+        shared.board.add(&spec.name, config.masked(), spec.tasks);
+        specs.push(spec);
+    }
+    log_notes(&worker.notes, "worker");
+    info!(worker_id = shared.worker_id, rest = %server.address(), connectors = specs.len(), "worker started");
+    let mut running = Vec::new();
+    for spec in specs {
+        running.push(Connector::start(spec, Arc::clone(&shared))?);
+    }
+    let view: Arc<dyn WorkerView> = Arc::clone(&shared) as _;
+    runtime.block_on(async {
+        let (ended, stopped) = tokio::sync::oneshot::channel::<()>();
+        let served = tokio::spawn(server.serve(view, async move {
+            let _ = stopped.await;
+        }));
+        let asked = asked_to_stop().await;
+        // REST goes on to show what happens until the tasks have stopped.
+        tokio::task::block_in_place(|| stop(&running, &worker));
+        let _ = ended.send(());
+        let _ = tokio::time::timeout(RUNTIME_STOP, served).await;
+        asked
+    })?;
+    runtime.shutdown_timeout(RUNTIME_STOP);
+    Ok(())
+}
+
+fn shared(worker: &WorkerConfig, server: &Server, runtime: &Runtime) -> Shared {
+    let bound = server.address();
+    let local_host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let local_host = Some(local_host.trim()).filter(|name| !name.is_empty()).unwrap_or("localhost");
+    Shared {
+        worker_id: worker.worker_id(local_host, bound.port()),
+        board: Board::default(),
+        metrics: Arc::new(Metrics::new()),
+        runtime: runtime.handle().clone(),
+        clock: Clock::start(),
+        state_topic_replication: worker.state_topic_replication,
+    }
+}
+
+async fn asked_to_stop() -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn stop(running: &[Connector], worker: &WorkerConfig) {
+    info!("stopping; what was taken lands first");
+    if !stop_all(running, Duration::from_millis(worker.shutdown_timeout_ms)) {
+        warn!(
+            limit_ms = worker.shutdown_timeout_ms,
+            "not every task has stopped in time; open batches stand in the ledger and are resolved at the next start (R6)"
+        );
+    }
+}
+
+fn log_notes(notes: &[Note], of: &str) {
+    for note in notes {
+        warn!(of, option = note.option, why = note.message, "an option is accepted without effect");
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, StartError> {
+    std::fs::read(path).map_err(|source| StartError::File { path: path.display().to_string(), source })
+}
+
+fn read_worker(path: &Path) -> Result<WorkerConfig, StartError> {
+    let wrong = |errors: ConfigErrors| StartError::Config { path: path.display().to_string(), errors };
+    let raw = parse_properties(&read(path)?).map_err(|error| wrong(error.into()))?;
+    WorkerConfig::from_raw(&raw).map_err(wrong)
+}
+
+fn read_connectors(
+    paths: &[PathBuf],
+    worker: &WorkerConfig,
+) -> Result<Vec<(PathBuf, ConnectorConfig)>, StartError> {
+    let mut configs: Vec<(PathBuf, ConnectorConfig)> = Vec::new();
+    for path in paths {
+        let shown = || path.display().to_string();
+        let wrong = |errors: ConfigErrors| StartError::Config { path: shown(), errors };
+        let raw = parse_connector_file(&read(path)?).map_err(|error| wrong(error.into()))?;
+        let config = ConnectorConfig::from_raw(&raw, worker).map_err(wrong)?;
+        if configs.iter().any(|(_, other)| other.name == config.name) {
+            return Err(StartError::SameName { path: shown(), name: config.name });
+        }
+        configs.push((path.clone(), config));
+    }
+    Ok(configs)
+}

@@ -1,0 +1,304 @@
+//! What the consuming thread asks Kafka on behalf of the protocol: claims, entries, start offsets,
+//! topic identities. Each question is short; one that is not answered is asked again in the next round,
+//! so that the group protocol is served in between (R5).
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use pumphouse_delivery::{Action, ClaimId, Event, StoredEntry};
+use pumphouse_kafka::{KafkaError, StartAt};
+use pumphouse_types::{BatchId, Millis, Partition, TopicId, TopicName, TopicPartition};
+use tracing::{debug, info};
+
+use super::failure::Failure;
+use super::ledger_thread::Order;
+use super::marks;
+use super::shell::Shell;
+
+/// One question to a broker.
+const ASK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Pause before a question that was not answered is asked again.
+const ASK_AGAIN_MS: u64 = 100;
+
+/// How often topics are compared with what they were at claim (R9).
+const TOPIC_IDS_MS: u64 = 5_000;
+
+/// How often the lag is measured.
+const LAG_MS: u64 = 5_000;
+
+struct PendingClaim {
+    claim: ClaimId,
+    partitions: Vec<TopicPartition>,
+    /// The ledger's thread has said that no write is in doubt.
+    prepared: bool,
+}
+
+#[derive(PartialEq, Eq)]
+struct PendingRead {
+    claim: ClaimId,
+    topic: TopicName,
+    gather: Option<BatchId>,
+    partitions: Vec<Partition>,
+}
+
+struct PendingStart {
+    claim: ClaimId,
+    partitions: Vec<TopicPartition>,
+}
+
+/// Questions that wait for their answer.
+#[derive(Default)]
+pub(super) struct Asks {
+    claim: Option<PendingClaim>,
+    reads: Vec<PendingRead>,
+    starts: Vec<PendingStart>,
+    not_before: Millis,
+    topic_ids_at: Millis,
+    lag_at: Millis,
+}
+
+impl Asks {
+    pub(super) fn prepared(&mut self, claim: ClaimId, current: ClaimId) {
+        if let Some(pending) = self.claim.as_mut().filter(|p| p.claim == claim && claim == current) {
+            pending.prepared = true;
+        }
+    }
+
+    /// A lane that waits asks again and again; while the brokers do not answer, once is enough.
+    fn read(&mut self, read: PendingRead) {
+        if !self.reads.contains(&read) {
+            self.reads.push(read);
+        }
+    }
+
+    /// Topics are compared with what they were at claim in the next round.
+    pub(super) fn compare_topics_soon(&mut self) {
+        self.topic_ids_at = Millis::default();
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.claim = None;
+        self.reads.clear();
+        self.starts.clear();
+    }
+}
+
+impl Shell<'_> {
+    /// Takes an action that is a question to Kafka.
+    pub(super) fn ask(&mut self, action: Action) {
+        match action {
+            Action::Claim { claim, partitions } => {
+                self.drop_lanes();
+                self.asks.claim = Some(PendingClaim { claim, partitions, prepared: false });
+                self.order(Order::Prepare { claim });
+                self.cx.meters.claimed();
+            }
+            Action::ReadEntries { claim, topic, gather, partitions } => {
+                self.asks.read(PendingRead { claim, topic, gather, partitions });
+            }
+            Action::AskStartOffsets { claim, partitions } => {
+                self.asks.starts.push(PendingStart { claim, partitions });
+            }
+            other => panic!("not a question to Kafka: {other:?}"),
+        }
+    }
+
+    /// Asks whatever is open.
+    pub(super) fn serve_asks(&mut self) {
+        let now = self.now();
+        if now < self.asks.not_before {
+            return;
+        }
+        let answered = self.serve_claim() && self.serve_reads() && self.serve_starts();
+        if !answered {
+            self.asks.not_before = now.plus(ASK_AGAIN_MS);
+        }
+        if now.since(self.asks.topic_ids_at) >= TOPIC_IDS_MS {
+            self.asks.topic_ids_at = now;
+            self.compare_topic_ids();
+        }
+        if now.since(self.asks.lag_at) >= LAG_MS {
+            self.asks.lag_at = now;
+            self.measure_lag();
+        }
+    }
+
+    /// R5: the fence is read first, then every queued event of the group protocol is served; what was
+    /// read is used only if the claim is still in force. False: not answered.
+    fn serve_claim(&mut self) -> bool {
+        let Some(pending) = self.asks.claim.take_if(|pending| pending.prepared) else { return true };
+        let fence = self.consumer.group_metadata();
+        self.serve_group();
+        if self.task.claim() != pending.claim {
+            return true;
+        }
+        let Some(fence) = fence else {
+            self.asks.claim = Some(pending);
+            return false;
+        };
+        match self.read_claim(&pending.partitions) {
+            Ok((entries, topic_ids)) => {
+                self.serve_group();
+                if self.task.claim() == pending.claim {
+                    info!(task = %self.cx.task_id, generation = fence.generation(), entries = entries.len(),
+                        "entries claimed (R5)");
+                    self.fence = Some(fence);
+                    self.topic_ids = topic_ids.clone();
+                    let claim = pending.claim;
+                    self.hear(Event::Claimed { claim, entries, topic_ids });
+                }
+                true
+            }
+            Err(error) => {
+                self.asks.claim = Some(pending);
+                self.not_answered(error)
+            }
+        }
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn read_claim(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<(BTreeMap<TopicPartition, StoredEntry>, BTreeMap<TopicName, TopicId>), KafkaError> {
+        let entries = self.entries(partitions)?;
+        let mut topics: Vec<TopicName> = partitions.iter().map(|tp| tp.topic.clone()).collect();
+        topics.dedup();
+        let ids = self.consumer.topic_ids(&topics, ASK_TIMEOUT)?;
+        Ok((entries, ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect()))
+    }
+
+    fn entries(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, StoredEntry>, KafkaError> {
+        if let Some(memory) = &self.cx.memory_ledger {
+            let ledger = memory.lock().expect("nobody panics holding it");
+            let found = partitions.iter().filter_map(|tp| Some((tp.clone(), ledger.get(tp)?.clone())));
+            return Ok(found.collect());
+        }
+        let found = self.consumer.committed(partitions, ASK_TIMEOUT)?;
+        Ok(found.into_iter().filter_map(|(tp, entry)| Some((tp, entry?))).collect())
+    }
+
+    fn serve_reads(&mut self) -> bool {
+        while let Some(read) = self.asks.reads.pop() {
+            if read.claim != self.task.claim() {
+                continue;
+            }
+            let wanted: Vec<TopicPartition> = read
+                .partitions
+                .iter()
+                .map(|partition| TopicPartition { topic: read.topic.clone(), partition: *partition })
+                .collect();
+            match self.entries(&wanted) {
+                Ok(found) => {
+                    let entries = found.into_iter().map(|(tp, entry)| (tp.partition, entry)).collect();
+                    let PendingRead { claim, topic, gather, .. } = read;
+                    self.hear(Event::EntriesRead { claim, topic, gather, entries });
+                }
+                Err(error) => {
+                    self.asks.reads.push(read);
+                    return self.not_answered(error);
+                }
+            }
+        }
+        true
+    }
+
+    fn serve_starts(&mut self) -> bool {
+        while let Some(start) = self.asks.starts.pop() {
+            if start.claim != self.task.claim() {
+                continue;
+            }
+            // R16: a missing entry is a fresh start only for a partition that was never taken.
+            let named: Vec<(TopicPartition, TopicId)> = start
+                .partitions
+                .iter()
+                .filter_map(|tp| Some((tp.clone(), *self.topic_ids.get(&tp.topic)?)))
+                .collect();
+            match marks::first_with_history(self.cx, &named) {
+                Ok(None) => {}
+                Ok(Some(topic_partition)) => {
+                    self.fail(Failure::OffsetsLost { topic_partition });
+                    return true;
+                }
+                Err(error) => {
+                    self.asks.starts.push(start);
+                    return self.not_answered(error);
+                }
+            }
+            let Some(start_at) = self.cx.start_at else {
+                self.fail(Failure::NoStart { topic_partition: start.partitions[0].clone() });
+                return true;
+            };
+            match self.consumer.start_offsets(&start.partitions, start_at, ASK_TIMEOUT * 5) {
+                Ok(offsets) => {
+                    self.unmarked.add(&start.partitions);
+                    self.hear(Event::StartOffsets { claim: start.claim, offsets });
+                }
+                Err(error) => {
+                    self.asks.starts.push(start);
+                    return self.not_answered(error);
+                }
+            }
+        }
+        true
+    }
+
+    fn not_answered(&mut self, error: KafkaError) -> bool {
+        debug!(task = %self.cx.task_id, %error, "a question to Kafka is asked again");
+        self.kafka_trouble(error);
+        false
+    }
+
+    fn compare_topic_ids(&mut self) {
+        // A topic that was gone at claim has no lane; whether it is back must be seen all the same (R15).
+        let topics: BTreeSet<TopicName> = self.assigned.iter().map(|tp| tp.topic.clone()).collect();
+        let topics: Vec<TopicName> = topics.into_iter().collect();
+        let claim = self.task.claim();
+        if topics.is_empty() {
+            return;
+        }
+        if let Ok(ids) = self.consumer.topic_ids(&topics, ASK_TIMEOUT) {
+            let topic_ids = ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect();
+            self.hear(Event::TopicIds { claim, topic_ids });
+        }
+    }
+
+    /// One question for all partitions; what is not answered is measured the next time.
+    fn measure_lag(&mut self) {
+        if self.lanes.is_empty() {
+            return;
+        }
+        let Ok(ends) = self.consumer.start_offsets(&self.assigned, StartAt::Latest, ASK_TIMEOUT) else {
+            return;
+        };
+        for (tp, end) in ends {
+            if let Some(recorded) = self.task.recorded(&tp.topic, tp.partition) {
+                self.cx.meters.lag(&tp, (end.get() - recorded.get()).max(0));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(claim: u64, gather: Option<BatchId>) -> PendingRead {
+        let partitions = vec![Partition(0), Partition(3)];
+        PendingRead { claim: ClaimId(claim), topic: TopicName::new("t"), gather, partitions }
+    }
+
+    #[test]
+    fn a_question_that_waits_is_not_queued_twice() {
+        let mut asks = Asks::default();
+        for _ in 0..1_000 {
+            asks.read(read(1, None));
+        }
+        asks.read(read(1, Some(BatchId(9))));
+        asks.read(read(2, None));
+        assert_eq!(asks.reads.len(), 3);
+    }
+}

@@ -1,0 +1,122 @@
+//! What a task needs to know: its connector's configuration, and what it shares with the worker.
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use pumphouse_clickhouse::{Client, TableName};
+use pumphouse_decode::PlanOptions;
+use pumphouse_delivery::TaskOptions;
+use pumphouse_kafka::{Settings, StartAt};
+use pumphouse_types::{TopicName, TopicPartition};
+use std::collections::BTreeMap;
+use tokio::runtime::Handle;
+
+use super::ledger_thread::MemoryLedger;
+use crate::clock::Clock;
+use crate::metrics::{ConnectorLabels, LaneLabels, Metrics, PartitionLabels, in_seconds};
+
+/// Fixed for the life of a task.
+pub struct TaskContext {
+    /// The connector's name.
+    pub connector: String,
+    /// `<connector>-<number>`, for the log.
+    pub task_id: String,
+    /// The consumer group.
+    pub group: String,
+    /// Also the static member's `group.instance.id`.
+    pub transactional_id: String,
+    /// What is subscribed to.
+    pub topics: Vec<TopicName>,
+    /// The table of each topic.
+    pub tables: BTreeMap<TopicName, TableName>,
+    /// librdkafka settings of consumers and readers.
+    pub consumer_settings: Settings,
+    /// librdkafka settings of the ledger's producer.
+    pub producer_settings: Settings,
+    /// Where a partition without an entry starts; `None` = it must have one.
+    pub start_at: Option<StartAt>,
+    /// Where configuration versions are kept.
+    pub state_topic: TopicName,
+    /// Batch limits; the seed is drawn when the task starts.
+    pub limits: TaskOptions,
+    /// `max_execution_time` of an insert, in ms.
+    pub max_execution_ms: u64,
+    /// The connector's own ClickHouse settings.
+    pub extra_settings: Vec<(String, String)>,
+    /// What becomes of fields and lineage columns.
+    pub plan_options: PlanOptions,
+    /// What of the configuration decides which rows a record becomes, as canonical text.
+    pub config_text: String,
+    /// ClickHouse.
+    pub client: Client,
+    /// Entries of the `memory` store, if that is the ledger.
+    pub memory_ledger: Option<MemoryLedger>,
+    /// Jobs beside the consuming thread run here.
+    pub runtime: Handle,
+    /// The process's clock.
+    pub clock: Clock,
+    /// This task's view of the metrics.
+    pub meters: Meters,
+    /// Set when the connector is to stop.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// The worker's metrics with this connector's name filled in.
+pub struct Meters {
+    /// All metrics.
+    pub metrics: Arc<Metrics>,
+    /// The connector's name.
+    pub connector: String,
+}
+
+impl Meters {
+    fn lane(&self, topic: &TopicName) -> LaneLabels {
+        LaneLabels { connector: self.connector.clone(), topic: topic.to_string() }
+    }
+
+    fn connector(&self) -> ConnectorLabels {
+        ConnectorLabels { connector: self.connector.clone() }
+    }
+
+    pub(super) fn taken(&self, topic: &TopicName, bytes: u64) {
+        if bytes > 0 {
+            self.metrics.record_bytes.get_or_create(&self.lane(topic)).inc_by(bytes);
+        }
+    }
+
+    pub(super) fn landed(&self, topic: &TopicName, rows: u64) {
+        let lane = self.lane(topic);
+        self.metrics.batches.get_or_create(&lane).inc();
+        self.metrics.rows.get_or_create(&lane).inc_by(rows);
+    }
+
+    pub(super) fn inserted(&self, topic: &TopicName, took: Duration, bytes: u64, accepted: bool) {
+        let lane = self.lane(topic);
+        self.metrics.insert_seconds.get_or_create(&lane).observe(in_seconds(took));
+        self.metrics.sent_bytes.get_or_create(&lane).inc_by(bytes);
+        if !accepted {
+            self.metrics.retries.get_or_create(&lane).inc();
+        }
+    }
+
+    pub(super) fn ledger_written(&self, took: Duration) {
+        self.metrics.ledger_seconds.get_or_create(&self.connector()).observe(in_seconds(took));
+    }
+
+    pub(super) fn claimed(&self) {
+        self.metrics.claims.get_or_create(&self.connector()).inc();
+    }
+
+    pub(super) fn block_bytes(&self, bytes: u64) {
+        self.metrics.block_bytes.get_or_create(&self.connector()).set(bytes);
+    }
+
+    pub(super) fn lag(&self, tp: &TopicPartition, records: i64) {
+        let labels = PartitionLabels {
+            connector: self.connector.clone(),
+            topic: tp.topic.to_string(),
+            partition: tp.partition.0,
+        };
+        self.metrics.lag.get_or_create(&labels).set(records);
+    }
+}

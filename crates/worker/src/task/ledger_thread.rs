@@ -1,0 +1,163 @@
+//! The thread that writes the ledger: one write at a time, so that a transaction once begun is
+//! settled before anything else is written (R14), and the consuming thread never waits for it.
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+use pumphouse_delivery::{ClaimId, Event, LedgerAnswer, StoredEntry, WriteId};
+use pumphouse_kafka::{Fence, KafkaError, LedgerProducer, OutgoingRecord, RecordOutcome, Remedy};
+use pumphouse_types::TopicPartition;
+use tracing::warn;
+
+use super::mail::{Mail, PanicReport};
+use crate::failpoint::{self, Moment};
+
+/// Pause before a producer that could not be replaced is tried again.
+const REPLACE_AGAIN: Duration = Duration::from_millis(500);
+
+/// Where entries live.
+pub(super) enum Store {
+    /// The group's committed offsets, written in transactions.
+    Kafka {
+        /// Whose transactions they are.
+        producer: Box<LedgerProducer>,
+        /// The fate of its last write is unknown until it is replaced.
+        unsettled: bool,
+    },
+    /// This process's memory: for tests; it promises nothing over a restart.
+    Memory(MemoryLedger),
+}
+
+/// Entries of the `memory` store.
+pub(crate) type MemoryLedger = Arc<Mutex<BTreeMap<TopicPartition, StoredEntry>>>;
+
+/// What the ledger's thread is asked for.
+pub(super) enum Order {
+    /// Make sure that the fate of every write so far is known; answered by [`Mail::Prepared`].
+    Prepare { claim: ClaimId },
+    /// One write; answered by an [`Event::Ledger`].
+    Record {
+        claim: ClaimId,
+        write: WriteId,
+        fence: Option<Fence>,
+        entries: BTreeMap<TopicPartition, StoredEntry>,
+        /// What goes out in the same transaction.
+        records: Vec<OutgoingRecord>,
+    },
+    /// A configuration version for the state topic; answered by [`Mail::Published`].
+    Publish { claim: ClaimId, record: OutgoingRecord },
+}
+
+pub(super) fn spawn(
+    mut store: Store,
+    orders: Receiver<Order>,
+    mail: Sender<Mail>,
+    name: String,
+) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name).spawn(move || {
+        let _report = PanicReport::new(&mail, None, "the ledger's thread");
+        for order in orders {
+            let letter = match order {
+                Order::Prepare { claim } => store.prepare(claim),
+                Order::Record { claim, write, fence, entries, records } => {
+                    let began = Instant::now();
+                    let answer = store.record(fence.as_ref(), entries, &records);
+                    failpoint::reach(Moment::LedgerAnswered);
+                    let event = Event::Ledger { claim, write, answer };
+                    Mail::Written { event, took: began.elapsed() }
+                }
+                Order::Publish { claim, record } => store.publish(claim, record),
+            };
+            if mail.send(letter).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+impl Store {
+    fn prepare(&mut self, claim: ClaimId) -> Mail {
+        let Store::Kafka { producer, unsettled } = self else { return Mail::Prepared { claim } };
+        // A handle whose last write is in doubt, or that lost a connection, is replaced: that settles
+        // the write, and what is read afterwards is what stands.
+        while *unsettled || producer.tainted() {
+            match producer.replace() {
+                Ok(()) => *unsettled = false,
+                Err(error) if error.remedy() == Remedy::Retry => {
+                    warn!(%error, "the ledger's producer is being replaced");
+                    std::thread::sleep(REPLACE_AGAIN);
+                }
+                Err(error) => return Mail::LedgerFailed { error },
+            }
+        }
+        Mail::Prepared { claim }
+    }
+
+    fn record(
+        &mut self,
+        fence: Option<&Fence>,
+        entries: BTreeMap<TopicPartition, StoredEntry>,
+        records: &[OutgoingRecord],
+    ) -> LedgerAnswer {
+        match self {
+            Store::Memory(ledger) => {
+                ledger.lock().expect("nobody panics holding it").extend(entries);
+                LedgerAnswer::Recorded
+            }
+            Store::Kafka { producer, unsettled } => {
+                let Some(fence) = fence else { return LedgerAnswer::Fenced };
+                failpoint::reach_during(Moment::LedgerSent);
+                let answer = answer(producer.record(fence, &entries, records));
+                *unsettled = answer == LedgerAnswer::Unknown;
+                answer
+            }
+        }
+    }
+
+    fn publish(&mut self, claim: ClaimId, record: OutgoingRecord) -> Mail {
+        let Store::Kafka { producer, unsettled } = self else { return Mail::Published { claim } };
+        match producer.produce_in_transaction(std::slice::from_ref(&record)) {
+            RecordOutcome::Recorded => Mail::Published { claim },
+            RecordOutcome::Unknown(error) => {
+                *unsettled = true;
+                Mail::LedgerFailed { error }
+            }
+            // Written again under the next claim; twice is harmless, the topic is compacted.
+            RecordOutcome::NotRecorded(error) | RecordOutcome::Fenced(error) => Mail::LedgerFailed { error },
+        }
+    }
+}
+
+fn answer(outcome: RecordOutcome) -> LedgerAnswer {
+    match outcome {
+        RecordOutcome::Recorded => LedgerAnswer::Recorded,
+        RecordOutcome::Fenced(error) => {
+            warn!(%error, "the ledger refused a write of a replaced member (R5)");
+            LedgerAnswer::Fenced
+        }
+        RecordOutcome::NotRecorded(error) if refused_for_good(&error) => {
+            LedgerAnswer::Refused(error.to_string())
+        }
+        RecordOutcome::NotRecorded(error) => {
+            warn!(%error, "a ledger write did not come about; it is tried again");
+            LedgerAnswer::NotRecorded
+        }
+        RecordOutcome::Unknown(error) => {
+            warn!(%error, "the fate of a ledger write is unknown; the claim begins anew (R5)");
+            LedgerAnswer::Unknown
+        }
+    }
+}
+
+fn refused_for_good(error: &KafkaError) -> bool {
+    // A topic that is gone is told apart by its identity (R15): the claim begins anew without it.
+    if matches!(error, KafkaError::TopicGone { .. }) {
+        return false;
+    }
+    match error.remedy() {
+        Remedy::StopTask => true,
+        Remedy::Retry | Remedy::Rejoin | Remedy::ReplaceProducer => false,
+    }
+}

@@ -1,0 +1,103 @@
+//! A connector task: memberships one after the other, until it is stopped or a person has to look.
+mod actions;
+mod asks;
+mod block;
+mod context;
+mod failure;
+mod lane_shell;
+mod ledger_thread;
+mod mail;
+mod marks;
+mod reread;
+mod server_jobs;
+mod shell;
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use pumphouse_delivery::{Task, TaskOptions};
+use pumphouse_kafka::{KafkaError, LedgerProducer, Remedy};
+use tracing::{info, warn};
+
+pub use context::{Meters, TaskContext};
+pub use failure::Failure;
+pub(crate) use ledger_thread::MemoryLedger;
+use ledger_thread::Store;
+use shell::{Outcome, Shell};
+
+/// A producer is opened, or replaced, within this time: the transaction that its predecessor left
+/// open is ended by it.
+const PRODUCER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// First pause before a membership is begun anew; doubles up to the longest.
+const REJOIN_FIRST: Duration = Duration::from_millis(250);
+const REJOIN_MAX: Duration = Duration::from_secs(10);
+
+/// A twin that was started on purpose has this long before its predecessor asks again.
+const REPLACED_PAUSE: Duration = Duration::from_secs(30);
+
+/// A membership that lived this long was a good one: the pauses begin anew.
+const MEMBERSHIP_GOOD: Duration = Duration::from_secs(60);
+
+/// Runs the task until it is stopped (`Ok`) or fails.
+pub fn run(cx: &TaskContext) -> Result<(), Failure> {
+    let mut pause = REJOIN_FIRST;
+    let mut task = Task::new(TaskOptions { seed: rand::random(), ..cx.limits.clone() });
+    loop {
+        let began = Instant::now();
+        match membership(cx, &mut task)? {
+            Outcome::Left => return Ok(()),
+            Outcome::Failed(failure) => return Err(failure),
+            outcome @ (Outcome::Rejoin | Outcome::Replaced) => {
+                if began.elapsed() > MEMBERSHIP_GOOD {
+                    pause = REJOIN_FIRST;
+                }
+                if matches!(outcome, Outcome::Replaced) {
+                    pause = REPLACED_PAUSE;
+                }
+                info!(task = %cx.task_id, pause_ms = pause.as_millis() as u64, "joining anew after a pause");
+                if pause_or_stop(cx, pause) {
+                    return Ok(());
+                }
+                pause = (pause * 2).min(REJOIN_MAX.max(pause));
+            }
+        }
+    }
+}
+
+fn membership(cx: &TaskContext, task: &mut Task) -> Result<Outcome, Failure> {
+    let store = match &cx.memory_ledger {
+        Some(memory) => Store::Memory(memory.clone()),
+        None => match open_producer(cx) {
+            Ok(producer) => Store::Kafka { producer: Box::new(producer), unsettled: false },
+            Err(error) if error.remedy() == Remedy::StopTask => return Err(error.into()),
+            Err(error) => {
+                warn!(task = %cx.task_id, %error, "the ledger's producer cannot be opened yet");
+                return Ok(Outcome::Rejoin);
+            }
+        },
+    };
+    let (shell, thread) = Shell::join(cx, task, store)?;
+    let outcome = shell.run();
+    // Nothing of an abandoned producer may still be on its way when the next one is opened (R5).
+    if thread.join().is_err() {
+        return Err(Failure::Thread("the ledger's thread panicked".to_owned()));
+    }
+    Ok(outcome)
+}
+
+fn open_producer(cx: &TaskContext) -> Result<LedgerProducer, KafkaError> {
+    LedgerProducer::open(&cx.producer_settings, &cx.transactional_id, PRODUCER_TIMEOUT)
+}
+
+/// Whether the task was stopped meanwhile.
+fn pause_or_stop(cx: &TaskContext, pause: Duration) -> bool {
+    let until = Instant::now() + pause;
+    while Instant::now() < until {
+        if cx.stop.load(Ordering::Relaxed) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    cx.stop.load(Ordering::Relaxed)
+}

@@ -1,0 +1,94 @@
+//! The servers crash, hang and come back under a worker that has work to do.
+
+use std::time::Duration;
+
+use pumphouse_testkit::{ClickHouseOptions, Kafka, KafkaOptions, Testbed, TestbedOptions};
+use pumphouse_tests::{Corner, Engine, WorkerOptions};
+
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// Own servers: these are broken. Small ones, since the suite's own run beside them.
+fn own_bed() -> Testbed {
+    Testbed::start(TestbedOptions {
+        zookeeper: true,
+        kafka_options: KafkaOptions { heap_mib: 384, ..KafkaOptions::default() },
+        clickhouse_options: ClickHouseOptions { memory_bytes_max: 3 << 30, ..ClickHouseOptions::default() },
+        ..TestbedOptions::default()
+    })
+    .unwrap()
+}
+
+fn is_own(bed: &Testbed) -> bool {
+    // Servers that were given cannot be broken.
+    bed.kafka.is_some() && bed.clickhouse.is_some()
+}
+
+#[test]
+fn clickhouse_crashes_and_the_broker_hangs() {
+    let mut bed = own_bed();
+    if !is_own(&bed) {
+        eprintln!("skipped: the servers were given");
+        return;
+    }
+    let mut clickhouse = bed.clickhouse.take().unwrap();
+    let mut kafka: Kafka = bed.kafka.take().unwrap();
+    let corner = Corner::new(&bed, "faults", 4).with_small_batches(2_000, 50);
+    corner.create_events_table(Engine::Replicated);
+    let mut feed = corner.feed(9);
+    let mut worker = corner.worker(&WorkerOptions::called("w"));
+    let mut before = 0;
+    for round in 0..3 {
+        // Work for the moment of the crash, and for the time after it.
+        std::thread::scope(|scope| {
+            let feeding = scope.spawn(|| feed.write(40_000, 1_000));
+            before = corner.wait_rows_above(before, &mut worker, LIMIT);
+            match round {
+                // Gone and back at once; gone for some seconds.
+                0 => clickhouse.restart().unwrap(),
+                1 => {
+                    clickhouse.kill().unwrap();
+                    std::thread::sleep(Duration::from_secs(3));
+                    clickhouse.restart().unwrap();
+                }
+                // Longer than a request, shorter than the group's patience.
+                _ => {
+                    kafka.pause().unwrap();
+                    std::thread::sleep(Duration::from_secs(5));
+                    kafka.resume().unwrap();
+                }
+            }
+            feeding.join().unwrap();
+        });
+        corner.wait_caught_up(&mut [&mut worker], LIMIT);
+    }
+    feed.write(10_000, 1_000);
+    feed.finish(&mut [&mut worker], LIMIT);
+    drop(worker);
+}
+
+#[test]
+fn clickhouse_hangs_and_the_broker_crashes() {
+    let mut bed = own_bed();
+    if !is_own(&bed) {
+        eprintln!("skipped: the servers were given");
+        return;
+    }
+    let mut clickhouse = bed.clickhouse.take().unwrap();
+    let mut kafka: Kafka = bed.kafka.take().unwrap();
+    let corner = Corner::new(&bed, "faults", 4).with_small_batches(2_000, 50);
+    corner.create_events_table(Engine::Replicated);
+    let mut feed = corner.feed(10);
+    feed.write(40_000, 1_000);
+    let mut worker = corner.worker(&WorkerOptions::called("w"));
+    corner.wait_rows_above(0, &mut worker, LIMIT);
+    // An insert of unknown fate: the deadline passes while nobody answers.
+    clickhouse.pause().unwrap();
+    std::thread::sleep(Duration::from_secs(4));
+    clickhouse.resume().unwrap();
+    corner.wait_caught_up(&mut [&mut worker], LIMIT);
+
+    kafka.restart().unwrap();
+    feed.write(20_000, 1_000);
+    feed.finish(&mut [&mut worker], LIMIT);
+    drop(worker);
+}

@@ -1,0 +1,84 @@
+//! Everyday tasks, one entry each: `cargo xtask <task>`. `./test`, `./quickstart` and CI call the
+//! same entries.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod check;
+mod closings;
+mod deny;
+mod interrupt;
+mod quickstart;
+mod run;
+mod sim;
+mod test;
+mod tidy;
+mod tool;
+mod worker_watch;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Everyday tasks of Pumphouse.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Format, lint, unit tests and the links of the documentation; before every commit.
+    Check,
+    /// All tests, real servers included, or only those of one room.
+    Test {
+        /// A folder of crates/, or `tests` for the black-box suites.
+        room: Option<String>,
+    },
+    /// The simulator: thousands of seeds, or one seed again with its whole story.
+    Sim {
+        /// The seed that a failure printed.
+        seed: Option<String>,
+    },
+    /// The black-box suites on real servers, or one of them (exactly_once, type_roundtrip, connect_rest).
+    E2e {
+        /// A folder of tests/.
+        suite: Option<String>,
+    },
+    /// Flights into ClickHouse while the worker is killed; ends with a report.
+    Quickstart(quickstart::Options),
+    /// Broker, server and worker on this machine, until Ctrl-C.
+    Run(run::Options),
+    /// Rows per second, CPU and memory, next to ClickHouse's own Kafka engine and to the limits.
+    Bench(bench::Options),
+    /// A part of `bench` in a process of its own.
+    #[command(hide = true, subcommand)]
+    BenchPart(bench::part::Part),
+    /// What no compiler checks: rooms, purity, error pages, rules, links.
+    Tidy,
+    /// Licences and advisories of the dependencies.
+    Deny,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Check => check::run(),
+        Task::Test { room } => test::run(room.as_deref()),
+        Task::Sim { seed } => sim::run(seed.as_deref()),
+        Task::E2e { suite } => test::run_suites(suite.as_deref()),
+        Task::Quickstart(options) => quickstart::run(options),
+        Task::Run(options) => run::run(&options),
+        Task::Bench(options) => bench::run(&options),
+        Task::BenchPart(part) => bench::part::run(&part),
+        Task::Tidy => tidy::run(),
+        Task::Deny => deny::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
