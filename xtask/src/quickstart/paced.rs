@@ -1,5 +1,6 @@
 //! Records at a pace, so that a small topic keeps a fast worker busy from the first kill to the last.
 
+use std::iter::Peekable;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -45,8 +46,8 @@ impl Gate {
 }
 
 /// Records, not faster than `per_second`, and none that `gate` holds back.
-pub struct Paced<'g, I> {
-    records: I,
+pub struct Paced<'g, I: Iterator> {
+    records: Peekable<I>,
     gate: &'g Gate,
     per_second: u64,
     passed: u64,
@@ -55,10 +56,10 @@ pub struct Paced<'g, I> {
     passed_then: u64,
 }
 
-impl<'g, I> Paced<'g, I> {
+impl<'g, I: Iterator> Paced<'g, I> {
     /// Paces `records`.
     pub fn new(records: I, per_second: u64, gate: &'g Gate) -> Paced<'g, I> {
-        Paced { records, gate, per_second, passed: 0, since: Instant::now(), passed_then: 0 }
+        Paced { records: records.peekable(), gate, per_second, passed: 0, since: Instant::now(), passed_then: 0 }
     }
 
     /// Looked at every so many records: a clock per record would cost as much as the record.
@@ -83,7 +84,8 @@ impl<I: Iterator> Iterator for Paced<'_, I> {
     type Item = I::Item;
 
     fn next(&mut self) -> Option<I::Item> {
-        if self.passed.is_multiple_of(Self::RECORDS_PER_LOOK) {
+        // The end of the records is no record: nothing has to let it through.
+        if self.passed.is_multiple_of(Self::RECORDS_PER_LOOK) && self.records.peek().is_some() {
             self.wait_for_turn();
         }
         if self.gate.is_closed_for_good() {
