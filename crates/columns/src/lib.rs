@@ -18,6 +18,7 @@ mod text;
 mod block;
 mod frame;
 mod segment;
+mod select;
 
 pub use block::{EncodeError, encode_block};
 pub use column::{Column, UnsupportedType};

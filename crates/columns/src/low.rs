@@ -1,8 +1,11 @@
 //! LowCardinality columns: row numbers into a dictionary of the values' bytes.
+use std::ops::Range;
+
 use crate::block::put_le_u64;
 use crate::column::Column;
 use crate::data_type::DataType;
 use crate::dictionary::Dictionary;
+use crate::select::pick;
 use crate::text::put_varuint;
 
 /// The row number that stands for NULL in a segment; a dictionary never grows that far.
@@ -138,6 +141,29 @@ impl LowColumn {
 
     pub(crate) fn bytes(&self) -> usize {
         self.rows.len() * size_of::<u32>() + self.dictionary.bytes()
+    }
+
+    /// Only values that the picked rows use get into the new dictionary.
+    pub(crate) fn select(&self, ranges: &[Range<usize>]) -> LowColumn {
+        let mut mapped = vec![UNMAPPED; self.dictionary.len()];
+        let mut dictionary = Dictionary::new();
+        let mut rows = pick(&self.rows, ranges);
+        for row in rows.iter_mut().filter(|row| **row != NULL_ROW) {
+            let number = &mut mapped[*row as usize];
+            if *number == UNMAPPED {
+                *number = dictionary.number_of(self.dictionary.get(*row));
+            }
+            *row = *number;
+        }
+        LowColumn {
+            nullable: self.nullable,
+            entries: self.entries,
+            default_entry: self.default_entry.clone(),
+            dictionary,
+            rows,
+            staged: self.staged.select(&[]),
+            staged_wire: Vec::new(),
+        }
     }
 
     /// Values that only dropped rows used stay in the dictionary and never reach a block.

@@ -1,4 +1,6 @@
 //! The rows of one topic partition on their way into a block.
+use std::ops::Range;
+
 use crate::column::{Column, UnsupportedType};
 use crate::data_type::DataType;
 
@@ -58,6 +60,14 @@ impl Segment {
     pub fn clear(&mut self) {
         self.rows = 0;
         self.columns.iter_mut().for_each(Column::clear);
+    }
+
+    /// A new segment with the rows of all `ranges`, one range after the other. It encodes to the very
+    /// bytes that a segment encodes to into which only these rows were pushed.
+    /// Shape: every range lies within the rows; panics if one does not.
+    pub fn select(&self, ranges: &[Range<usize>]) -> Segment {
+        let columns = self.columns.iter().map(|column| column.select(ranges)).collect();
+        Segment { columns, rows: ranges.iter().map(ExactSizeIterator::len).sum() }
     }
 
     /// Memory of the data held; costs a few nanoseconds per column.

@@ -1,4 +1,7 @@
 //! Columns of texts: String (any length) and FixedString (N bytes each).
+use std::ops::Range;
+
+use crate::select::rows_of;
 
 /// Values of any length, kept as they travel: each one's length as a varuint, then its bytes.
 /// Encoding a block is then one copy per segment.
@@ -35,6 +38,19 @@ impl TextColumn {
 
     pub(crate) fn bytes(&self) -> usize {
         self.wire.len() + self.ends.len() * size_of::<usize>()
+    }
+
+    pub(crate) fn select(&self, ranges: &[Range<usize>]) -> TextColumn {
+        let start_of = |row: usize| if row == 0 { 0 } else { self.ends[row - 1] };
+        let bytes = ranges.iter().map(|range| start_of(range.end) - start_of(range.start)).sum();
+        let mut picked =
+            TextColumn { wire: Vec::with_capacity(bytes), ends: Vec::with_capacity(rows_of(ranges)) };
+        for range in ranges {
+            let (start, end, before) = (start_of(range.start), start_of(range.end), picked.wire.len());
+            picked.wire.extend_from_slice(&self.wire[start..end]);
+            picked.ends.extend(self.ends[range.clone()].iter().map(|value_end| value_end - start + before));
+        }
+        picked
     }
 
     pub(crate) fn truncate(&mut self, rows: usize) {
@@ -93,6 +109,15 @@ impl FixedColumn {
 
     pub(crate) fn bytes(&self) -> usize {
         self.data.len()
+    }
+
+    pub(crate) fn select(&self, ranges: &[Range<usize>]) -> FixedColumn {
+        let rows = rows_of(ranges);
+        let mut data = Vec::with_capacity(rows * self.width);
+        for range in ranges {
+            data.extend_from_slice(&self.data[range.start * self.width..range.end * self.width]);
+        }
+        FixedColumn { width: self.width, data, rows }
     }
 
     pub(crate) fn truncate(&mut self, rows: usize) {

@@ -252,6 +252,41 @@ proptest! {
     }
 }
 
+proptest! {
+    /// A refused block is cut into pieces: each must be what its records alone would have made.
+    #[test]
+    fn selected_rows_are_as_if_only_they_had_been_pushed(
+        (data_type, rows, _) in any_table(),
+        picks in proptest::collection::vec((0usize..24, 0usize..24), 0..5),
+    ) {
+        let ranges: Vec<std::ops::Range<usize>> = picks
+            .iter()
+            .map(|(a, b)| (a % (rows.len() + 1), b % (rows.len() + 1)))
+            .map(|(a, b)| a.min(b)..a.max(b))
+            .collect();
+        let mut segment = Segment::new(std::slice::from_ref(&data_type)).unwrap();
+        for row in &rows {
+            push(&mut segment.columns_mut()[0], row);
+            segment.commit_row();
+        }
+        let mut selected = segment.select(&ranges);
+        let mut picked: Vec<Value> = ranges.iter().flat_map(|range| rows[range.clone()].to_vec()).collect();
+        prop_assert_eq!(selected.rows(), picked.len());
+        let block_of = |segment: &Segment| {
+            let mut out = Vec::new();
+            encode_block(&["c"], std::slice::from_ref(&data_type), &[segment], &mut out).unwrap();
+            out
+        };
+        prop_assert_eq!(block_of(&selected), encode(&data_type, &picked, &[]));
+        // The piece is a whole segment: it takes further rows, and the one it came from is untouched.
+        push(&mut selected.columns_mut()[0], &rows[0]);
+        selected.commit_row();
+        picked.push(rows[0].clone());
+        prop_assert_eq!(block_of(&selected), encode(&data_type, &picked, &[]));
+        prop_assert_eq!(block_of(&segment), encode(&data_type, &rows, &[]));
+    }
+}
+
 #[test]
 fn a_block_of_another_shape_is_refused() {
     let types: Vec<DataType> = ["UInt8", "String"].iter().map(|text| text.parse().unwrap()).collect();
