@@ -2,38 +2,28 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use pumphouse_types::BatchId;
+
+use crate::bad_records::{self, BadRecordLog, BadRecords, InsertRetry};
 use crate::clickhouse_settings;
 use crate::converter;
+use crate::endpoint::{self, Endpoint};
 use crate::error::{ConfigCode, ConfigErrors, Note};
+use crate::exactly_once::{self, ExactlyOnce};
 use crate::kafka_options::{self, KafkaOptions};
+use crate::lineage::{self, LineageColumns};
 use crate::masked;
+use crate::open_batch_decisions::{self, BatchDecision};
 use crate::option::Scope;
 use crate::raw::RawConfig;
 use crate::reading::Reading;
-use crate::secret::Secret;
 use crate::start_at::StartAt;
+use crate::table_creation::{self, TableCreation};
 use crate::value::{list, pairs};
 use crate::worker_config::WorkerConfig;
 
 /// The longest name that Kafka takes for a topic.
 const TOPIC_CHARS_MAX: usize = 249;
-
-/// Where ClickHouse is and who we are there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Name or address.
-    pub hostname: String,
-    /// HTTP port.
-    pub port: u16,
-    /// Whether to speak HTTPS.
-    pub tls: bool,
-    /// The database of the tables.
-    pub database: String,
-    /// The user.
-    pub username: String,
-    /// The password; empty: none.
-    pub password: Secret,
-}
 
 /// When a batch is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +80,20 @@ pub struct ConnectorConfig {
     pub ledger_store: LedgerStore,
     /// Fields without a column.
     pub unknown_fields: UnknownFields,
+    /// What is promised.
+    pub exactly_once: ExactlyOnce,
+    /// Records that cannot become rows.
+    pub bad_records: BadRecords,
+    /// What is logged about them where they are tolerated.
+    pub bad_record_log: BadRecordLog,
+    /// How long an insert is tried.
+    pub insert_retry: InsertRetry,
+    /// Columns that take where a record came from.
+    pub lineage: LineageColumns,
+    /// How a missing table is created; `None`: it stops the connector.
+    pub table_creation: Option<TableCreation>,
+    /// What a person decided about batches whose fate cannot be proven.
+    pub open_batch_decisions: BTreeMap<BatchId, BatchDecision>,
     /// The consumer group.
     pub group_id: String,
     /// Partitions without an entry.
@@ -102,6 +106,8 @@ pub struct ConnectorConfig {
     pub ledger_options: KafkaOptions,
     /// Options without effect, to be logged once.
     pub notes: Vec<Note>,
+    /// What the options do that an operator may not want, to be logged once as a warning.
+    pub warnings: Vec<Note>,
     raw: RawConfig,
 }
 
@@ -114,7 +120,8 @@ impl ConnectorConfig {
         let name = name(&mut reading);
         let topics = topics(&mut reading);
         let tables = tables(&mut reading, &topics);
-        let endpoint = endpoint(&mut reading);
+        let endpoint = endpoint::read(&mut reading);
+        let bad_records = bad_records::read(&mut reading, &topics);
         let clickhouse_settings = clickhouse_settings::read(&mut reading);
         let clients = kafka_options::read_connector(&worker.clients, &mut reading);
         check_consumer(&mut reading, &clients.consumer, worker);
@@ -140,6 +147,13 @@ impl ConnectorConfig {
                 "refuse" => UnknownFields::Refuse,
                 _ => UnknownFields::Ignore,
             },
+            exactly_once: exactly_once::read(&reading),
+            bad_records,
+            bad_record_log: bad_records::read_log(&mut reading),
+            insert_retry: bad_records::read_retry(&reading),
+            lineage: lineage::read(&mut reading),
+            table_creation: table_creation::read(&mut reading),
+            open_batch_decisions: open_batch_decisions::read(&mut reading),
             group_id: reading
                 .given("consumer.override.group.id")
                 .map_or_else(|| format!("connect-{name}"), str::to_owned),
@@ -149,6 +163,7 @@ impl ConnectorConfig {
             consumer_options: clients.consumer,
             ledger_options: clients.ledger,
             notes: Vec::new(),
+            warnings: std::mem::take(&mut reading.warnings),
             name,
             raw: raw.clone(),
         };
@@ -166,6 +181,13 @@ impl ConnectorConfig {
             UnknownFields::Refuse => "refuse",
         };
         let _ = writeln!(text, "unknown.fields={unknown}");
+        // Only where they differ, so that versions of before they could be chosen stay the same.
+        let usual = LineageColumns::default();
+        for ((fact, column), (_, usual)) in self.lineage.by_fact().into_iter().zip(usual.by_fact()) {
+            if column != usual {
+                let _ = writeln!(text, "lineage {fact}={column:?}");
+            }
+        }
         // Names are quoted, so that none of them can pretend to be another line.
         for (name, value) in &self.clickhouse_settings {
             let _ = writeln!(text, "setting {name:?}={value:?}");
@@ -187,13 +209,17 @@ fn name(reading: &mut Reading<'_>) -> String {
     name
 }
 
+/// Whether Kafka takes it as a topic's name.
+pub(crate) fn is_topic_name(text: &str) -> bool {
+    text.len() <= TOPIC_CHARS_MAX
+        && !matches!(text, "" | "." | "..")
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
 fn topics(reading: &mut Reading<'_>) -> Vec<String> {
     let mut topics: Vec<String> = Vec::new();
     for topic in list(reading.text("topics")) {
-        let legal = topic.len() <= TOPIC_CHARS_MAX
-            && !matches!(topic, "." | "..")
-            && topic.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-        if !legal {
+        if !is_topic_name(topic) {
             let remedy = "Topics have up to 249 letters, digits, dots, underscores and hyphens.";
             reading.error(ConfigCode::Value, "topics", format!("{topic:?} cannot be a topic"), remedy);
         } else if !topics.iter().any(|known| known == topic) {
@@ -227,27 +253,6 @@ fn tables(reading: &mut Reading<'_>, topics: &[String]) -> BTreeMap<String, Stri
         }
     }
     tables
-}
-
-fn endpoint(reading: &mut Reading<'_>) -> Endpoint {
-    let hostname = reading.text("hostname").to_owned();
-    let bracketed = hostname.starts_with('[') && hostname.ends_with(']');
-    if hostname.contains(',') {
-        let remedy = "Name one server; a name behind which several stand must lead to one of them.";
-        reading.error(ConfigCode::NotYet, "hostname", "several hosts are not built yet", remedy);
-    } else if hostname.contains(['/', '@', ' ']) || (hostname.contains(':') && !bracketed) {
-        let remedy = "Give the name alone; the port goes to port, https to ssl=true, IPv6 into brackets.";
-        reading.error(ConfigCode::Value, "hostname", format!("{hostname:?} is not a host name"), remedy);
-    }
-    Endpoint {
-        hostname,
-        port: u16::try_from(reading.integer("port")).unwrap_or_default(),
-        tls: reading.boolean("ssl"),
-        database: reading.text("database").to_owned(),
-        username: reading.text("username").to_owned(),
-        // The official sink trims it as well.
-        password: Secret::new(reading.exact("password").trim()),
-    }
 }
 
 /// Our option, or the official sink's where ours is not given.

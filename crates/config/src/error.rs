@@ -110,12 +110,13 @@ impl From<ConfigError> for ConfigErrors {
     }
 }
 
-/// Something the operator should know once, although it stops nothing: an option without effect.
+/// Something the operator should know once, although it stops nothing: an option without effect, or one
+/// with an effect that may not be wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// The option as the operator wrote it.
     pub option: String,
-    /// Why it has no effect, as a sentence.
+    /// Why it has no effect, or what it does, as a sentence.
     pub message: String,
 }
 

@@ -17,24 +17,35 @@ mod value;
 
 mod reading;
 
+mod bad_records;
 mod clickhouse_settings;
 mod converter;
+mod endpoint;
+mod exactly_once;
 mod kafka_options;
+mod lineage;
 mod listener;
 mod masked;
+mod open_batch_decisions;
 mod start_at;
+mod table_creation;
 
 mod connector_config;
 mod worker_config;
 
 mod page;
 
+pub use bad_records::{BadRecordLog, BadRecords, DeadLetters, InsertRetry};
 pub use clickhouse_settings::FORCED_CLICKHOUSE_SETTINGS;
-pub use connector_config::{BatchLimits, ConnectorConfig, Endpoint, LedgerStore, UnknownFields};
+pub use connector_config::{BatchLimits, ConnectorConfig, LedgerStore, UnknownFields};
 pub use connector_file::parse_connector_file;
+pub use endpoint::Endpoint;
 pub use error::{ConfigCode, ConfigError, ConfigErrors, Note};
+pub use exactly_once::ExactlyOnce;
 pub use kafka_options::KafkaOptions;
+pub use lineage::LineageColumns;
 pub use listener::Listener;
+pub use open_batch_decisions::BatchDecision;
 pub use option::{Importance, Kind, OptionDef, Scope, Status};
 pub use options::all as all_options;
 pub use page::configuration_page;
@@ -42,4 +53,5 @@ pub use properties::parse_properties;
 pub use raw::RawConfig;
 pub use secret::{MASK, Secret};
 pub use start_at::StartAt;
+pub use table_creation::TableCreation;
 pub use worker_config::WorkerConfig;

@@ -12,12 +12,13 @@ pub(crate) struct Reading<'a> {
     file: Scope,
     pub(crate) errors: Vec<ConfigError>,
     pub(crate) notes: Vec<Note>,
+    pub(crate) warnings: Vec<Note>,
 }
 
 impl<'a> Reading<'a> {
     /// Holds every option of `raw` against its row, and every required row against `raw`.
     pub(crate) fn new(raw: &'a RawConfig, file: Scope) -> Reading<'a> {
-        let mut reading = Reading { raw, file, errors: Vec::new(), notes: Vec::new() };
+        let mut reading = Reading { raw, file, errors: Vec::new(), notes: Vec::new(), warnings: Vec::new() };
         for (name, value) in raw.iter() {
             match options::find(name, file) {
                 Some(option) => reading.check(option, name, value),
@@ -97,6 +98,11 @@ impl<'a> Reading<'a> {
     /// Adds a note.
     pub(crate) fn note(&mut self, option: &str, message: &str) {
         self.notes.push(Note { option: option.to_owned(), message: message.to_owned() });
+    }
+
+    /// Adds a warning.
+    pub(crate) fn warn(&mut self, option: &str, message: &str) {
+        self.warnings.push(Note { option: option.to_owned(), message: message.to_owned() });
     }
 
     /// The text given, trimmed, or the default; empty where there is neither.

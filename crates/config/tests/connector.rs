@@ -1,8 +1,9 @@
 //! A connector's file under a worker: what it means, what is noted, what is refused.
 #![allow(clippy::unwrap_used)]
 use pumphouse_config::{
-    ConfigCode, ConfigErrors, ConnectorConfig, LedgerStore, MASK, RawConfig, StartAt, UnknownFields,
-    WorkerConfig, parse_connector_file, parse_properties,
+    BadRecordLog, BadRecords, BatchDecision, ConfigCode, ConfigErrors, ConnectorConfig, DeadLetters,
+    ExactlyOnce, InsertRetry, LedgerStore, LineageColumns, MASK, RawConfig, StartAt, TableCreation,
+    UnknownFields, WorkerConfig, parse_connector_file, parse_properties,
 };
 
 /// The connector that users of the official sink already have.
@@ -61,7 +62,7 @@ fn the_usual_connector_is_understood() {
     assert_eq!((config.tasks_max, config.topics.as_slice()), (1, ["events".to_owned()].as_slice()));
     assert_eq!(config.tables.get("events").map(String::as_str), Some("events"));
     let endpoint = &config.endpoint;
-    assert_eq!((endpoint.hostname.as_str(), endpoint.port, endpoint.tls), ("127.0.0.1", 8123, false));
+    assert_eq!((endpoint.hostnames.as_slice(), endpoint.port), (["127.0.0.1".to_owned()].as_slice(), 8123));
     assert_eq!((endpoint.database.as_str(), endpoint.username.as_str()), ("analytics", "default"));
     assert!(endpoint.password.is_empty() && config.clickhouse_settings.is_empty());
     let batch = config.batch;
@@ -119,15 +120,12 @@ fn values_that_mean_off_are_accepted() {
 fn values_that_are_not_built_are_refused() {
     for change in [
         ("debeziumCDCEnabled", "true"),
-        ("exactlyOnce", "false"),
         ("insertFormat", "CSV"),
         ("transforms", "a"),
         ("transforms.a.type", "x"),
         ("predicates.p.type", "x"),
         ("topics.regex", "e.*"),
         ("auto.evolve", "true"),
-        ("errors.tolerance", "all"),
-        ("errors.deadletterqueue.topic.name", "dead"),
         ("bypassRowBinary", "true"),
         ("bypassSchemaValidation", "true"),
         ("bypassFieldCleanup", "true"),
@@ -137,7 +135,6 @@ fn values_that_are_not_built_are_refused() {
         ("jdbcConnectionProperties", "?ssl=true"),
         ("proxyType", "HTTP"),
         ("dateTimeFormats", "t=yyyy"),
-        ("hostname", "a,b"),
         ("value.converter", "io.confluent.connect.avro.AvroConverter"),
         ("value.converter.schema.registry.url", "http://r"),
         ("consumer.override.bootstrap.servers", "other:9092"),
@@ -158,6 +155,19 @@ fn malformed_values_are_refused() {
         ("connector.class", "io.confluent.connect.jdbc.JdbcSinkConnector"),
         ("hostname", "http://h"),
         ("hostname", "h:8123"),
+        ("hostname", "a,h:8123"),
+        ("errors.tolerance", "some"),
+        ("errors.retry.timeout", "-2"),
+        ("errors.retry.delay.max.ms", "99"),
+        ("errors.deadletterqueue.topic.name", "dead letters"),
+        ("errors.deadletterqueue.topic.replication.factor", "0"),
+        ("errors.log.enable", "1"),
+        ("pumphouse.table.create", "a UInt8)"),
+        ("pumphouse.table.order.by", "(a"),
+        ("pumphouse.table.engine", "Memory"),
+        ("pumphouse.open.batch.decisions", "0123456789abcdef0123456789abcdef"),
+        ("pumphouse.open.batch.decisions", "0123456789abcdef0123456789abcdef=dropped"),
+        ("pumphouse.open.batch.decisions", "0123=landed"),
         ("topics", "a,b c"),
         ("topic2TableMap", "events"),
         ("topic2TableMap", "events="),
@@ -396,7 +406,135 @@ fn the_relevant_text_changes_with_what_makes_rows_and_nothing_else() {
     ] {
         assert_eq!(text(&[same]), base, "{same:?}");
     }
-    for other in [("pumphouse.unknown.fields", "refuse"), ("clickhouseSettings", "insert_quorum=2")] {
+    for other in [
+        ("pumphouse.unknown.fields", "refuse"),
+        ("clickhouseSettings", "insert_quorum=2"),
+        ("pumphouse.lineage.key.column", "k"),
+    ] {
         assert_ne!(text(&[other]), base, "{other:?}");
     }
+}
+
+#[test]
+fn exactly_once_has_three_states() {
+    let state = |text| good(&[("exactlyOnce", text)]).exactly_once;
+    assert_eq!([state("TRUE"), state("false")], [ExactlyOnce::Required, ExactlyOnce::Off]);
+    let absent = ConnectorConfig::from_raw(&without("exactlyOnce"), &worker("")).unwrap();
+    assert_eq!(absent.exactly_once, ExactlyOnce::WherePossible);
+}
+
+const TOLERANT: (&str, &str) = ("errors.tolerance", "ALL");
+const LETTERS: (&str, &str) = ("errors.deadletterqueue.topic.name", "dead");
+
+#[test]
+fn bad_records_stop_the_task_unless_they_are_tolerated() {
+    let config = good(&[]);
+    assert_eq!((config.bad_records, config.bad_record_log), (BadRecords::Stop, BadRecordLog::Off));
+    assert!(config.warnings.is_empty());
+    // Connect writes a letter for a record that stops the task, each time that it stops it.
+    let config = good(&[LETTERS]);
+    assert_eq!((&config.bad_records, noted(&config)), (&BadRecords::Stop, vec![LETTERS.0]));
+}
+
+#[test]
+fn tolerated_records_go_to_the_dead_letter_topic() {
+    let letters = DeadLetters { topic: "dead".to_owned(), replication: Some(3), context_headers: false };
+    assert_eq!(good(&[TOLERANT, LETTERS]).bad_records, BadRecords::DeadLetter(letters));
+    let config = good(&[
+        TOLERANT,
+        LETTERS,
+        ("errors.deadletterqueue.topic.replication.factor", "-1"),
+        ("errors.deadletterqueue.context.headers.enable", "true"),
+    ]);
+    let letters = DeadLetters { topic: "dead".to_owned(), replication: None, context_headers: true };
+    assert_eq!(config.bad_records, BadRecords::DeadLetter(letters));
+    assert!(config.notes.is_empty() && config.warnings.is_empty());
+}
+
+#[test]
+fn records_that_are_dropped_are_warned_of() {
+    let config = good(&[TOLERANT]);
+    assert_eq!(config.bad_records, BadRecords::Drop);
+    assert_eq!(config.warnings.len(), 1);
+    let warning = config.warnings[0].to_string();
+    assert!(warning.contains("lost") && warning.contains(LETTERS.0), "{warning}");
+}
+
+#[test]
+fn dead_letters_do_not_go_where_they_come_from() {
+    check_refused(&[TOLERANT, ("errors.deadletterqueue.topic.name", "events")], ConfigCode::Conflict);
+}
+
+#[test]
+fn logs_of_tolerated_records() {
+    let log =
+        |enable, messages| good(&[("errors.log.enable", enable), ("errors.log.include.messages", messages)]);
+    assert_eq!(log("true", "false").bad_record_log, BadRecordLog::Reasons);
+    assert_eq!(log("true", "true").bad_record_log, BadRecordLog::Records);
+    let config = log("false", "true");
+    assert_eq!(
+        (config.bad_record_log, noted(&config)),
+        (BadRecordLog::Off, vec!["errors.log.include.messages"])
+    );
+}
+
+#[test]
+fn inserts_are_tried_until_they_work_unless_a_time_is_given() {
+    let retry = |changes: &[(&str, &str)]| good(changes).insert_retry;
+    assert_eq!(retry(&[]), InsertRetry { timeout_ms: None, delay_ms_max: 10_000 });
+    assert_eq!(retry(&[("errors.retry.timeout", "-1")]).timeout_ms, None);
+    assert_eq!(retry(&[("errors.retry.timeout", "0")]).timeout_ms, Some(0));
+    let both = [("errors.retry.timeout", "600000"), ("errors.retry.delay.max.ms", "60000")];
+    assert_eq!(retry(&both), InsertRetry { timeout_ms: Some(600_000), delay_ms_max: 60_000 });
+}
+
+#[test]
+fn lineage_columns() {
+    assert_eq!(good(&[]).lineage, LineageColumns::default());
+    let config = good(&[("pumphouse.lineage.key.column", "k"), ("pumphouse.lineage.headers.column", "")]);
+    let named = LineageColumns { key: "k".to_owned(), headers: String::new(), ..LineageColumns::default() };
+    assert_eq!(config.lineage, named);
+    check_refused(&[("pumphouse.lineage.offset.column", "_partition")], ConfigCode::Conflict);
+    // Two that are not stored do not meet.
+    good(&[("pumphouse.lineage.key.column", ""), ("pumphouse.lineage.headers.column", "")]);
+}
+
+#[test]
+fn tables_are_created_where_columns_are_given() {
+    assert_eq!(good(&[]).table_creation, None);
+    let config = good(&[("pumphouse.table.create", "id UInt64, a Array(UInt8)")]);
+    let usual = TableCreation {
+        columns: "id UInt64, a Array(UInt8)".to_owned(),
+        order_by: "tuple()".to_owned(),
+        engine: "MergeTree".to_owned(),
+    };
+    assert_eq!(config.table_creation, Some(usual.clone()));
+    let config = good(&[
+        ("pumphouse.table.create", "id UInt64, a Array(UInt8)"),
+        ("pumphouse.table.order.by", "(id, a)"),
+        ("pumphouse.table.engine", "ReplacingMergeTree(id)"),
+    ]);
+    let other =
+        TableCreation { order_by: "(id, a)".into(), engine: "ReplacingMergeTree(id)".into(), ..usual };
+    assert_eq!(config.table_creation, Some(other));
+    assert_eq!(noted(&good(&[("pumphouse.table.order.by", "id")])), ["pumphouse.table.order.by"]);
+}
+
+#[test]
+fn a_person_decides_about_batches() {
+    const OPTION: &str = "pumphouse.open.batch.decisions";
+    let ids = ["00000000000000000000000000000001", "0000000000000000000000000000000a"];
+    let text = format!("{}=landed, {}=Missing", ids[0], ids[1]);
+    let decided = good(&[(OPTION, &text)]).open_batch_decisions;
+    let read: Vec<_> = decided.iter().map(|(batch, decision)| (batch.to_string(), *decision)).collect();
+    let [landed, missing] = ids.map(str::to_owned);
+    assert_eq!(read, [(landed, BatchDecision::Landed), (missing, BatchDecision::Missing)]);
+    check_refused(&[(OPTION, &format!("{0}=landed,{0}=again", ids[0]))], ConfigCode::Conflict);
+}
+
+#[test]
+fn several_hosts_are_replicas() {
+    let config = good(&[("hostname", "a, b.example ,a,[::1]")]);
+    assert_eq!(config.endpoint.hostnames, ["a", "b.example", "[::1]"]);
+    check_refused(&[("hostname", " , ")], ConfigCode::Missing);
 }

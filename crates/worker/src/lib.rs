@@ -7,6 +7,7 @@ mod clock;
 mod connector;
 mod failpoint;
 mod metrics;
+mod not_built;
 mod spec;
 mod standalone;
 mod task;

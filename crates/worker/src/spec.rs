@@ -10,6 +10,7 @@ use pumphouse_kafka::{Settings, StartAt, client_settings};
 use pumphouse_types::TopicName;
 use tracing::warn;
 
+use crate::not_built;
 use crate::task::MemoryLedger;
 
 /// Fixed for the life of a connector.
@@ -41,9 +42,10 @@ impl ConnectorSpec {
         for (option, why) in &consumer.ignored {
             warn!(of = config.name, option, why, "an option is accepted without effect");
         }
+        not_built::check(config)?;
         let endpoint = &config.endpoint;
         let client = Client::new(Endpoint {
-            host: endpoint.hostname.clone(),
+            host: endpoint.hostnames[0].clone(),
             port: endpoint.port,
             ssl: endpoint.tls,
             username: endpoint.username.clone(),

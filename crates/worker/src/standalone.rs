@@ -79,6 +79,14 @@ pub fn run_standalone(worker: &Path, connectors: &[PathBuf]) -> Result<(), Start
         let spec = ConnectorSpec::new(config, &worker)
             .map_err(|why| StartError::Client { path: path.display().to_string(), why })?;
         log_notes(&config.notes, &config.name);
+        for warning in &config.warnings {
+            warn!(
+                of = config.name,
+                option = warning.option,
+                what = warning.message,
+                "an option has its price"
+            );
+        }
         shared.board.add(&spec.name, config.masked(), spec.tasks);
         specs.push(spec);
     }

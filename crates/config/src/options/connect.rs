@@ -9,7 +9,6 @@ const CLIENTS: &str = "Kafka clients";
 
 const NO_PLUGINS: &str = "There are no Java plugins to choose from.";
 const NO_TRANSFORMS: &str = "Remove it; transforms are not built yet.";
-const STOP_ONLY: &str = "Set errors.tolerance to none; dead letters are not built yet.";
 
 const fn option(name: &'static str, doc: &'static str) -> OptionDef {
     OptionDef::new(name, doc)
@@ -96,44 +95,52 @@ pub(super) const CONNECT: &[OptionDef] = &[
     option("transforms.*", "Options of a transform.").not_yet(&[], NO_TRANSFORMS).group(TRANSFORMS),
     option("predicates", "Conditions for transforms.").default("").not_yet(&[""], NO_TRANSFORMS).group(TRANSFORMS),
     option("predicates.*", "Options of a predicate.").not_yet(&[], NO_TRANSFORMS).group(TRANSFORMS),
-    option("errors.tolerance", "What happens to a record that cannot be read: the task stops.")
-        .default("none")
-        .not_yet(&["none"], "Set it to none; dead letters are not built yet, and records are never dropped in silence.")
+    option(
+        "errors.tolerance",
+        "What happens to a record that cannot become a row. `none`: the task stops before it. `all`: it goes to the dead letter topic, exactly once; without such a topic it is dropped, as in Connect, which is said once at the start.",
+    )
+    .kind(Kind::OneOf(&["none", "all"]))
+    .default("none")
+    .high()
+    .group(ERRORS),
+    option(
+        "errors.retry.timeout",
+        "Milliseconds for which a refused or unanswered insert is tried again before the task fails. Not given, or -1: until it works. 0: the task fails at the first. Unlike in Connect, where the default is 0 and converters and transforms are meant, which here fail the same way each time.",
+    )
+    .integer(-1, i64::MAX)
+    .group(ERRORS),
+    option("errors.retry.delay.max.ms", "The longest pause between such tries, in milliseconds; Connect's default is 60000.")
+        .integer(100, 3_600_000)
+        .default("10000")
         .group(ERRORS),
-    option("errors.retry.timeout", "How long a failed transform or conversion is tried again, in milliseconds.")
-        .integer(-1, i64::MAX)
-        .default("0")
-        .no_effect("The same bytes fail the same way.")
-        .group(ERRORS),
-    option("errors.retry.delay.max.ms", "The longest pause between such tries.")
-        .integer(0, i64::MAX)
-        .default("60000")
-        .no_effect("The same bytes fail the same way.")
-        .group(ERRORS),
-    option("errors.log.enable", "Whether tolerated errors are logged.")
+    option("errors.log.enable", "Whether each tolerated record is logged: where it stands and what is wrong with it.")
         .boolean()
         .default("false")
-        .no_effect("No error is tolerated, and each that stops a task is logged.")
         .group(ERRORS),
-    option("errors.log.include.messages", "Whether such logs show the record.")
-        .boolean()
-        .default("false")
-        .not_yet(&["false"], "Set it to false; logs never show records yet.")
-        .group(ERRORS),
-    option("errors.deadletterqueue.topic.name", "Where records go that cannot be read.")
+    option(
+        "errors.log.include.messages",
+        "Whether such logs show the record's key, value and headers as well.",
+    )
+    .boolean()
+    .default("false")
+    .group(ERRORS),
+    option("errors.deadletterqueue.topic.name", "The dead letter topic, for `errors.tolerance=all`; it is created with one partition if it is missing. Empty: none.")
         .default("")
-        .not_yet(&[""], STOP_ONLY)
         .group(ERRORS),
-    option("errors.deadletterqueue.topic.replication.factor", "The replication factor of that topic.")
-        .integer(-1, i16::MAX as i64)
-        .default("3")
-        .no_effect("It belongs to `errors.deadletterqueue.topic.name`.")
-        .group(ERRORS),
-    option("errors.deadletterqueue.context.headers.enable", "Whether those records say what was wrong.")
-        .boolean()
-        .default("false")
-        .no_effect("It belongs to `errors.deadletterqueue.topic.name`.")
-        .group(ERRORS),
+    option(
+        "errors.deadletterqueue.topic.replication.factor",
+        "Its replication factor when it is created; -1 is the broker's default. With fewer than 3 brokers a smaller one has to be given.",
+    )
+    .integer(-1, i16::MAX as i64)
+    .default("3")
+    .group(ERRORS),
+    option(
+        "errors.deadletterqueue.context.headers.enable",
+        "Whether dead letters carry Connect's `__connect.errors.*` headers. The header `pumphouse.record.id` (`<topic id>/<partition>/<offset>`) is always there.",
+    )
+    .boolean()
+    .default("false")
+    .group(ERRORS),
     option("consumer.override.group.id", "The consumer group, in place of `connect-<name>`.").group(CLIENTS),
     option("consumer.override.auto.offset.reset", "Where a partition without an entry begins.")
         .kind(Kind::OneOf(&["earliest", "latest", "none"]))

@@ -2,6 +2,8 @@
 use crate::option::{Kind, OptionDef};
 
 const GROUP: &str = "Pumphouse";
+const LINEAGE: &str = "Pumphouse: lineage columns";
+const TABLES: &str = "Pumphouse: tables that it creates";
 
 const fn option(name: &'static str, doc: &'static str) -> OptionDef {
     OptionDef::new(name, doc)
@@ -54,4 +56,32 @@ pub(super) const PUMPHOUSE: &[OptionDef] = &[
     option("pumphouse.worker.id", "The worker's name, unique per running process; not given: its advertised `host:port`.")
         .worker()
         .group(GROUP),
+    option(
+        "pumphouse.open.batch.decisions",
+        "What a person decided about batches whose fate cannot be proven: `<batch id>=landed` (all its rows are in the table), `again` (none is: insert all) or `missing` (insert what is not there, by the lineage columns), with commas between. Remove it when the task runs.",
+    )
+    .kind(Kind::Pairs)
+    .default("")
+    .group(GROUP),
+    lineage("pumphouse.lineage.topic.column", "The column that takes the record's topic, if the table has it; empty: none.")
+        .default("_topic"),
+    lineage("pumphouse.lineage.partition.column", "The one that takes its partition.").default("_partition"),
+    lineage("pumphouse.lineage.offset.column", "The one that takes its offset.").default("_offset"),
+    lineage("pumphouse.lineage.timestamp.column", "The one that takes its timestamp.").default("_timestamp"),
+    lineage("pumphouse.lineage.key.column", "The one that takes its key.").default("_key"),
+    lineage("pumphouse.lineage.headers.column", "The one that takes its headers.").default("_headers"),
+    option(
+        "pumphouse.table.create",
+        "The columns of a table that is created if it is missing, as inside the parentheses of CREATE TABLE: `id UInt64, text String`. Empty: a missing table stops the connector.",
+    )
+    .default("")
+    .group(TABLES),
+    option("pumphouse.table.order.by", "Its ORDER BY expression.").default("tuple()").group(TABLES),
+    option("pumphouse.table.engine", "Its engine, with its arguments; of the MergeTree family.")
+        .default("MergeTree")
+        .group(TABLES),
 ];
+
+const fn lineage(name: &'static str, doc: &'static str) -> OptionDef {
+    option(name, doc).low().group(LINEAGE)
+}

@@ -13,7 +13,9 @@ const fn option(name: &'static str, doc: &'static str) -> OptionDef {
 
 /// The table, by heading.
 pub(super) const SINK: &[OptionDef] = &[
-    option("hostname", "The ClickHouse server's name or address; exactly one.").required().high().group(CONNECTION),
+    option("hostname", "The ClickHouse server's name or address, or several replicas with commas between; `port` is the same for all. A plain MergeTree table takes one only.")
+        .kind(Kind::List)
+        .required().high().group(CONNECTION),
     option("port", "Its HTTP port.").integer(1, 65535).default("8443").high().group(CONNECTION),
     option("database", "The database of the target tables.").default("default").high().group(CONNECTION),
     option("username", "The ClickHouse user.").default("default").high().group(CONNECTION),
@@ -107,12 +109,13 @@ pub(super) const SINK: &[OptionDef] = &[
         .default("")
         .not_yet(&[""], "Send times in ISO 8601 or as numbers.")
         .group(FORMAT),
-    option("exactlyOnce", "Each record exactly once. Unlike in the official sink, not given means true.")
-        .boolean()
-        .default("true")
-        .not_yet(&["true"], "Set it to true or remove it; at-least-once is not built yet.")
-        .high()
-        .group(DELIVERY),
+    option(
+        "exactlyOnce",
+        "`true`: each record exactly once, or the connector does not start and says why. `false`: at least once. Not given: exactly once where the target table proves fit for it, else at least once with a warning that says why. The official sink's default is false.",
+    )
+    .boolean()
+    .high()
+    .group(DELIVERY),
     option("zkPath", "Where the official sink keeps its KeeperMap table.")
         .default("/kafka-connect")
         .no_effect("The ledger lives in the consumer group's offsets.")
