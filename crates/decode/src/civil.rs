@@ -13,6 +13,24 @@ pub(crate) fn days_from_civil(year: i32, month: u32, day: u32) -> i32 {
     era * 146_097 + day_of_era as i32 - 719_468
 }
 
+/// Year, month and day of a number of days since 1970-01-01; `None` outside of the years 0..=9999.
+/// Source: as [`days_from_civil`].
+pub(crate) fn civil_from_days(days: i64) -> Option<(i64, u32, u32)> {
+    // 0000-01-01 and 9999-12-31.
+    if !(-719_528..=2_932_896).contains(&days) {
+        return None;
+    }
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = (day_of_year - (153 * month_from_march + 2) / 5 + 1) as u32;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 } as u32;
+    Some((era * 400 + year_of_era + i64::from(month <= 2), month, day))
+}
+
 /// Days of a month.
 #[inline]
 pub(crate) fn days_in_month(year: i32, month: u32) -> u32 {
@@ -37,9 +55,13 @@ mod tests {
                 for day in 1..=days_in_month(year, month) {
                     expected += 1;
                     assert_eq!(days_from_civil(year, month, day), expected);
+                    assert_eq!(civil_from_days(expected.into()), Some((year.into(), month, day)));
                 }
             }
         }
         assert_eq!(days_from_civil(1900, 1, 1), -25_567);
+        assert_eq!(civil_from_days(-719_528), Some((0, 1, 1)));
+        assert_eq!(civil_from_days(2_932_896), Some((9999, 12, 31)));
+        assert_eq!((civil_from_days(-719_529), civil_from_days(2_932_897)), (None, None));
     }
 }

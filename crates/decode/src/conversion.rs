@@ -114,6 +114,16 @@ impl Conversion {
         })
     }
 
+    /// Whether whole numbers are what the column holds, LowCardinality looked through.
+    pub(crate) fn is_integer(&self) -> bool {
+        use Conversion::{Int8, Int16, Int32, Int64, Int128, UInt8, UInt16, UInt32, UInt64, UInt128};
+        match self {
+            Int8 | Int16 | Int32 | Int64 | Int128 | UInt8 | UInt16 | UInt32 | UInt64 | UInt128 => true,
+            Conversion::Low(inner) | Conversion::Nullable(inner) => inner.is_integer(),
+            _ => false,
+        }
+    }
+
     /// Whether the column takes the JSON text of objects and arrays.
     pub(crate) fn takes_json_text(&self) -> bool {
         match self {

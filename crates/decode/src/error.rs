@@ -2,6 +2,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use pumphouse_types::SchemaId;
+
 /// The kind of a JSON value; what error messages say about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -12,6 +14,10 @@ pub enum ValueKind {
     Text,
     Array,
     Object,
+    /// A byte string, or a value of fixed size that is not further described.
+    Bytes,
+    /// A date, time, decimal or the like, as a source schema says.
+    Logical,
 }
 
 impl fmt::Display for ValueKind {
@@ -23,6 +29,8 @@ impl fmt::Display for ValueKind {
             ValueKind::Text => "a text",
             ValueKind::Array => "an array",
             ValueKind::Object => "an object",
+            ValueKind::Bytes => "a byte string",
+            ValueKind::Logical => "a date, time or decimal",
         })
     }
 }
@@ -84,6 +92,33 @@ pub enum DecodeReason {
     /// A partition or offset that the lineage column's type cannot hold.
     #[error("DECODE-011: the record's position does not fit the lineage column")]
     LineageOutOfRange,
+    /// The bytes are not what the schema says that they are.
+    #[error("DECODE-030: the bytes do not follow the schema at byte {at}")]
+    BrokenBinary {
+        /** Byte position in the record's value. */
+        at: usize,
+    },
+    /// The value does not begin with a zero byte and a schema's number.
+    #[error("DECODE-031: the value does not begin with the number of a schema")]
+    NoSchemaNumber,
+    /// The registry answered that it has no such schema.
+    #[error("DECODE-032: the registry has no schema {id}")]
+    NoSuchSchema {
+        /** The schema's number. */
+        id: SchemaId,
+    },
+    /// The schema is there, but records cannot be read with it; the log says why.
+    #[error("DECODE-033: schema {id} cannot be used")]
+    UnusableSchema {
+        /** The schema's number. */
+        id: SchemaId,
+    },
+    /// More values than the bytes can be meant to hold.
+    #[error("DECODE-034: the record claims more values than its length allows")]
+    TooManyValues,
+    /// The schema that travels with the value is missing or none.
+    #[error("DECODE-035: the value does not carry a usable schema")]
+    NoEnvelope,
 }
 
 /// A record that did not become a row. The caller adds topic, partition and offset.

@@ -184,12 +184,12 @@ impl Buffers {
 }
 
 #[cold]
-fn plain(reason: DecodeReason) -> DecodeError {
+pub(crate) fn plain(reason: DecodeReason) -> DecodeError {
     DecodeError { column: None, reason }
 }
 
 #[cold]
-fn of_column(column_plan: &ColumnPlan, reason: DecodeReason) -> DecodeError {
+pub(crate) fn of_column(column_plan: &ColumnPlan, reason: DecodeReason) -> DecodeError {
     // Broken JSON is no matter of the column in whose value it shows.
     let column = match reason {
         DecodeReason::BrokenJson { .. } => None,
@@ -237,7 +237,7 @@ fn put_field(
 }
 
 /// What a column gets whose field is not in the record.
-fn fill(
+pub(crate) fn fill(
     column_plan: &ColumnPlan,
     columns: &mut [Column],
     record: &RecordRef<'_>,
@@ -258,18 +258,18 @@ fn fill(
     }
 }
 
-fn put_null(column: &mut Column) {
+pub(crate) fn put_null(column: &mut Column) {
     let taken = column.push_null();
     assert!(taken, "the plan lets NULL travel only in columns that hold it");
 }
 
-fn put_absent(column_plan: &ColumnPlan, columns: &mut [Column]) {
+pub(crate) fn put_absent(column_plan: &ColumnPlan, columns: &mut [Column]) {
     columns[column_plan.wire].push_default();
     put_mask(column_plan, columns, 0);
 }
 
 #[inline]
-fn put_mask(column_plan: &ColumnPlan, columns: &mut [Column], given: u8) {
+pub(crate) fn put_mask(column_plan: &ColumnPlan, columns: &mut [Column], given: u8) {
     if let Some(mask) = column_plan.mask
         && let Column::U8(values) = &mut columns[mask]
     {
@@ -305,7 +305,7 @@ fn put_lineage(lineage: Lineage, column: &mut Column, record: &RecordRef<'_>) ->
 
 /// Takes one value and appends it. `depth`: levels that the value lies in.
 #[inline]
-fn put_value(
+pub(crate) fn put_value(
     conversion: &Conversion,
     column: &mut Column,
     scanner: &mut Scanner<'_>,
@@ -327,6 +327,7 @@ fn put_value(
             scanner.null()?;
             if column.push_null() { Ok(()) } else { Err(DecodeReason::UnexpectedNull) }
         }
+        ValueKind::Bytes | ValueKind::Logical => unreachable!("JSON has no such values"),
         kind @ (ValueKind::Array | ValueKind::Object) => {
             put_compound(kind, conversion, column, scanner, scratch, depth)
         }

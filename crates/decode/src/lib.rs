@@ -54,14 +54,29 @@ mod conversion;
 mod json_decoder;
 mod scanner;
 
+mod connect_name;
+mod schema_error;
+mod schema_table;
+mod source_row;
+mod typed;
+mod undecoded;
+
+mod avro;
+
+mod decoder;
+
 mod civil;
 mod iso;
 mod number;
 mod scalar;
 
+pub use avro::AvroDecoder;
+pub use decoder::{Decoder, Format};
 pub use error::{DecodeError, DecodeReason, ValueKind};
 pub use json_decoder::{JsonDecoder, RecordRef};
 pub use plan::{LineageNames, PlanError, PlanOptions, TablePlan, UnknownFields};
 pub use scanner::JSON_DEPTH_MAX;
+pub use schema_error::{SCHEMA_BYTES_MAX, SchemaError, SchemaFault};
 pub use shape::{InsertColumn, InsertShape, InsertTarget};
 pub use table_column::{DefaultKind, TableColumn, UnknownDefaultKind};
+pub use undecoded::Undecoded;

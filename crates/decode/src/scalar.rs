@@ -7,9 +7,9 @@ use crate::iso::IsoTime;
 use crate::number::{NumberError, exact, exact_signed, is_number, short_integer};
 
 /// Last day of Date32 and first day of Date32, in days since 1970 (1900-01-01, 2299-12-31).
-const DATE32_DAYS: std::ops::RangeInclusive<i64> = -25_567..=120_529;
+pub(crate) const DATE32_DAYS: std::ops::RangeInclusive<i64> = -25_567..=120_529;
 /// What DateTime64 can hold on the server, in seconds since 1970 (1900-01-01 .. 2299-12-31 23:59:59).
-const DATE_TIME64_SECONDS: std::ops::RangeInclusive<i64> = -2_208_988_800..=10_413_791_999;
+pub(crate) const DATE_TIME64_SECONDS: std::ops::RangeInclusive<i64> = -2_208_988_800..=10_413_791_999;
 
 /// A value that is neither object, array nor null.
 #[derive(Debug, Clone, Copy)]

@@ -212,6 +212,7 @@ impl<'a> Scanner<'a> {
             ValueKind::Number => self.number().map(drop),
             ValueKind::Bool => self.boolean().map(drop),
             ValueKind::Null => self.null(),
+            ValueKind::Bytes | ValueKind::Logical => unreachable!("JSON has no such values"),
             ValueKind::Array => {
                 self.at += 1;
                 if self.empty(b']') {

@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod offset;
+mod schema;
 mod time;
 mod token;
 mod topic;
 
 pub use offset::{Offset, OffsetRange, OffsetsHash};
+pub use schema::{ReferencedSchema, RegisteredSchema, SchemaId, SchemaKind};
 pub use time::{Millis, ServerMillis};
 pub use token::{BatchId, ConfigVersion, DedupToken, ParseIdError, TableUuid};
 pub use topic::{Partition, TopicId, TopicName, TopicPartition};

@@ -1,0 +1,100 @@
+//! What a decoder knows about the schemas of its records, by number.
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+use pumphouse_types::SchemaId;
+
+use crate::error::DecodeReason;
+use crate::json_decoder::plain;
+use crate::undecoded::Undecoded;
+
+/// Compiled schemas kept per decoder. One lane rarely sees more than some dozen at a time; a schema
+/// that was dropped is asked for again.
+const SCHEMAS_MAX: usize = 256;
+
+/// Bytes before the value proper: a zero, then the schema's number, highest byte first.
+const PREFIX_BYTES: usize = 5;
+
+/// Splits Confluent's wire format. Errors: DECODE-002 for a tombstone, DECODE-031.
+#[inline]
+pub(crate) fn split_prefix(value: Option<&[u8]>) -> Result<(SchemaId, &[u8]), DecodeReason> {
+    match value {
+        None => Err(DecodeReason::NotAnObject { found: None }),
+        Some([0, a, b, c, d, body @ ..]) => Ok((SchemaId(u32::from_be_bytes([*a, *b, *c, *d])), body)),
+        Some(_) => Err(DecodeReason::NoSchemaNumber),
+    }
+}
+
+/// Where the value proper begins, for byte positions in messages.
+pub(crate) const fn body_at() -> usize {
+    PREFIX_BYTES
+}
+
+/// Compiled schemas, the oldest dropped first.
+#[derive(Debug)]
+pub(crate) struct SchemaTable<P> {
+    /// `None`: it is there, but cannot be used.
+    known: HashMap<SchemaId, Option<Box<P>>>,
+    order: VecDeque<SchemaId>,
+    /// The registry's "no such schema" counts for one record, so that one which is registered late
+    /// is found by the next.
+    missing: Option<SchemaId>,
+}
+
+impl<P> SchemaTable<P> {
+    pub(crate) fn new() -> SchemaTable<P> {
+        SchemaTable { known: HashMap::new(), order: VecDeque::new(), missing: None }
+    }
+
+    #[inline]
+    pub(crate) fn get(&mut self, id: SchemaId) -> Result<&P, Undecoded> {
+        match self.known.get(&id) {
+            Some(Some(compiled)) => Ok(compiled),
+            Some(None) => Err(plain(DecodeReason::UnusableSchema { id }).into()),
+            None if self.missing.take() == Some(id) => Err(plain(DecodeReason::NoSuchSchema { id }).into()),
+            None => Err(Undecoded::NeedsSchema(id)),
+        }
+    }
+
+    pub(crate) fn add(&mut self, id: SchemaId, compiled: Option<P>) {
+        if self.known.insert(id, compiled.map(Box::new)).is_some() {
+            return;
+        }
+        self.order.push_back(id);
+        if self.order.len() > SCHEMAS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
+
+    pub(crate) fn set_missing(&mut self, id: SchemaId) {
+        self.missing = Some(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_schema_is_asked_for_again() {
+        let mut table = SchemaTable::new();
+        for number in 0..=SCHEMAS_MAX as u32 {
+            table.add(SchemaId(number), Some(number));
+        }
+        assert_eq!(table.get(SchemaId(0)), Err(Undecoded::NeedsSchema(SchemaId(0))));
+        assert_eq!(table.get(SchemaId(1)), Ok(&1));
+        assert_eq!(table.get(SchemaId(SCHEMAS_MAX as u32)), Ok(&(SCHEMAS_MAX as u32)));
+    }
+
+    #[test]
+    fn a_missing_schema_refuses_one_record_only() {
+        let mut table = SchemaTable::<u8>::new();
+        let id = SchemaId(7);
+        assert_eq!(table.get(id), Err(Undecoded::NeedsSchema(id)));
+        table.set_missing(id);
+        assert!(matches!(table.get(id), Err(Undecoded::Refused(_))));
+        assert_eq!(table.get(id), Err(Undecoded::NeedsSchema(id)));
+    }
+}
