@@ -1,5 +1,5 @@
-//! The HTTP client: one pool of connections to one server. Credentials travel in headers, settings in
-//! the URL, answers of questions are read whole and bounded.
+//! The HTTP client: a pool of connections per host. Credentials travel in headers, settings in the URL,
+//! answers of questions are read whole and bounded. Which host is asked is `hosts.rs`.
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -17,6 +17,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::endpoint::Endpoint;
 use crate::error::ClickHouseError;
+use crate::hosts::Hosts;
+use crate::lineage::LineageNames;
 
 /// The longest answer to a question that is read: a table of some thousand columns.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -45,11 +47,15 @@ pub(crate) struct Refused {
 /// A client; cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    pub(crate) hosts: Arc<Hosts>,
+    /// Asks this host only; `None` = whichever answers.
+    pub(crate) pinned: Option<usize>,
+    pub(crate) lineage: Arc<LineageNames>,
 }
 
-struct Shared {
-    endpoint: Endpoint,
+/// One server: where it is, who we are there, and its connections.
+pub(crate) struct Host {
+    pub endpoint: Endpoint,
     credentials: [(&'static str, HeaderValue); 2],
     pool: Connections,
     known_settings: RwLock<Option<KnownSettings>>,
@@ -68,11 +74,10 @@ struct KnownSettings {
     names: Arc<BTreeSet<String>>,
 }
 
-impl Client {
-    /// Makes a client; nothing is connected yet.
+impl Host {
     /// Errors: `Client` if the system's certificates cannot be read (with `ssl`), or no header can
     /// carry the user name or the password (control characters).
-    pub fn new(endpoint: Endpoint) -> Result<Client, ClickHouseError> {
+    pub(crate) fn new(endpoint: Endpoint) -> Result<Host, ClickHouseError> {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -95,31 +100,89 @@ impl Client {
             Connections::Plain(builder.build(tcp))
         };
         let credentials = credentials(&endpoint)?;
-        let shared = Shared { endpoint, credentials, pool, known_settings: RwLock::default() };
-        Ok(Client { shared: Arc::new(shared) })
+        Ok(Host { endpoint, credentials, pool, known_settings: RwLock::default() })
+    }
+
+    /// One request. Outer error: no complete answer; inner: the server's refusal.
+    async fn exchange(
+        &self,
+        parameters: &[(&str, &str)],
+        body: Body,
+    ) -> Result<Result<Bytes, Refused>, String> {
+        let query: Vec<String> =
+            parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+        let mut request = Request::post(format!("{}/?{}", self.endpoint.base(), query.join("&")))
+            .body(body)
+            .map_err(|error| error.to_string())?;
+        for (name, value) in &self.credentials {
+            request.headers_mut().insert(*name, value.clone());
+        }
+        let response = match &self.pool {
+            Connections::Plain(pool) => pool.request(request).await,
+            Connections::Tls(pool) => pool.request(request).await,
+        };
+        read(response.map_err(|error| words(&error))?).await
+    }
+
+    fn known(&self) -> Option<KnownSettings> {
+        self.known_settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remember(&self, known: Option<KnownSettings>) {
+        *self.known_settings.write().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+}
+
+impl Client {
+    /// Makes a client of one host; nothing is connected yet.
+    /// Errors: `Client` if the system's certificates cannot be read (with `ssl`), or no header can
+    /// carry the user name or the password (control characters).
+    pub fn new(endpoint: Endpoint) -> Result<Client, ClickHouseError> {
+        Client::of_hosts(vec![endpoint])
+    }
+
+    /// The same client, for tables whose lineage columns have these names.
+    #[must_use]
+    pub fn with_lineage_names(mut self, names: LineageNames) -> Client {
+        self.lineage = Arc::new(names);
+        self
     }
 
     /// Runs a statement and answers with its text.
     pub(crate) async fn ask(&self, asked: &'static str, sql: &str) -> Result<String, ClickHouseError> {
+        let bytes = self.ask_within(asked, sql, ASK_TIMEOUT, &[]).await?;
+        String::from_utf8(bytes.to_vec())
+            .map_err(|_| ClickHouseError::Strange { asked, what: "it is not UTF-8".to_owned() })
+    }
+
+    /// Runs a statement that may take as long as `patience`, with more settings, and answers with bytes.
+    pub(crate) async fn ask_within(
+        &self,
+        asked: &'static str,
+        sql: &str,
+        patience: Duration,
+        settings: &[(&str, &str)],
+    ) -> Result<Bytes, ClickHouseError> {
         let body = Full::new(Bytes::from(sql.to_owned())).boxed();
+        let seconds = patience.as_secs().to_string();
         // A user's profile may cut answers short without an error; half an answer is a wrong one.
-        let parameters = [
+        let mut parameters = vec![
             ("wait_end_of_query", "1"),
-            ("max_execution_time", "15"),
+            ("max_execution_time", seconds.as_str()),
             ("timeout_overflow_mode", "throw"),
             ("limit", "0"),
             ("offset", "0"),
         ];
-        let answer = tokio::time::timeout(ASK_TIMEOUT, self.exchange(&parameters, body)).await;
-        match answer {
-            Ok(Ok(Ok(bytes))) => String::from_utf8(bytes.to_vec())
-                .map_err(|_| ClickHouseError::Strange { asked, what: "it is not UTF-8".to_owned() }),
+        parameters.extend_from_slice(settings);
+        match tokio::time::timeout(patience, self.exchange(&parameters, body)).await {
+            Ok(Ok(Ok(bytes))) => Ok(bytes),
             Ok(Ok(Err(Refused { code, message }))) => Err(ClickHouseError::Server { code, message, asked }),
             Ok(Err(why)) => Err(ClickHouseError::NoAnswer { asked, why }),
-            Err(_) => Err(ClickHouseError::NoAnswer {
-                asked,
-                why: format!("{} ms are over", ASK_TIMEOUT.as_millis()),
-            }),
+            Err(_) => {
+                self.host_failed();
+                let why = format!("{} ms are over", patience.as_millis());
+                Err(ClickHouseError::NoAnswer { asked, why })
+            }
         }
     }
 
@@ -140,36 +203,27 @@ impl Client {
             .collect()
     }
 
-    /// One request. Outer error: no complete answer; inner: the server's refusal.
+    /// One request to one host. Outer error: no complete answer; inner: the server's refusal.
     pub(crate) async fn exchange(
         &self,
         parameters: &[(&str, &str)],
         body: Body,
     ) -> Result<Result<Bytes, Refused>, String> {
-        let endpoint = &self.shared.endpoint;
-        let query: Vec<String> =
-            parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-        let mut request = Request::post(format!("{}/?{}", endpoint.base(), query.join("&")))
-            .body(body)
-            .map_err(|error| error.to_string())?;
-        for (name, value) in &self.shared.credentials {
-            request.headers_mut().insert(*name, value.clone());
-        }
-        let response = match &self.shared.pool {
-            Connections::Plain(pool) => pool.request(request).await,
-            Connections::Tls(pool) => pool.request(request).await,
-        };
-        read(response.map_err(|error| words(&error))?).await
+        let (index, host) = self.host();
+        let answer = host.exchange(parameters, body).await;
+        self.hosts.heard(index, self.pinned, &answer);
+        answer
     }
 
     /// The settings that the server has; asked for once per server version.
     /// Errors: `system.settings` cannot be read.
     pub(crate) async fn known_settings(&self) -> Result<Arc<BTreeSet<String>>, ClickHouseError> {
-        if let Some(known) = self.known() {
+        let (index, host) = self.host();
+        if let Some(known) = host.known() {
             return Ok(known.names);
         }
         let asked = "the list of settings";
-        let text = self.ask(asked, "SELECT name, version() FROM system.settings").await?;
+        let text = self.at(index).ask(asked, "SELECT name, version() FROM system.settings").await?;
         let mut names = BTreeSet::new();
         let mut server_version = String::new();
         for line in text.lines() {
@@ -181,7 +235,7 @@ impl Client {
             version.clone_into(&mut server_version);
         }
         let names = Arc::new(names);
-        self.remember(Some(KnownSettings { server_version, names: Arc::clone(&names) }));
+        host.remember(Some(KnownSettings { server_version, names: Arc::clone(&names) }));
         Ok(names)
     }
 
@@ -189,22 +243,15 @@ impl Client {
     /// has a default that may not deduplicate. A retry reads the table first, so it never goes to a new
     /// version with an old list.
     pub(crate) fn version_seen(&self, server_version: &str) {
-        if self.known().is_some_and(|known| known.server_version != server_version) {
-            self.remember(None);
+        let (_, host) = self.host();
+        if host.known().is_some_and(|known| known.server_version != server_version) {
+            host.remember(None);
         }
-    }
-
-    fn known(&self) -> Option<KnownSettings> {
-        self.shared.known_settings.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn remember(&self, known: Option<KnownSettings>) {
-        *self.shared.known_settings.write().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
     /// The user's name, for messages and GRANT statements.
     pub(crate) fn username(&self) -> &str {
-        &self.shared.endpoint.username
+        &self.host().1.endpoint.username
     }
 }
 

@@ -59,10 +59,13 @@ impl ClickHouseError {
             // A commit that takes its time cannot be killed; it ends.
             ClickHouseError::NoAnswer { .. } | ClickHouseError::AttemptsRun { .. } => true,
             ClickHouseError::Server { code, message, .. } => match class_of(*code, message) {
-                ErrorClass::SendSame | ErrorClass::Overload => true,
-                ErrorClass::Data | ErrorClass::Schema | ErrorClass::Fatal | ErrorClass::DeadlinePassed => {
-                    false
-                }
+                ErrorClass::SendSame | ErrorClass::Bounded | ErrorClass::Overload => true,
+                ErrorClass::Data
+                | ErrorClass::Schema
+                | ErrorClass::NoTable
+                | ErrorClass::Right
+                | ErrorClass::Fatal
+                | ErrorClass::DeadlinePassed => false,
             },
             ClickHouseError::Strange { .. }
             | ClickHouseError::NoTable { .. }

@@ -6,7 +6,9 @@ use pumphouse_types::{ServerMillis, TableUuid};
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::definition::read_definition;
 use crate::error::ClickHouseError;
+use crate::lineage::{LineageColumns, lineage_among};
 use crate::quote;
 use crate::table_name::TableName;
 use crate::table_settings::setting_in_engine;
@@ -16,6 +18,12 @@ const REPLICATED_BLOCKS: &str = "replicated_deduplication_window";
 const REPLICATED_SECONDS: &str = "replicated_deduplication_window_seconds";
 
 const ASKED: &str = "what the table is";
+
+/// Engines that keep every row as it was inserted; Replacing, Summing, Collapsing .. fold rows.
+const KEEPING_ENGINES: &[&str] = &["MergeTree", "ReplicatedMergeTree", "SharedMergeTree"];
+
+/// ACCESS_DENIED.
+pub(crate) const ACCESS_DENIED: i32 = 497;
 
 /// How a table's engine stores and deduplicates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,23 +78,78 @@ pub struct Inspection {
     pub window_ms: Option<u64>,
     /// A count of inserted blocks that only grows while parts stay; `None` if it could not be read.
     pub blocks: Option<u64>,
+    /// Its lineage columns, if all are there, stored, and wide enough.
+    pub lineage: Option<LineageColumns>,
+    /// Every row that was inserted is still there: a MergeTree proper, no row TTL, no DELETE that the
+    /// server remembers. Dropped partitions leave no trace: who drops them while a batch is open
+    /// makes the batch's rows missing.
+    pub keeps_rows: bool,
+    /// Why it may have lost rows, with the right to give where that is why; `None` if it keeps them.
+    pub may_lose_rows: Option<String>,
+    /// Something is fed by it, so that an insert may have failed behind the table.
+    pub has_views: bool,
+    /// Constraints, indexes, defaults, TTL and keys give the same answer at every insert. A refusal of a
+    /// block for its data then says, as long as `definition` stays, that every earlier attempt at it was
+    /// refused as well. Settings of the user's profile are not part of the table.
+    pub pure_checks: bool,
+    /// Changes with every change of the table's definition, of comments and settings too.
+    pub definition: u64,
 }
 
 impl Client {
     /// Reads the facts.
     /// Errors: `NoTable`, and those of a question.
     pub async fn inspect(&self, table: &TableName) -> Result<Inspection, ClickHouseError> {
-        let sql = facts_sql(table);
-        let began = Instant::now();
-        let rows = self.ask_json(ASKED, &sql).await?;
-        let (received, round_trip) = (Instant::now(), began.elapsed());
+        let sql = facts_sql(table, &self.lineage.texts());
+        let (facts, deletes) = tokio::join!(self.timed(&sql), self.deletes(table));
+        let (rows, received, round_trip) = facts?;
         let Some(row) = rows.first() else {
             return Err(ClickHouseError::NoTable { table: table.to_string() });
         };
-        let found = read(row, received, round_trip)
+        let mut found = self
+            .read(row, received, round_trip)
             .ok_or_else(|| ClickHouseError::Strange { asked: ASKED, what: "a column".to_owned() })?;
+        found.may_lose_rows = found.may_lose_rows.or(deletes?);
+        found.keeps_rows = found.may_lose_rows.is_none();
+        found.uuid = self.hosts.identity(found.uuid);
         self.version_seen(&found.server_version);
         Ok(found)
+    }
+
+    async fn timed(&self, sql: &str) -> Result<(Vec<Value>, Instant, Duration), ClickHouseError> {
+        let began = Instant::now();
+        let rows = self.ask_json(ASKED, sql).await?;
+        Ok((rows, Instant::now(), began.elapsed()))
+    }
+
+    /// Why rows may have been deleted, by what the server remembers of mutations and patches.
+    async fn deletes(&self, table: &TableName) -> Result<Option<String>, ClickHouseError> {
+        let touched: Vec<String> = ["DELETE", "_row_exists"]
+            .into_iter()
+            .chain(self.lineage.all())
+            .map(|word| format!("position(command, {}) > 0", quote::string(word)))
+            .collect();
+        let condition = table.condition();
+        let sql = format!(
+            "SELECT toString((SELECT count() FROM system.mutations WHERE {condition} AND ({}))), \
+             toString((SELECT count() FROM system.parts WHERE {condition} AND startsWith(name, 'patch-')))",
+            touched.join(" OR ")
+        );
+        match self.ask_json("whether rows were deleted", &sql).await {
+            Ok(rows) => match rows.first().map(|row| (text(row, 0), text(row, 1))) {
+                Some((mutations, patches)) if mutations == "0" && patches == "0" => Ok(None),
+                Some(_) => Ok(Some("rows were deleted or changed by a mutation".to_owned())),
+                None => Err(ClickHouseError::Strange {
+                    asked: "whether rows were deleted",
+                    what: "no row".to_owned(),
+                }),
+            },
+            Err(ClickHouseError::Server { code: ACCESS_DENIED, .. }) => Ok(Some(format!(
+                "whether rows were deleted may not be read; GRANT SELECT ON system.mutations TO {}",
+                quote::identifier(self.username())
+            ))),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads the columns in their order.
@@ -112,7 +175,7 @@ impl Client {
     }
 }
 
-fn facts_sql(table: &TableName) -> String {
+fn facts_sql(table: &TableName, lineage_names: &str) -> String {
     let condition = table.condition();
     let default =
         |name: &str, among: &str| format!("(SELECT any(value) FROM system.{among} WHERE name = '{name}')");
@@ -122,7 +185,11 @@ fn facts_sql(table: &TableName) -> String {
          toString(uptime()), {}, {}, {}, \
          toString((SELECT max(max_block_number) FROM system.parts WHERE {condition})), \
          toString((SELECT maxOrNull(log_max_index) FROM system.replicas WHERE {condition} \
-         AND NOT is_session_expired AND zookeeper_exception = '')) \
+         AND NOT is_session_expired AND zookeeper_exception = '')), \
+         (SELECT groupArray([name, type, default_kind]) FROM system.columns WHERE {condition} \
+         AND name IN ({lineage_names})), create_table_query, \
+         toString(cityHash64(create_table_query, metadata_modification_time)), \
+         (SELECT groupArray(name) FROM system.functions WHERE origin <> 'System') \
          FROM system.tables WHERE {condition}",
         default(PLAIN_BLOCKS, "merge_tree_settings"),
         default(REPLICATED_BLOCKS, "replicated_merge_tree_settings"),
@@ -130,44 +197,67 @@ fn facts_sql(table: &TableName) -> String {
     )
 }
 
-fn read(row: &Value, received: Instant, round_trip: Duration) -> Option<Inspection> {
-    let engine_name = text(row, 1);
-    let engine = match engine_name.as_str() {
-        name if !name.ends_with("MergeTree") => Engine::Other(engine_name.clone()),
-        name if name.starts_with("Replicated") || name.starts_with("Shared") => Engine::Replicated,
-        _ => Engine::Plain,
-    };
-    let now: u64 = number(row, 7)?;
-    let uptime_seconds: u64 = number(row, 8)?;
-    let replicated = engine == Engine::Replicated;
-    let engine_full = text(row, 2);
-    // The table's own setting, else the server's default for tables of its kind.
-    let setting = |name: &str, default_at: usize| match setting_in_engine(&engine_full, name) {
-        Some(own) => own.parse().ok(),
-        None => number(row, default_at),
-    };
-    let window_blocks = if replicated { setting(REPLICATED_BLOCKS, 10) } else { setting(PLAIN_BLOCKS, 9) };
-    let window_ms =
-        if replicated { Some(setting(REPLICATED_SECONDS, 11)?.saturating_mul(1_000)) } else { None };
-    let half_round_trip_ms = u64::try_from(round_trip.as_millis() / 2).ok()?;
-    Some(Inspection {
-        uuid: text(row, 0).replace('-', "").parse().ok()?,
-        engine_full: engine_full.clone(),
-        partition_key: text(row, 3),
-        schema_hash: text(row, 4),
-        dependants: number(row, 5)?,
-        server_version: text(row, 6),
-        server_started: ServerMillis(now.saturating_sub(uptime_seconds * 1_000)),
-        server_now: ServerMillis(now + half_round_trip_ms),
-        received,
-        // A server without the setting does not deduplicate.
-        window_blocks: window_blocks.unwrap_or(0),
-        window_ms,
-        // Plain: `max` over no parts is 0, an empty table has counted nothing. Replicated: without a row or
-        // a session there is no count, and 0 would look like one.
-        blocks: if replicated { number(row, 13) } else { Some(number(row, 12).unwrap_or(0)) },
-        engine,
-    })
+impl Client {
+    fn read(&self, row: &Value, received: Instant, round_trip: Duration) -> Option<Inspection> {
+        let engine_name = text(row, 1);
+        let engine = match engine_name.as_str() {
+            name if !name.ends_with("MergeTree") => Engine::Other(engine_name.clone()),
+            name if name.starts_with("Replicated") || name.starts_with("Shared") => Engine::Replicated,
+            _ => Engine::Plain,
+        };
+        let now: u64 = number(row, 7)?;
+        let uptime_seconds: u64 = number(row, 8)?;
+        let replicated = engine == Engine::Replicated;
+        let engine_full = text(row, 2);
+        // The table's own setting, else the server's default for tables of its kind.
+        let setting = |name: &str, default_at: usize| match setting_in_engine(&engine_full, name) {
+            Some(own) => own.parse().ok(),
+            None => number(row, default_at),
+        };
+        let window_blocks =
+            if replicated { setting(REPLICATED_BLOCKS, 10) } else { setting(PLAIN_BLOCKS, 9) };
+        let window_ms =
+            if replicated { Some(setting(REPLICATED_SECONDS, 11)?.saturating_mul(1_000)) } else { None };
+        let definition = read_definition(&text(row, 15), &texts(&row[17])?);
+        let lineage_columns: Vec<[String; 3]> =
+            row[14].as_array()?.iter().map(|of| texts(of)?.try_into().ok()).collect::<Option<_>>()?;
+        let lineage = lineage_among(&lineage_columns, &definition.expiring_columns, &self.lineage);
+        let may_lose_rows = if !KEEPING_ENGINES.contains(&engine_name.as_str()) {
+            Some(format!("its engine {engine_name} merges, hides or does not hold rows"))
+        } else {
+            definition.rows_expire.then(|| "its TTL removes rows".to_owned())
+        };
+        let dependants = number(row, 5)?;
+        let half_round_trip_ms = u64::try_from(round_trip.as_millis() / 2).ok()?;
+        Some(Inspection {
+            uuid: text(row, 0).replace('-', "").parse().ok()?,
+            engine_full: engine_full.clone(),
+            partition_key: text(row, 3),
+            schema_hash: text(row, 4),
+            dependants,
+            server_version: text(row, 6),
+            server_started: ServerMillis(now.saturating_sub(uptime_seconds * 1_000)),
+            server_now: ServerMillis(now + half_round_trip_ms),
+            received,
+            // A server without the setting does not deduplicate.
+            window_blocks: window_blocks.unwrap_or(0),
+            window_ms,
+            // Plain: `max` over no parts is 0, an empty table has counted nothing. Replicated: without a row or
+            // a session there is no count, and 0 would look like one.
+            blocks: if replicated { number(row, 13) } else { Some(number(row, 12).unwrap_or(0)) },
+            engine,
+            lineage,
+            keeps_rows: may_lose_rows.is_none(),
+            may_lose_rows,
+            has_views: dependants > 0,
+            pure_checks: definition.impure.is_none(),
+            definition: number(row, 16)?,
+        })
+    }
+}
+
+fn texts(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
 }
 
 fn text(row: &Value, index: usize) -> String {

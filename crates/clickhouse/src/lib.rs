@@ -4,11 +4,16 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod definition;
 mod endpoint;
 mod error;
 mod error_class;
+mod evidence;
+mod hosts;
 mod insert;
 mod inspect;
+mod lineage;
+mod made_up;
 mod proof;
 mod proof_key;
 mod proof_views;
@@ -20,9 +25,11 @@ mod table_settings;
 pub use client::Client;
 pub use endpoint::{Endpoint, Password};
 pub use error::ClickHouseError;
-pub use error_class::{ErrorClass, class_of};
+pub use error_class::{ErrorClass, class_of, error_classes};
+pub use evidence::{Evidence, EvidenceRequest};
 pub use insert::{Answer, FORCED_SETTINGS, InsertRequest, InsertStatement, is_reserved_setting};
 pub use inspect::{Column, Engine, Inspection};
+pub use lineage::{LineageColumns, LineageNames};
 pub use proof::{Proof, ProofFailure, ProofLimits};
 pub use quiet::Quiet;
 pub use table_name::TableName;

@@ -9,7 +9,7 @@ use pumphouse_types::DedupToken;
 use crate::client::Client;
 use crate::error::ClickHouseError;
 use crate::insert::{Answer, InsertRequest, InsertStatement};
-use crate::inspect::{Column, Engine, Inspection};
+use crate::inspect::{ACCESS_DENIED, Column, Engine, Inspection};
 use crate::proof_key::made_up_in_key;
 use crate::quote;
 use crate::table_name::TableName;
@@ -22,9 +22,6 @@ const NEEDED_SETTINGS: &[&str] = &["insert_deduplicate", "insert_deduplication_t
 
 /// SYNTAX_ERROR, the answer of servers that do not have CHECK GRANT.
 const SYNTAX_ERROR: i32 = 62;
-
-/// ACCESS_DENIED.
-const ACCESS_DENIED: i32 = 497;
 
 /// A batch may be sent again for half the window, and its last attempt may need as long as the first:
 /// a window of four times that leaves a margin of two.

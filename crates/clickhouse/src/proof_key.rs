@@ -2,40 +2,13 @@
 //! into another table partition, where its token is not known.
 use std::collections::BTreeSet;
 
+use crate::definition::{Token, tokens};
 use crate::inspect::Column;
-
-/// Functions whose value differs from one insert to the next.
-const MADE_UP: &[&str] = &[
-    "now",
-    "now64",
-    "nowInBlock",
-    "nowInBlock64",
-    "today",
-    "yesterday",
-    "current_timestamp",
-    "current_date",
-    "rand",
-    "rand32",
-    "rand64",
-    "randConstant",
-    "randUniform",
-    "generateUUIDv4",
-    "generateUUIDv7",
-    "generateULID",
-    "generateSnowflakeID",
-    "hostName",
-    "serverUUID",
-    "uptime",
-    "rowNumberInBlock",
-    "rowNumberInAllBlocks",
-    "blockNumber",
-    "queryID",
-    "initialQueryID",
-];
+use crate::made_up::is_made_up;
 
 /// The function or column that makes `partition_key` unsure, if any. `given` are the columns that
-/// come with the rows. Words are compared, not meanings: a literal that holds such a word is taken for
-/// one, which errs on the safe side.
+/// come with the rows. Only names are compared: what a function of
+/// the operator's own does is not known here.
 pub(crate) fn made_up_in_key(
     partition_key: &str,
     columns: &[Column],
@@ -45,26 +18,31 @@ pub(crate) fn made_up_in_key(
     let mut seen = BTreeSet::new();
     let mut open: Vec<(String, &str)> = vec![(String::new(), partition_key)];
     while let Some((by_column, expression)) = open.pop() {
-        for word in words(expression) {
-            if MADE_UP.iter().any(|name| name.eq_ignore_ascii_case(word)) {
-                let found = format!("{word}()");
-                let by = if by_column.is_empty() { String::new() } else { format!(" (column {by_column})") };
-                return Some(found + &by);
+        let tokens = tokens(expression);
+        for (at, token) in tokens.iter().enumerate() {
+            let word = match token {
+                Token::Word(word) => *word,
+                Token::Name(name) => name.as_str(),
+                Token::Text | Token::Mark(_) => continue,
+            };
+            if tokens.get(at + 1) == Some(&Token::Mark('(')) {
+                if is_made_up(word) {
+                    let by =
+                        if by_column.is_empty() { String::new() } else { format!(" (column {by_column})") };
+                    return Some(format!("{word}(){by}"));
+                }
+                continue;
             }
             let column = columns.iter().find(|column| column.name == word);
             if let Some(column) = column
                 && !given.contains(word)
-                && seen.insert(word)
+                && seen.insert(column.name.as_str())
             {
                 open.push((column.name.clone(), &column.default_expression));
             }
         }
     }
     None
-}
-
-fn words(expression: &str) -> impl Iterator<Item = &str> {
-    expression.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
@@ -89,5 +67,7 @@ mod tests {
         assert_eq!(check("id % 8", &[]), None);
         assert_eq!(check("toYYYYMM(NOW())", &["id"]), Some("NOW()".to_owned()));
         assert_eq!(check("known_at", &[]), None);
+        assert_eq!(check("now % 8, 'rand()'", &[]), None, "a column's name and a text are no calls");
+        assert_eq!(check("`at`", &[]), Some("now() (column at)".to_owned()));
     }
 }

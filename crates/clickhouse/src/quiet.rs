@@ -16,20 +16,31 @@ const KILL_AGAIN: Duration = Duration::from_millis(200);
 /// Looks after which an attempt that does not end is given back as an error.
 const KILLS_MAX: u32 = 50;
 
-/// No attempt of the batch is left on the server.
+/// No attempt of the batch is left on any server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quiet;
 
 impl Client {
-    /// Waits until the server's own clock is past `after`, if it is given; then kills the attempts of
-    /// `batch` by their query id and waits until none is left. Whoever dropped the connection did not
-    /// end them.
+    /// On every host: waits until its own clock is past `after`, if it is given; then kills the attempts
+    /// of `batch` by their query id and waits until none is left. Whoever dropped the connection did not
+    /// end them. An attempt may have gone to any host, so one that cannot be asked leaves the batch loud.
     /// Errors: those of a question; `AttemptsRun` if an attempt does not end.
     pub async fn make_quiet(
         &self,
         batch: BatchId,
         after: Option<ServerMillis>,
     ) -> Result<Quiet, ClickHouseError> {
+        for host in self.each_host() {
+            host.make_host_quiet(batch, after).await?;
+        }
+        Ok(Quiet)
+    }
+
+    async fn make_host_quiet(
+        &self,
+        batch: BatchId,
+        after: Option<ServerMillis>,
+    ) -> Result<(), ClickHouseError> {
         if let Some(after) = after {
             self.wait_for_clock(after).await?;
         }
@@ -41,7 +52,7 @@ impl Client {
             // KILL silently skips what it may not kill, so what is left is counted.
             left = self.attempts_left(&which).await?;
             if left == 0 {
-                return Ok(Quiet);
+                return Ok(());
             }
             tokio::time::sleep(KILL_AGAIN).await;
         }

@@ -19,6 +19,12 @@ fn found(engine: Engine, window_blocks: u64, window_ms: Option<u64>) -> Inspecti
         window_blocks,
         window_ms,
         blocks: Some(0),
+        lineage: None,
+        keeps_rows: true,
+        may_lose_rows: None,
+        has_views: false,
+        pure_checks: true,
+        definition: 0,
     }
 }
 

@@ -164,7 +164,7 @@ fn a_block_that_does_not_fit_the_table_is_schema_not_data() {
         assert_refused(&client.insert(request).await.unwrap(), 53, ErrorClass::Schema);
         let mut request = attempt(&table, 10, 1, fresh(), deadline);
         request.statement.table.table = "missing".to_owned();
-        assert_refused(&client.insert(request).await.unwrap(), 60, ErrorClass::Schema);
+        assert_refused(&client.insert(request).await.unwrap(), 60, ErrorClass::NoTable);
     });
     assert_eq!(server.count(&table), 0);
 }

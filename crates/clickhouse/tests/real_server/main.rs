@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod block;
+mod evidence;
+mod facts;
 mod inserts;
 mod proofs;
 mod quiet;

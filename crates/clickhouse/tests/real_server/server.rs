@@ -20,6 +20,16 @@ const USERS: &str = "<clickhouse><users>\
       <query>GRANT SELECT ON system.processes</query><query>GRANT SELECT ON system.parts</query>\
       <query>GRANT SELECT ON system.replicas</query><query>GRANT SELECT ON system.merge_tree_settings</query>\
       <query>GRANT SELECT ON system.replicated_merge_tree_settings</query></grants></writer>\
+    <looker><password>l</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>\
+      <grants><query>GRANT INSERT, SELECT ON pumphouse_test.*</query>\
+      <query>GRANT SELECT ON system.processes</query><query>GRANT SELECT ON system.parts</query>\
+      <query>GRANT SELECT ON system.replicas</query><query>GRANT SELECT ON system.merge_tree_settings</query>\
+      <query>GRANT SELECT ON system.replicated_merge_tree_settings</query></grants></looker>\
+    <knower><password>k</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>\
+      <grants><query>GRANT INSERT, SELECT ON pumphouse_test.*</query>\
+      <query>GRANT SELECT ON system.*</query></grants></knower>\
+    <blinkered><password>b</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>\
+      <databases><pumphouse_test><evidence_policy><filter>a &lt; 4</filter></evidence_policy></pumphouse_test></databases></blinkered>\
     <reader><password>r</password><networks><ip>::/0</ip></networks><profile>readonly</profile><quota>default</quota></reader>\
     <breaker><password>b</password><networks><ip>::/0</ip></networks><profile>breaking</profile><quota>default</quota></breaker>\
     </users><profiles><default/><readonly><readonly>2</readonly></readonly>\

@@ -246,9 +246,9 @@ fn understand(answer: Answer, topic: &TopicName, batch: &Batch, attempt: u32) ->
                 ErrorClass::DeadlinePassed => RefusalClass::DeadlinePassed,
                 ErrorClass::Overload => RefusalClass::Overload,
                 ErrorClass::Data => RefusalClass::Data,
-                ErrorClass::Schema => RefusalClass::Schema,
-                ErrorClass::Fatal => RefusalClass::Fatal,
-                ErrorClass::SendSame => return InsertAnswer::Unknown,
+                ErrorClass::Schema | ErrorClass::NoTable => RefusalClass::Schema,
+                ErrorClass::Fatal | ErrorClass::Right => RefusalClass::Fatal,
+                ErrorClass::SendSame | ErrorClass::Bounded => return InsertAnswer::Unknown,
             };
             InsertAnswer::Refused(Refusal { class, code, message })
         }

@@ -1,0 +1,70 @@
+//! What an inspection says of lineage, rows, views and checks.
+use pumphouse_clickhouse::{Inspection, LineageNames, TableName};
+use pumphouse_testkit::DATABASE;
+
+use crate::server::{PLAIN, RUNTIME, server};
+
+fn facts(name: &str, columns: &str, engine: &str) -> Inspection {
+    let server = server();
+    server.sql.run(&format!("CREATE TABLE `{name}` ({columns}) ENGINE = {engine}")).unwrap();
+    inspect(name)
+}
+
+fn inspect(name: &str) -> Inspection {
+    let table = TableName { database: DATABASE.to_owned(), table: name.to_owned() };
+    RUNTIME.block_on(server().client("default", "").inspect(&table)).unwrap()
+}
+
+#[test]
+fn lineage_columns_are_found_by_name_type_and_kind() {
+    let lineage = "a UInt64, _topic LowCardinality(String), _partition Int32, _offset Int64";
+    let found = facts("facts_lineage", lineage, PLAIN).lineage.unwrap();
+    assert_eq!(found.topic_type, "LowCardinality(String)");
+    assert_eq!((found.partition_type.as_str(), found.offset_type.as_str()), ("Int32", "Int64"));
+    for (name, columns) in [
+        ("facts_alias", "a UInt64, _topic String, _partition UInt32, _offset UInt64 ALIAS a"),
+        ("facts_made", "a UInt64, _topic String, _partition UInt32, _offset UInt64 MATERIALIZED a"),
+        ("facts_narrow", "a UInt64, _topic String, _partition UInt8, _offset UInt64"),
+        ("facts_missing", "a UInt64, _topic String, _partition UInt32"),
+        (
+            "facts_expiring",
+            "a DateTime, _topic String, _partition UInt32, _offset UInt64 TTL a + INTERVAL 1 DAY",
+        ),
+    ] {
+        assert_eq!(facts(name, columns, PLAIN).lineage, None, "{name}");
+    }
+    let [topic, partition, offset] = ["from", "pa`rt", "pos"].map(str::to_owned);
+    let client = server().client("default", "").with_lineage_names(LineageNames { topic, partition, offset });
+    facts("facts_named", "a UInt64, `from` String, `pa\\`rt` UInt32, pos UInt64", PLAIN);
+    let table = TableName { database: DATABASE.to_owned(), table: "facts_named".to_owned() };
+    assert!(RUNTIME.block_on(client.inspect(&table)).unwrap().lineage.is_some());
+}
+
+#[test]
+fn checks_are_pure_unless_something_in_them_is_made_up() {
+    let pure = "a UInt64, d DateTime DEFAULT toDateTime(a), CONSTRAINT c CHECK a < 9, INDEX i a TYPE minmax";
+    assert!(facts("facts_pure", pure, PLAIN).pure_checks);
+    for (name, columns) in [
+        ("facts_now", "a UInt64, d DateTime DEFAULT now()"),
+        ("facts_clock", "a UInt64, CONSTRAINT c CHECK toDateTime(a) < today()"),
+        ("facts_rand", "a UInt64, r UInt32 MATERIALIZED rand()"),
+        ("facts_user", "a UInt64, u String DEFAULT currentUser()"),
+        ("facts_host", "a UInt64, u String DEFAULT hostName()"),
+    ] {
+        assert!(!facts(name, columns, PLAIN).pure_checks, "{name}");
+    }
+}
+
+#[test]
+fn a_view_and_a_change_show() {
+    let before = facts("facts_changed", "a UInt64", PLAIN);
+    assert!(!before.has_views && before.keeps_rows);
+    server()
+        .sql
+        .run("CREATE MATERIALIZED VIEW facts_view ENGINE = Null AS SELECT a FROM facts_changed")
+        .unwrap();
+    assert!(inspect("facts_changed").has_views);
+    assert_eq!(inspect("facts_changed").definition, inspect("facts_changed").definition);
+    server().sql.run("ALTER TABLE facts_changed ADD CONSTRAINT c CHECK a < 9").unwrap();
+    assert_ne!(inspect("facts_changed").definition, before.definition);
+}
