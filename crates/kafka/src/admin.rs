@@ -44,6 +44,17 @@ impl Admin {
         describe_topics(&self.client, &self.asker, topics, timeout)
     }
 
+    /// The topic's options as they hold, the broker's defaults filled in; secrets are empty.
+    /// Errors: `TopicDenied` without the right DESCRIBE_CONFIGS, `TopicGone`.
+    pub fn topic_options(
+        &self,
+        topic: &TopicName,
+        timeout: Duration,
+    ) -> Result<BTreeMap<String, String>, KafkaError> {
+        admin::describe_config(&self.client, topic, timeout)
+            .map_err(|raw| self.asker.sort(&format!("asking for the options of topic {topic}"), &raw))
+    }
+
     /// Creates the topic unless it exists, and waits until it can be described. `replicas` `None`:
     /// the broker's default. `config`: topic options such as `cleanup.policy`; those of a topic that
     /// exists are left alone.

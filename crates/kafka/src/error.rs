@@ -216,6 +216,24 @@ pub enum KafkaError {
         /// librdkafka's words.
         reason: String,
     },
+    /// The dead letter topic cannot keep dead letters.
+    #[error("KAFKA-027: dead letter topic {topic} cannot be used: {reason}")]
+    DeadLetterTopicUnfit {
+        /// The topic.
+        topic: TopicName,
+        /// Why, and what to change.
+        reason: String,
+    },
+    /// The state topic holds a text that Pumphouse did not write.
+    #[error("KAFKA-028: {topic} holds {found:?} under {key}, which is no mark")]
+    StateUnreadable {
+        /// The state topic.
+        topic: TopicName,
+        /// The record's key.
+        key: String,
+        /// The beginning of its value.
+        found: String,
+    },
 }
 
 /// What the caller does about an error.
@@ -258,6 +276,8 @@ impl KafkaError {
             | KafkaError::TopicGone { .. }
             | KafkaError::WriteTooLarge { .. }
             | KafkaError::CreateTopic { .. }
+            | KafkaError::DeadLetterTopicUnfit { .. }
+            | KafkaError::StateUnreadable { .. }
             | KafkaError::ReadTooLarge { .. }
             | KafkaError::RecordDamaged { .. } => Remedy::StopTask,
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pumphouse_delivery::StoredEntry;
-use pumphouse_types::{Partition, TopicName, TopicPartition};
+use pumphouse_types::TopicPartition;
 
 use crate::error::{Asker, KafkaError};
 use crate::fence::Fence;
@@ -17,6 +17,7 @@ use crate::ffi::client::{Client, Kind};
 use crate::ffi::partition_list::PartitionList;
 use crate::ffi::raw::RawError;
 use crate::ffi::transaction;
+use crate::outgoing_record::{OutgoingRecord, check_records};
 use crate::settings::{self, Settings};
 
 /// Kafka's default `offset.metadata.max.bytes`, which the broker counts in UTF-16 units.
@@ -29,9 +30,6 @@ const OFFSETS_BYTES_MAX: usize = 900_000;
 /// What an entry takes beside its metadata and its topic's name: two keys and record overheads.
 const ENTRY_OVERHEAD_BYTES: usize = 64;
 
-/// Records of one write: sent within a third of the transaction's time-out on a slow link.
-const RECORDS_BYTES_MAX: usize = 16 << 20;
-
 /// One answer to sending the offsets, and the acknowledgement of the records: a third of the
 /// transaction's time-out each.
 const SEND_TIMEOUT: Duration = Duration::from_millis(3_300);
@@ -42,28 +40,6 @@ const SETTLE_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// All calls of commit or abort together: the transaction's time-out and the broker's scan for such
 /// transactions (10 s each) are over by then.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(25);
-
-/// A record to be written together with entries, or alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutgoingRecord {
-    /// Where to.
-    pub topic: TopicName,
-    /// Which partition; `None`: by the hash of the key.
-    pub partition: Option<Partition>,
-    /// Its key.
-    pub key: Option<Vec<u8>>,
-    /// Its value; `None` is a tombstone.
-    pub value: Option<Vec<u8>>,
-    /// Its headers.
-    pub headers: Vec<(String, Vec<u8>)>,
-}
-
-impl OutgoingRecord {
-    fn bytes(&self) -> usize {
-        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len) + headers
-    }
-}
 
 /// What became of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,7 +122,9 @@ impl LedgerProducer {
 
     /// Writes `entries` and `records` as one transaction: all of it, or nothing, and nothing if the
     /// group has replaced the fence's member.
-    /// Sizes: metadata of at most 4,096 UTF-16 units each, 900 kB of entries, 16 MiB of records.
+    /// Sizes: metadata of at most 4,096 UTF-16 units each, 900 kB of entries; of records
+    /// [`WRITE_RECORDS_MAX`](crate::WRITE_RECORDS_MAX) and
+    /// [`WRITE_RECORD_BYTES_MAX`](crate::WRITE_RECORD_BYTES_MAX).
     pub fn record(
         &mut self,
         fence: &Fence,
@@ -170,32 +148,46 @@ impl LedgerProducer {
         self.write(None, records)
     }
 
+    /// Proves that `records` would be taken (rights, leaders, replicas): they are written in a
+    /// transaction that is aborted, so that no reader of committed data ever sees them.
+    /// Errors: why they would not be taken. A `FateUnknown` needs [`replace`](LedgerProducer::replace).
+    pub fn rehearse(&mut self, records: &[OutgoingRecord]) -> Result<(), KafkaError> {
+        check_records(records)?;
+        let outcome = self.in_transaction(|transaction| transaction.rehearse(records));
+        match outcome {
+            // What it would have been.
+            RecordOutcome::Recorded => Ok(()),
+            RecordOutcome::Fenced(error)
+            | RecordOutcome::NotRecorded(error)
+            | RecordOutcome::Unknown(error) => Err(error),
+        }
+    }
+
     fn write(
         &mut self,
         offsets: Option<(&Fence, &PartitionList)>,
         records: &[OutgoingRecord],
     ) -> RecordOutcome {
-        if let Err(error) = check_records(records) {
-            return RecordOutcome::NotRecorded(error);
+        match check_records(records) {
+            Ok(()) => self.in_transaction(|transaction| transaction.run(offsets, records)),
+            Err(error) => RecordOutcome::NotRecorded(error),
         }
+    }
+
+    fn in_transaction(&mut self, perform: impl FnOnce(&Transaction<'_>) -> RecordOutcome) -> RecordOutcome {
         match &self.state {
             State::Unsettled(error) => return RecordOutcome::Unknown(error.clone()),
             State::Fenced(error) => return RecordOutcome::Fenced(error.clone()),
-            State::Tainted => {
-                if let Err(error) = self.replace() {
-                    return RecordOutcome::NotRecorded(error);
-                }
-            }
-            State::Ready => {}
+            State::Tainted | State::Ready => {}
         }
-        let Some(client) = self.client.clone() else {
-            if let Err(error) = self.replace() {
-                return RecordOutcome::NotRecorded(error);
-            }
-            return self.write(offsets, records);
-        };
+        if (self.tainted() || self.client.is_none())
+            && let Err(error) = self.replace()
+        {
+            return RecordOutcome::NotRecorded(error);
+        }
+        let client = Arc::clone(self.client.as_ref().expect("a replacement that succeeds leaves a handle"));
         let closed_before = client.sockets_closed();
-        let outcome = Transaction { client: &client, asker: &self.asker }.run(offsets, records);
+        let outcome = perform(&Transaction { client: &client, asker: &self.asker });
         self.state = match &outcome {
             RecordOutcome::Unknown(error) => State::Unsettled(error.clone()),
             RecordOutcome::Fenced(error @ KafkaError::ProducerReplaced { .. }) => {
@@ -256,15 +248,6 @@ fn check_entries(entries: &BTreeMap<TopicPartition, StoredEntry>) -> Result<(), 
     Ok(())
 }
 
-fn check_records(records: &[OutgoingRecord]) -> Result<(), KafkaError> {
-    let total: usize = records.iter().map(OutgoingRecord::bytes).sum();
-    if total > RECORDS_BYTES_MAX {
-        let reason = format!("{} records of {total} bytes, {RECORDS_BYTES_MAX} are taken", records.len());
-        return Err(KafkaError::WriteTooLarge { reason });
-    }
-    Ok(())
-}
-
 /// One transaction on its way.
 struct Transaction<'a> {
     client: &'a Arc<Client>,
@@ -273,12 +256,38 @@ struct Transaction<'a> {
 
 impl Transaction<'_> {
     fn run(&self, offsets: Option<(&Fence, &PartitionList)>, records: &[OutgoingRecord]) -> RecordOutcome {
-        if let Err(raw) = transaction::begin(self.client) {
-            // Nothing was sent; but a handle that cannot begin is not known to have ended.
-            return match self.sort(raw) {
+        match self.send(offsets, records) {
+            Ok(()) => self.commit(),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// All but the commit, in whose place it is aborted; `Recorded` says that it could have been.
+    fn rehearse(&self, records: &[OutgoingRecord]) -> RecordOutcome {
+        if let Err(outcome) = self.send(None, records) {
+            return outcome;
+        }
+        match settle(|timeout| transaction::abort(self.client, timeout)) {
+            Ok(()) => RecordOutcome::Recorded,
+            Err(raw) => match self.sort(raw) {
                 error @ KafkaError::ProducerReplaced { .. } => RecordOutcome::Fenced(error),
                 error => unknown(&error),
-            };
+            },
+        }
+    }
+
+    /// Begins, and has everything acknowledged. Errors: the transaction has ended, as the outcome says.
+    fn send(
+        &self,
+        offsets: Option<(&Fence, &PartitionList)>,
+        records: &[OutgoingRecord],
+    ) -> Result<(), RecordOutcome> {
+        if let Err(raw) = transaction::begin(self.client) {
+            // Nothing was sent; but a handle that cannot begin is not known to have ended.
+            return Err(match self.sort(raw) {
+                error @ KafkaError::ProducerReplaced { .. } => RecordOutcome::Fenced(error),
+                error => unknown(&error),
+            });
         }
         // Reports of records that an abort purged belong to the transaction before.
         self.client.poll(Duration::ZERO);
@@ -287,31 +296,29 @@ impl Transaction<'_> {
             .produce(records)
             .and_then(|()| offsets.map_or(Ok(()), |(fence, list)| self.send_offsets(fence, list)))
             .and_then(|()| self.wait_for_acknowledgements());
-        match sent {
-            Ok(()) => self.commit(),
-            // Sending the offsets fails by a record that failed before, and does not say why that did.
-            Err(raw) => {
-                self.client.poll(Duration::from_millis(1));
-                self.abort(match self.client.take_delivery_error() {
-                    // A record that was given up with its transaction says nothing of why that failed.
-                    Some(cause) if !raw.fatal && !crate::ffi::codes::is_purge(cause.code) => cause,
-                    _ => raw,
-                })
-            }
+        sent.map_err(|raw| self.abort(self.cause(raw)))
+    }
+
+    /// What broke the transaction, where `raw` only says that something did.
+    fn cause(&self, raw: RawError) -> RawError {
+        if raw.fatal {
+            return raw;
+        }
+        self.client.poll(Duration::from_millis(1));
+        let is_cause = |error: &RawError| !crate::ffi::codes::is_purge(error.code);
+        // Sending the offsets fails by a record that failed before, and does not say why that did.
+        let told = self.client.take_delivery_error().filter(is_cause);
+        match told {
+            Some(cause) => cause,
+            None if is_cause(&raw) => raw,
+            // Records were given up with their transaction. One that is broken cannot be begun again,
+            // and the refusal says why it is; one that is not broken refuses as well.
+            None => transaction::begin(self.client).err().filter(|error| error.abortable).unwrap_or(raw),
         }
     }
 
     fn produce(&self, records: &[OutgoingRecord]) -> Result<(), RawError> {
-        records.iter().try_for_each(|record| {
-            transaction::produce(
-                self.client,
-                record.topic.as_str(),
-                record.partition.map(Partition::to_protocol),
-                record.key.as_deref(),
-                record.value.as_deref(),
-                &record.headers,
-            )
-        })
+        records.iter().try_for_each(|record| transaction::produce(self.client, record))
     }
 
     fn send_offsets(&self, fence: &Fence, offsets: &PartitionList) -> Result<(), RawError> {
@@ -406,7 +413,7 @@ fn unknown(error: &KafkaError) -> RecordOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pumphouse_types::Offset;
+    use pumphouse_types::{Offset, Partition, TopicName};
 
     fn entries(count: u32, metadata: &str) -> BTreeMap<TopicPartition, StoredEntry> {
         let entry = StoredEntry { offset: Offset::ZERO, metadata: metadata.to_owned() };
@@ -430,18 +437,5 @@ mod tests {
     fn a_write_stays_below_the_offsets_topics_limit() {
         assert!(check_entries(&entries(200, &"x".repeat(4_000))).is_ok());
         assert!(check_entries(&entries(256, &"x".repeat(4_000))).is_err());
-    }
-
-    #[test]
-    fn records_are_bounded() {
-        let record = OutgoingRecord {
-            topic: TopicName::new("t"),
-            partition: None,
-            key: None,
-            value: Some(vec![0; RECORDS_BYTES_MAX / 2]),
-            headers: Vec::new(),
-        };
-        assert!(check_records(&[record.clone(), record.clone()]).is_ok());
-        assert!(check_records(&[record.clone(), record.clone(), record]).is_err());
     }
 }

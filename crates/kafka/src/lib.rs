@@ -6,6 +6,8 @@
 
 mod admin;
 mod consumer;
+mod dead_letter;
+mod dead_letter_topic;
 mod error;
 mod fence;
 #[allow(unsafe_code)]
@@ -13,6 +15,7 @@ mod ffi;
 mod java_options;
 mod lane_queue;
 mod ledger_producer;
+mod outgoing_record;
 mod range_reader;
 mod settings;
 mod state_topic;
@@ -21,12 +24,15 @@ pub use pumphouse_delivery::StoredEntry;
 
 pub use admin::{Admin, TopicDescription};
 pub use consumer::{Consumer, ConsumerEvent, Leaving, StartAt};
+pub use dead_letter::{BadRecord, Failure, Stage};
+pub use dead_letter_topic::{DeadLetterTopic, DeadLetterWarning, LETTER_BYTES_MIN, WantedLetters};
 pub use error::{KafkaError, Remedy};
 pub use fence::Fence;
-pub use ffi::message::{Headers, RecordView};
+pub use ffi::message::{Headers, RecordView, Timestamp, TimestampKind};
 pub use java_options::{ClientOptions, client_settings};
 pub use lane_queue::{BATCH_MESSAGES_MAX, LaneQueue, MessageBatch};
-pub use ledger_producer::{LedgerProducer, OutgoingRecord, RecordOutcome};
+pub use ledger_producer::{LedgerProducer, RecordOutcome};
+pub use outgoing_record::{Header, OutgoingRecord, WRITE_RECORD_BYTES_MAX, WRITE_RECORDS_MAX};
 pub use range_reader::{RangeReader, ReadLimits};
 pub use settings::Settings;
-pub use state_topic::read_compacted;
+pub use state_topic::{Mark, config_key, mark_key, read_compacted, read_marks, read_value};

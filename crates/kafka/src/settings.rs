@@ -46,7 +46,16 @@ const LEDGER_FORCED: &[(&str, &str)] = &[
 
 /// The ledger's producer: records go out at once, and one whose topic does not exist fails before
 /// the transaction does.
-const LEDGER_DEFAULTS: &[(&str, &str)] = &[("linger.ms", "0"), ("topic.metadata.propagation.max.ms", "3000")];
+/// Sizes are checked by the letters themselves and by each write, against limits below this one.
+const LEDGER_DEFAULTS: &[(&str, &str)] = &[
+    ("linger.ms", "0"),
+    ("topic.metadata.propagation.max.ms", "3000"),
+    ("message.max.bytes", MESSAGE_BYTES_MAX),
+];
+
+/// Above [`WRITE_RECORD_BYTES_MAX`](crate::WRITE_RECORD_BYTES_MAX): librdkafka must never be what
+/// refuses a record in the middle of a transaction.
+const MESSAGE_BYTES_MAX: &str = "20000000";
 
 /// A group member's settings.
 pub(crate) fn member(given: &Settings, group: &str, instance: Option<&str>) -> Result<Settings, KafkaError> {
@@ -130,6 +139,12 @@ mod tests {
             assert!(matches!(refused, KafkaError::SettingForced { name: n, .. } if n == name));
         }
         assert!(ledger(&given("transaction.timeout.ms", "60000"), "t").is_err());
+    }
+
+    #[test]
+    fn the_producer_takes_every_record_that_a_write_takes() {
+        let most: usize = MESSAGE_BYTES_MAX.parse().unwrap();
+        assert!(most > crate::WRITE_RECORD_BYTES_MAX + 1_000_000);
     }
 
     #[test]

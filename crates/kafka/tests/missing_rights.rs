@@ -6,14 +6,15 @@ use std::ffi::CString;
 use std::time::{Duration, Instant};
 
 use pumphouse_kafka::{
-    Admin, Consumer, ConsumerEvent, KafkaError, LedgerProducer, OutgoingRecord, RecordOutcome, Remedy,
-    Settings, StoredEntry,
+    Admin, Consumer, ConsumerEvent, DeadLetterTopic, DeadLetterWarning, KafkaError, LedgerProducer,
+    OutgoingRecord, RecordOutcome, Remedy, Settings, StoredEntry, WantedLetters,
 };
 use pumphouse_testkit::{Kafka, KafkaOptions};
 use pumphouse_types::{Offset, Partition, TopicName, TopicPartition};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka_sys as rd;
+use rdkafka_sys::{rd_kafka_AclOperation_t as Operation, rd_kafka_AclPermissionType_t as Permission};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -32,6 +33,30 @@ fn broker_with_rules() -> Kafka {
 
 /// Denies everybody everything on one resource.
 fn deny(kafka: &Kafka, kind: rd::rd_kafka_ResourceType_t, name: &str) {
+    rule(
+        kafka,
+        kind,
+        name,
+        Operation::RD_KAFKA_ACL_OPERATION_ALL,
+        Permission::RD_KAFKA_ACL_PERMISSION_TYPE_DENY,
+    );
+}
+
+/// Denies everybody one operation on a topic, and allows the others.
+fn deny_operation(kafka: &Kafka, topic: &str, operation: Operation) {
+    let kind = rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
+    let all = Operation::RD_KAFKA_ACL_OPERATION_ALL;
+    rule(kafka, kind, topic, all, Permission::RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW);
+    rule(kafka, kind, topic, operation, Permission::RD_KAFKA_ACL_PERMISSION_TYPE_DENY);
+}
+
+fn rule(
+    kafka: &Kafka,
+    kind: rd::rd_kafka_ResourceType_t,
+    name: &str,
+    operation: Operation,
+    permission: Permission,
+) {
     let client: BaseProducer =
         ClientConfig::new().set("bootstrap.servers", kafka.bootstrap()).create().unwrap();
     let texts = [name, "User:ANONYMOUS", "*"].map(|text| CString::new(text).unwrap());
@@ -46,8 +71,8 @@ fn deny(kafka: &Kafka, kind: rd::rd_kafka_ResourceType_t, name: &str) {
             rd::rd_kafka_ResourcePatternType_t::RD_KAFKA_RESOURCE_PATTERN_LITERAL,
             texts[1].as_ptr(),
             texts[2].as_ptr(),
-            rd::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_ALL,
-            rd::rd_kafka_AclPermissionType_t::RD_KAFKA_ACL_PERMISSION_TYPE_DENY,
+            operation,
+            permission,
             reason.as_mut_ptr(),
             reason.len(),
         );
@@ -144,12 +169,14 @@ fn each_missing_right_is_named() {
         key: None,
         value: Some(b"v".to_vec()),
         headers: Vec::new(),
+        timestamp_ms: None,
     };
     let outcome = ledger.record(&fence, &entries, &[letter]);
     assert!(matches!(&outcome, RecordOutcome::NotRecorded(error) if is_topic(error)), "{outcome:?}");
     let read = member.committed(std::slice::from_ref(&partition), PATIENCE).unwrap();
     assert_eq!(read[&partition], None);
     assert_eq!(ledger.record(&fence, &entries, &[]), RecordOutcome::Recorded);
+    dead_letter_rights(&kafka, &admin, &mut ledger);
 
     // A right that is taken away from a producer that runs.
     deny(&kafka, kind::RD_KAFKA_RESOURCE_TRANSACTIONAL_ID, "connect-open-0");
@@ -164,4 +191,32 @@ fn each_missing_right_is_named() {
         matches!(&refused, KafkaError::GroupDenied { group, .. } if group == "connect-open"),
         "{refused}"
     );
+}
+
+/// Told before anything depends on the topic.
+fn dead_letter_rights(kafka: &Kafka, admin: &Admin, ledger: &mut LedgerProducer) {
+    let wanted = |topic: &TopicName| WantedLetters {
+        topic: topic.clone(),
+        replicas: Some(1),
+        connector: "open".to_owned(),
+        context_headers: false,
+    };
+    let (hidden, read_only) = (TopicName::new("hidden-options"), TopicName::new("read-only"));
+    for topic in [&hidden, &read_only] {
+        admin.create_topic_if_missing(topic, 1, Some(1), &BTreeMap::new(), PATIENCE).unwrap();
+    }
+    deny_operation(kafka, "hidden-options", Operation::RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS);
+    deny_operation(kafka, "read-only", Operation::RD_KAFKA_ACL_OPERATION_WRITE);
+
+    // Without its options the topic is used as if it had Kafka's.
+    let (letters, warnings) = DeadLetterTopic::ensure(admin, wanted(&hidden), &[], PATIENCE).unwrap();
+    assert!(matches!(&warnings[..], [DeadLetterWarning::OptionsUnknown { topic, .. }] if *topic == hidden));
+    assert!(warnings[0].to_string().contains("grant DESCRIBE_CONFIGS on Topic hidden-options"));
+    assert_eq!(letters.letter_bytes_max(), 1_048_588);
+    assert_eq!(ledger.rehearse(&letters.probes()), Ok(()));
+
+    let (letters, _) = DeadLetterTopic::ensure(admin, wanted(&read_only), &[], PATIENCE).unwrap();
+    let refused = ledger.rehearse(&letters.probes()).unwrap_err();
+    assert!(matches!(refused, KafkaError::TopicDenied { .. }), "{refused}");
+    assert_eq!(refused.remedy(), Remedy::StopTask);
 }

@@ -137,6 +137,52 @@ pub(crate) fn create(
     Ok(())
 }
 
+/// Asks for the options of a topic: those that differ from the broker's, and the broker's.
+pub(crate) fn describe_config(
+    client: &Arc<Client>,
+    topic: &TopicName,
+    timeout: Duration,
+) -> Result<BTreeMap<String, String>, RawError> {
+    let name = c_text(topic.as_str());
+    let queue = Queue::new(client);
+    let options = Options::new(client, rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout)?;
+    // SAFETY: living handle, queue and options; the name is copied, and the resource is ours and is
+    // destroyed after the call has copied it.
+    unsafe {
+        let kind = rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
+        let mut resource = rd::rd_kafka_ConfigResource_new(kind, name.as_ptr());
+        rd::rd_kafka_DescribeConfigs(client.as_ptr(), &mut resource, 1, options.0, queue.as_ptr());
+        rd::rd_kafka_ConfigResource_destroy(resource);
+    }
+    let event = Event::wait(&queue, timeout)?;
+    let mut answer = BTreeMap::new();
+    // SAFETY: as in `describe`; a value that is not shown is null, and becomes the empty text.
+    unsafe {
+        let result = rd::rd_kafka_event_DescribeConfigs_result(event.0);
+        if result.is_null() {
+            return Err(RawError::from_code(codes::DESTROY));
+        }
+        let mut count = 0;
+        let resources = rd::rd_kafka_DescribeConfigs_result_resources(result, &mut count);
+        for index in 0..count {
+            let resource = *resources.add(index);
+            let code = raw::rd_kafka_ConfigResource_error(resource);
+            if code != codes::NONE {
+                let reason = text(rd::rd_kafka_ConfigResource_error_string(resource));
+                return Err(RawError::with_text(code, reason));
+            }
+            let mut entries = 0;
+            let list = rd::rd_kafka_ConfigResource_configs(resource, &mut entries);
+            for number in 0..entries {
+                let entry = *list.add(number);
+                let name = text(rd::rd_kafka_ConfigEntry_name(entry));
+                answer.insert(name, text(rd::rd_kafka_ConfigEntry_value(entry)));
+            }
+        }
+    }
+    Ok(answer)
+}
+
 /// Which offset of a partition is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {

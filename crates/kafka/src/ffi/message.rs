@@ -37,6 +37,24 @@ pub(crate) unsafe fn error_code_of(message: *const rd::rd_kafka_message_t) -> i3
     unsafe { (*message.cast::<Raw>()).err }
 }
 
+/// Who chose a record's timestamp: the topic's `message.timestamp.type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimestampKind {
+    /// Its producer.
+    CreateTime,
+    /// The broker, when it appended the record.
+    LogAppendTime,
+}
+
+/// A record's timestamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timestamp {
+    /// Milliseconds since 1970, never negative.
+    pub ms: i64,
+    /// Who chose it.
+    pub kind: TimestampKind,
+}
+
 /// A record, borrowed from the batch that holds it.
 #[derive(Clone, Copy)]
 pub struct RecordView<'a> {
@@ -68,10 +86,21 @@ impl<'a> RecordView<'a> {
 
     /// Milliseconds since 1970 that the record carries; `None` if it carries none.
     pub fn timestamp_ms(&self) -> Option<i64> {
-        let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        self.timestamp().map(|timestamp| timestamp.ms)
+    }
+
+    /// The timestamp with its kind; `None` if the record carries none. No allocation.
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        use rd::rd_kafka_timestamp_type_t as raw_kind;
+        let mut kind = raw_kind::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: a living message of librdkafka's; the kind is one of its own closed list.
         let ms = unsafe { rd::rd_kafka_message_timestamp(self.as_raw(), &mut kind) };
-        (kind != rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && ms >= 0).then_some(ms)
+        let kind = match kind {
+            raw_kind::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE => return None,
+            raw_kind::RD_KAFKA_TIMESTAMP_CREATE_TIME => TimestampKind::CreateTime,
+            raw_kind::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => TimestampKind::LogAppendTime,
+        };
+        (ms >= 0).then_some(Timestamp { ms, kind })
     }
 
     /// Its headers in order: name and value. Names need not be UTF-8, nor unique.

@@ -25,6 +25,7 @@ mod declared {
         ) -> i32;
         pub(crate) fn rd_kafka_event_error(event: *mut rd::rd_kafka_event_t) -> i32;
         pub(crate) fn rd_kafka_topic_result_error(result: *const rd::rd_kafka_topic_result_t) -> i32;
+        pub(crate) fn rd_kafka_ConfigResource_error(resource: *const rd::rd_kafka_ConfigResource_t) -> i32;
         pub(crate) fn rd_kafka_committed(
             client: *mut rd::rd_kafka_t,
             partitions: *mut rd::rd_kafka_topic_partition_list_t,

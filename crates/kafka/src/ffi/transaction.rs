@@ -1,4 +1,5 @@
 //! Calls of the transactional producer.
+use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use super::client::Client;
 use super::partition_list::{PartitionList, c_text};
 use super::raw::{self, RawError};
 use crate::fence::Fence;
+use crate::outgoing_record::OutgoingRecord;
 
 /// Ends whatever a predecessor of the same transactional id left open, and takes its place.
 pub(crate) fn init(client: &Client, timeout: Duration) -> Result<(), RawError> {
@@ -52,39 +54,42 @@ pub(crate) fn abort(client: &Client, timeout: Duration) -> Result<(), RawError> 
     unsafe { RawError::take(rd::rd_kafka_abort_transaction(client.as_ptr(), raw::timeout_ms(timeout))) }
 }
 
-/// Puts a record into the send queue, copied. `partition` `None`: by the key's hash.
-pub(crate) fn produce(
-    client: &Arc<Client>,
-    topic: &str,
-    partition: Option<i32>,
-    key: Option<&[u8]>,
-    value: Option<&[u8]>,
-    headers: &[(String, Vec<u8>)],
-) -> Result<(), RawError> {
+/// Puts a record into the send queue, copied.
+pub(crate) fn produce(client: &Arc<Client>, record: &OutgoingRecord) -> Result<(), RawError> {
     use rd::rd_kafka_vtype_t as kind;
-    let topic = c_text(topic);
-    let names: Vec<_> = headers.iter().map(|(name, _)| c_text(name)).collect();
+    let topic = c_text(record.topic.as_str());
+    let names: Vec<_> = record.headers.iter().map(|header| c_bytes(&header.name)).collect();
     let mut parts = vec![
         part(kind::RD_KAFKA_VTYPE_TOPIC, |u| u.cstr = topic.as_ptr()),
         part(kind::RD_KAFKA_VTYPE_MSGFLAGS, |u| u.i = rd::RD_KAFKA_MSG_F_COPY),
-        part(kind::RD_KAFKA_VTYPE_KEY, |u| u.mem = memory(key)),
-        part(kind::RD_KAFKA_VTYPE_VALUE, |u| u.mem = memory(value)),
+        part(kind::RD_KAFKA_VTYPE_KEY, |u| u.mem = memory(record.key.as_deref())),
+        part(kind::RD_KAFKA_VTYPE_VALUE, |u| u.mem = memory(record.value.as_deref())),
     ];
-    if let Some(number) = partition {
-        parts.push(part(kind::RD_KAFKA_VTYPE_PARTITION, |u| u.i32_ = number));
+    if let Some(partition) = record.partition {
+        parts.push(part(kind::RD_KAFKA_VTYPE_PARTITION, |u| u.i32_ = partition.to_protocol()));
     }
-    for (name, (_, value)) in names.iter().zip(headers) {
+    if let Some(ms) = record.timestamp_ms {
+        parts.push(part(kind::RD_KAFKA_VTYPE_TIMESTAMP, |u| u.i64_ = ms));
+    }
+    for (name, header) in names.iter().zip(&record.headers) {
+        let value = memory(header.value.as_deref());
         parts.push(part(kind::RD_KAFKA_VTYPE_HEADER, |u| {
             u.header = rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2 {
                 name: name.as_ptr(),
-                val: value.as_ptr().cast(),
-                size: isize::try_from(value.len()).expect("a slice's length fits isize"),
+                val: value.ptr.cast_const(),
+                size: isize::try_from(value.size).expect("a slice's length fits isize"),
             };
         }));
     }
     // SAFETY: a living producer; each part carries the member of the union that its kind names, and
     // everything behind the pointers lives until the call has copied it.
     unsafe { RawError::take(rd::rd_kafka_produceva(client.as_ptr(), parts.as_ptr(), parts.len())) }
+}
+
+/// A header's name. librdkafka ends it at the first NUL, as it does where it reads one.
+fn c_bytes(name: &[u8]) -> CString {
+    let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+    CString::new(&name[..end]).expect("the name ends before its first NUL")
 }
 
 fn part(

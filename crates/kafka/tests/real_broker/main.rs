@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod ledger;
+mod letters;
 mod membership;
 mod ranges;
 mod records;

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pumphouse_kafka::{Consumer, ConsumerEvent, KafkaError, MessageBatch};
+use pumphouse_kafka::{Consumer, ConsumerEvent, Header, KafkaError, MessageBatch};
 use pumphouse_types::{Partition, TopicName};
 
 use crate::support::*;
@@ -32,7 +32,7 @@ fn records_carry_their_parts() {
     let topic = broker.topic(2);
     let mut producer = broker.ledger(&group());
     let mut records = vec![record_of(&topic, 1, "key", "value"), record_of(&topic, 1, "", "")];
-    records[0].headers = vec![("h".to_owned(), vec![0, 255])];
+    records[0].headers = vec![Header { name: b"h".to_vec(), value: Some(vec![0, 255]) }];
     records[1].key = None;
     records.push(records[1].clone());
     records[2].value = None;

@@ -91,6 +91,7 @@ pub fn record_of(topic: &TopicName, partition: u32, key: &str, value: &str) -> O
         key: Some(key.as_bytes().to_vec()),
         value: Some(value.as_bytes().to_vec()),
         headers: Vec::new(),
+        timestamp_ms: None,
     }
 }
 

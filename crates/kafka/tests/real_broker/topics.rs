@@ -2,9 +2,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use pumphouse_kafka::{Admin, Consumer, KafkaError, RangeReader, RecordOutcome, read_compacted};
+use pumphouse_kafka::{
+    Admin, Consumer, KafkaError, Mark, RangeReader, RecordOutcome, config_key, mark_key, read_compacted,
+    read_marks, read_value,
+};
 use pumphouse_testkit::Topics;
-use pumphouse_types::{TopicId, TopicName};
+use pumphouse_types::{ConfigVersion, Partition, TopicId, TopicName};
 
 use crate::ranges::LIMITS;
 use crate::support::*;
@@ -78,4 +81,60 @@ fn the_state_topic_answers_with_the_last_value_of_each_key() {
     assert_eq!(producer.produce_in_transaction(&records), RecordOutcome::Recorded);
     let wanted = BTreeMap::from([(b"c/config/1".to_vec(), b"uno".to_vec())]);
     assert_eq!(content(&mut reader), wanted);
+}
+
+#[test]
+fn marks_and_configurations_are_read_back_by_connector_and_key() {
+    let broker = Broker::share();
+    let source = broker.topic(1);
+    let state = broker.topic(1);
+    let mut reader = RangeReader::open(&broker.settings(), &group()).unwrap();
+    let (_member, fence) = member(&broker, &source, &group());
+    let mut producer = broker.ledger(&group());
+    let mark = |mark: Mark, connector: &str, partition| {
+        mark.record(&state, connector, TopicId(7), Partition(partition))
+    };
+    let config = |version, text: &str| {
+        let mut record = record_of(&state, 0, "", text);
+        record.key = Some(config_key("c", ConfigVersion(version)));
+        record
+    };
+    let records = [
+        mark(Mark::Running, "c", 0),
+        mark(Mark::Running, "c", 1),
+        mark(Mark::AtRest { next: at(5) }, "c", 0),
+        mark(Mark::Running, "other", 2),
+        config(1, "one"),
+        config(2, "two"),
+        config(1, "uno"),
+    ];
+    // With an entry, as a clean stop writes them.
+    let entries = BTreeMap::from([(tp(&source, 0), entry(5, "m"))]);
+    assert_eq!(producer.record(&fence, &entries, &records), RecordOutcome::Recorded);
+
+    let marks = read_marks(&mut reader, &state, "c", LIMITS, PATIENCE).unwrap();
+    let wanted = [
+        ((TopicId(7), Partition(0)), Mark::AtRest { next: at(5) }),
+        ((TopicId(7), Partition(1)), Mark::Running),
+    ];
+    assert_eq!(marks, BTreeMap::from(wanted));
+    let mut value = |key: &[u8]| read_value(&mut reader, &state, key, LIMITS, PATIENCE).unwrap();
+    assert_eq!(value(&config_key("c", ConfigVersion(1))).as_deref(), Some(&b"uno"[..]));
+    assert_eq!(value(&config_key("c", ConfigVersion(3))), None);
+
+    // A mark that nobody here wrote is not guessed at; one that replaces it is read.
+    let mut foreign = mark(Mark::Running, "c", 1);
+    foreign.value = Some(b"paused".to_vec());
+    assert_eq!(producer.produce_in_transaction(&[foreign]), RecordOutcome::Recorded);
+    match read_marks(&mut reader, &state, "c", LIMITS, PATIENCE).unwrap_err() {
+        KafkaError::StateUnreadable { key, found, .. } => {
+            assert_eq!(key.as_bytes(), mark_key("c", TopicId(7), Partition(1)));
+            assert_eq!(found, "paused");
+        }
+        other => panic!("{other}"),
+    }
+    assert!(read_marks(&mut reader, &state, "other", LIMITS, PATIENCE).is_ok());
+    let mended = [mark(Mark::Running, "c", 1)];
+    assert_eq!(producer.produce_in_transaction(&mended), RecordOutcome::Recorded);
+    assert_eq!(read_marks(&mut reader, &state, "c", LIMITS, PATIENCE).unwrap(), BTreeMap::from(wanted));
 }

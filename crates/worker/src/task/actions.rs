@@ -185,6 +185,7 @@ impl Shell<'_> {
             key: Some(format!("{}/config/{config_version}", self.cx.connector).into_bytes()),
             value: Some(config_text.into_bytes()),
             headers: Vec::new(),
+            timestamp_ms: None,
         };
         let (claim, version) = (*claim, *config_version);
         self.publishing.push(Publishing { claim, version, event });

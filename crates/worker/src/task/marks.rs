@@ -65,6 +65,7 @@ pub(super) fn mark(cx: &TaskContext, topic_id: TopicId, tp: &TopicPartition) -> 
         key: Some(key(cx, topic_id, tp)),
         value: Some(b"running".to_vec()),
         headers: Vec::new(),
+        timestamp_ms: None,
     }
 }
 
