@@ -10,6 +10,7 @@ mod checksums;
 mod clickhouse;
 mod flights;
 mod jars;
+mod registry;
 mod tools;
 
 use std::fs::{self, File};
@@ -20,6 +21,7 @@ use crate::error::{Result, TestkitError, io};
 pub use clickhouse::{ClickHouseFiles, clickhouse};
 pub use flights::flights_csv;
 pub use jars::{JavaServerFiles, java_servers};
+pub use registry::{RegistryFiles, SchemaProducers, registry, schema_producers};
 
 /// The directory that keeps what was installed: `PUMPHOUSE_TESTKIT_CACHE`, else
 /// `$XDG_CACHE_HOME/pumphouse-testkit`, else `~/.cache/pumphouse-testkit`.
@@ -41,6 +43,8 @@ pub fn everything() -> Result<()> {
     java_servers()?;
     clickhouse()?;
     flights_csv()?;
+    registry()?;
+    schema_producers()?;
     Ok(())
 }
 

@@ -54,7 +54,8 @@ pub mod wait;
 pub use error::{Result, TestkitError};
 pub use process::Process;
 pub use servers::{
-    ClickHouse, ClickHouseOptions, DATABASE, Kafka, KafkaOptions, ZooKeeper, ZooKeeperOptions,
+    ClickHouse, ClickHouseOptions, DATABASE, Kafka, KafkaOptions, SchemaRegistry, SchemaRegistryOptions,
+    ZooKeeper, ZooKeeperOptions,
 };
 pub use sql::Sql;
 pub use testbed::{Testbed, TestbedOptions, unique_name};

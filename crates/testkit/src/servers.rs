@@ -6,6 +6,7 @@
 
 mod clickhouse;
 mod kafka;
+mod registry;
 mod zookeeper;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use crate::wait::LOOK_EVERY;
 
 pub use clickhouse::{ClickHouse, ClickHouseOptions, DATABASE};
 pub use kafka::{Kafka, KafkaOptions};
+pub use registry::{SchemaRegistry, SchemaRegistryOptions};
 pub use zookeeper::{ZooKeeper, ZooKeeperOptions};
 
 /// A Java server takes 4 s on an idle machine of two cores, and several times that while tests

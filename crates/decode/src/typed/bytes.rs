@@ -55,8 +55,8 @@ pub(crate) fn encode_base64(bytes: &[u8], out: &mut Vec<u8>) {
 /// Errors: `None` for other characters, a wrong length, or bits that stand for nothing.
 pub(crate) fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let bare = match text {
-        [bare @ .., b'=', b'='] if text.len() % 4 == 0 => bare,
-        [bare @ .., b'='] if text.len() % 4 == 0 => bare,
+        [bare @ .., b'=', b'='] if text.len().is_multiple_of(4) => bare,
+        [bare @ .., b'='] if text.len().is_multiple_of(4) => bare,
         bare => bare,
     };
     for chunk in bare.chunks(4) {
