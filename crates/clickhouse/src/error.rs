@@ -44,6 +44,14 @@ pub enum ClickHouseError {
         /// How many.
         left: u64,
     },
+    /// What the configuration says of a table to create is no column list, expression or engine.
+    #[error("CLICKHOUSE-007: table {table} cannot be created: {why}")]
+    CreateTable {
+        /// `database.table`.
+        table: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The address is none, or TLS cannot be set up.
     #[error("CLICKHOUSE-005: no client can be made: {why}")]
     Client {
@@ -53,6 +61,22 @@ pub enum ClickHouseError {
 }
 
 impl ClickHouseError {
+    /// Whether asking again helps once somebody has created a table or granted a right: the batch stays
+    /// open, and the status says what is missing.
+    pub fn waits_for_operator(&self) -> bool {
+        match self {
+            ClickHouseError::NoTable { .. } => true,
+            ClickHouseError::Server { code, message, .. } => {
+                matches!(class_of(*code, message), ErrorClass::NoTable | ErrorClass::Right)
+            }
+            ClickHouseError::NoAnswer { .. }
+            | ClickHouseError::Strange { .. }
+            | ClickHouseError::AttemptsRun { .. }
+            | ClickHouseError::CreateTable { .. }
+            | ClickHouseError::Client { .. } => false,
+        }
+    }
+
     /// Whether asking again later can help without anybody doing anything.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -69,6 +93,7 @@ impl ClickHouseError {
             },
             ClickHouseError::Strange { .. }
             | ClickHouseError::NoTable { .. }
+            | ClickHouseError::CreateTable { .. }
             | ClickHouseError::Client { .. } => false,
         }
     }

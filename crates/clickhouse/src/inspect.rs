@@ -49,6 +49,16 @@ pub struct Column {
     pub default_expression: String,
 }
 
+impl Engine {
+    fn of(name: &str) -> Engine {
+        match name {
+            name if !name.ends_with("MergeTree") => Engine::Other(name.to_owned()),
+            name if name.starts_with("Replicated") || name.starts_with("Shared") => Engine::Replicated,
+            _ => Engine::Plain,
+        }
+    }
+}
+
 /// A table and its server at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
@@ -97,9 +107,17 @@ pub struct Inspection {
 }
 
 impl Client {
-    /// Reads the facts.
+    /// Reads the facts. A Null table with views has the deduplication of the tables behind them.
     /// Errors: `NoTable`, and those of a question.
     pub async fn inspect(&self, table: &TableName) -> Result<Inspection, ClickHouseError> {
+        let found = self.inspect_one(table).await?;
+        match &found.engine {
+            Engine::Other(name) if name == "Null" && found.has_views => self.through_null(table, found).await,
+            Engine::Other(_) | Engine::Plain | Engine::Replicated => Ok(found),
+        }
+    }
+
+    pub(crate) async fn inspect_one(&self, table: &TableName) -> Result<Inspection, ClickHouseError> {
         let sql = facts_sql(table, &self.lineage.texts());
         let (facts, deletes) = tokio::join!(self.timed(&sql), self.deletes(table));
         let (rows, received, round_trip) = facts?;
@@ -127,6 +145,8 @@ impl Client {
         let touched: Vec<String> = ["DELETE", "_row_exists"]
             .into_iter()
             .chain(self.lineage.all())
+            // A column that the configuration does not want.
+            .filter(|word| !word.is_empty())
             .map(|word| format!("position(command, {}) > 0", quote::string(word)))
             .collect();
         let condition = table.condition();
@@ -200,11 +220,7 @@ fn facts_sql(table: &TableName, lineage_names: &str) -> String {
 impl Client {
     fn read(&self, row: &Value, received: Instant, round_trip: Duration) -> Option<Inspection> {
         let engine_name = text(row, 1);
-        let engine = match engine_name.as_str() {
-            name if !name.ends_with("MergeTree") => Engine::Other(engine_name.clone()),
-            name if name.starts_with("Replicated") || name.starts_with("Shared") => Engine::Replicated,
-            _ => Engine::Plain,
-        };
+        let engine = Engine::of(&engine_name);
         let now: u64 = number(row, 7)?;
         let uptime_seconds: u64 = number(row, 8)?;
         let replicated = engine == Engine::Replicated;

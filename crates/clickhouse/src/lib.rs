@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod create_table;
 mod definition;
 mod endpoint;
 mod error;
@@ -15,14 +16,21 @@ mod inspect;
 mod lineage;
 mod made_up;
 mod proof;
+mod proof_engine;
+mod proof_failure;
+mod proof_hosts;
 mod proof_key;
+mod proof_rights;
 mod proof_views;
+mod proof_window;
 mod quiet;
 mod quote;
 mod table_name;
 mod table_settings;
+mod through_null;
 
 pub use client::Client;
+pub use create_table::CreateTable;
 pub use endpoint::{Endpoint, Password};
 pub use error::ClickHouseError;
 pub use error_class::{ErrorClass, class_of, error_classes};
@@ -30,6 +38,7 @@ pub use evidence::{Evidence, EvidenceRequest};
 pub use insert::{Answer, FORCED_SETTINGS, InsertRequest, InsertStatement, is_reserved_setting};
 pub use inspect::{Column, Engine, Inspection};
 pub use lineage::{LineageColumns, LineageNames};
-pub use proof::{Proof, ProofFailure, ProofLimits};
+pub use proof::{Proof, ProofLimits};
+pub use proof_failure::ProofFailure;
 pub use quiet::Quiet;
 pub use table_name::TableName;

@@ -5,11 +5,21 @@ use std::collections::BTreeSet;
 use crate::client::Client;
 use crate::error::ClickHouseError;
 use crate::inspect::Engine;
-use crate::proof::ProofFailure;
+use crate::proof::ProofLimits;
+use crate::proof_engine::made_up_in_text;
+use crate::proof_failure::ProofFailure;
+use crate::proof_window::check_window;
 use crate::table_name::TableName;
 
 /// Views behind views behind views: more than this is a loop or a mistake.
 const VIEWS_MAX: usize = 100;
+
+/// A view and the table that it fills.
+struct ViewAndTarget {
+    view: TableName,
+    create_query: String,
+    target: TableName,
+}
 
 impl Client {
     /// Looks at the targets of the views that `table` feeds, and of the views behind those.
@@ -17,37 +27,81 @@ impl Client {
     pub(crate) async fn prove_views(
         &self,
         table: &TableName,
+        limits: ProofLimits,
         failed: &mut Vec<ProofFailure>,
     ) -> Result<(), ClickHouseError> {
+        let (behind, unclear) = self.behind(table).await?;
+        failed.extend(unclear);
+        for ViewAndTarget { view, create_query, target } in behind {
+            let found = match self.inspect_one(&target).await {
+                Ok(found) => found,
+                Err(ClickHouseError::NoTable { .. }) => {
+                    failed.push(unclear_view(&view, "its target is not to be seen"));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            match &found.engine {
+                // Nothing stays in it to be doubled; what it feeds is looked at by itself.
+                Engine::Other(engine) if engine == "Null" => continue,
+                Engine::Other(_) => {
+                    failed.push(ProofFailure::ViewTarget {
+                        view: view.to_string(),
+                        target: target.to_string(),
+                    });
+                    continue;
+                }
+                Engine::Plain | Engine::Replicated if found.window_blocks == 0 => {
+                    failed.push(ProofFailure::ViewTarget {
+                        view: view.to_string(),
+                        target: target.to_string(),
+                    });
+                }
+                Engine::Plain | Engine::Replicated => check_window(&target, &found, limits, failed),
+            }
+            if let Some(what) = made_up_in_text(&create_query)
+                && !found.partition_key.is_empty()
+            {
+                failed.push(ProofFailure::ViewPartition {
+                    view: view.to_string(),
+                    what,
+                    target: target.to_string(),
+                    key: found.partition_key,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The tables behind the views of `table`, through views of views.
+    pub(crate) async fn targets_behind(&self, table: &TableName) -> Result<Vec<TableName>, ClickHouseError> {
+        Ok(self.behind(table).await?.0.into_iter().map(|behind| behind.target).collect())
+    }
+
+    async fn behind(
+        &self,
+        table: &TableName,
+    ) -> Result<(Vec<ViewAndTarget>, Vec<ProofFailure>), ClickHouseError> {
+        let (mut behind, mut unclear) = (Vec::new(), Vec::new());
         let mut open = self.views_of(table).await?;
         let mut seen = BTreeSet::new();
         while let Some(view) = open.pop() {
             if !seen.insert(view.clone()) {
                 continue;
             }
-            let unclear =
-                |what: &str| ProofFailure::ViewUnclear { view: view.to_string(), what: what.to_owned() };
             if seen.len() > VIEWS_MAX {
-                failed.push(unclear("there are too many views"));
-                return Ok(());
+                unclear.push(unclear_view(&view, "there are too many views"));
+                break;
             }
-            let Some(target) = self.target_of(&view).await? else {
-                failed.push(unclear("it is no materialized view, or its target is not to be seen"));
+            let Some((create_query, target)) = self.target_of(&view).await? else {
+                unclear
+                    .push(unclear_view(&view, "it is no materialized view, or its target is not to be seen"));
                 continue;
             };
-            match self.inspect(&target).await {
-                Ok(found) => {
-                    if matches!(found.engine, Engine::Other(_)) || found.window_blocks == 0 {
-                        let (view, target) = (view.to_string(), target.to_string());
-                        failed.push(ProofFailure::ViewTarget { view, target });
-                    }
-                    open.extend(self.views_of(&target).await?);
-                }
-                Err(ClickHouseError::NoTable { .. }) => failed.push(unclear("its target is not to be seen")),
-                Err(error) => return Err(error),
-            }
+            open.extend(self.views_of(&target).await?);
+            behind.push(ViewAndTarget { view, create_query, target });
         }
-        Ok(())
+        Ok((behind, unclear))
     }
 
     async fn views_of(&self, table: &TableName) -> Result<Vec<TableName>, ClickHouseError> {
@@ -68,15 +122,21 @@ impl Client {
             .collect()
     }
 
-    async fn target_of(&self, view: &TableName) -> Result<Option<TableName>, ClickHouseError> {
+    async fn target_of(&self, view: &TableName) -> Result<Option<(String, TableName)>, ClickHouseError> {
         let sql = format!(
             "SELECT create_table_query, toString(uuid) FROM system.tables WHERE {}",
             view.condition()
         );
         let rows = self.ask_json("what a view is", &sql).await?;
         let texts = rows.first().and_then(|row| Some((row[0].as_str()?, row[1].as_str()?)));
-        Ok(texts.and_then(|(create_query, uuid)| target_in(view, create_query, uuid)))
+        Ok(texts.and_then(|(create_query, uuid)| {
+            Some((create_query.to_owned(), target_in(view, create_query, uuid)?))
+        }))
     }
+}
+
+fn unclear_view(view: &TableName, what: &str) -> ProofFailure {
+    ProofFailure::ViewUnclear { view: view.to_string(), what: what.to_owned() }
 }
 
 /// `CREATE MATERIALIZED VIEW db.v TO db2.t ..`, else the inner table that the server keeps for it.

@@ -4,8 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod block;
+mod codes;
+mod crash;
+mod create;
 mod evidence;
 mod facts;
+mod hosts;
 mod inserts;
 mod proofs;
 mod quiet;

@@ -40,9 +40,14 @@ pub struct Server {
     pub sql: Sql,
     host: String,
     port: u16,
+    zookeeper: ZooKeeper,
     // Dropped never: the test kit ends its servers with the process.
-    _running: (ZooKeeper, ClickHouse, tempfile::TempDir),
+    _running: (ClickHouse, tempfile::TempDir),
 }
+
+/// Nothing of it is asked: it lets Distributed tables be made.
+const CLUSTER: &str = "<remote_servers><nowhere><shard><replica><host>127.0.0.1</host><port>9</port></replica></shard>\
+    </nowhere></remote_servers>";
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| {
     let zookeeper = ZooKeeper::start(ZooKeeperOptions::default()).unwrap();
@@ -50,13 +55,14 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
     let users = directory.path().join("users.xml");
     std::fs::write(&users, USERS).unwrap();
     let mut options = ClickHouseOptions::with_zookeeper(&zookeeper, "/clickhouse").unwrap();
-    options.extra_configuration = format!("<users_config>{}</users_config>", users.display());
+    options.extra_configuration = format!("<users_config>{}</users_config>{CLUSTER}", users.display());
     let clickhouse = ClickHouse::start(options).unwrap();
     Server {
         sql: clickhouse.sql(),
         host: clickhouse.host().to_owned(),
         port: clickhouse.http_port(),
-        _running: (zookeeper, clickhouse, directory),
+        zookeeper,
+        _running: (clickhouse, directory),
     }
 });
 
@@ -71,14 +77,18 @@ pub fn server() -> &'static Server {
 
 impl Server {
     pub fn client(&self, username: &str, password: &str) -> Client {
-        Client::new(Endpoint {
-            host: self.host.clone(),
-            port: self.port,
-            ssl: false,
-            username: username.to_owned(),
-            password: Password::new(password),
-        })
-        .unwrap()
+        Client::new(self.endpoint(username, password)).unwrap()
+    }
+
+    pub fn endpoint(&self, username: &str, password: &str) -> Endpoint {
+        let (username, password) = (username.to_owned(), Password::new(password));
+        Endpoint { host: self.host.clone(), port: self.port, ssl: false, username, password }
+    }
+
+    /// A server of its own for a test that breaks it, with the shared Keeper.
+    pub fn another(&self, name: &str) -> ClickHouse {
+        let options = ClickHouseOptions::with_zookeeper(&self.zookeeper, &format!("/{name}")).unwrap();
+        ClickHouse::start(options).unwrap()
     }
 
     /// A new table `(a UInt64, p UInt8)` with this engine.
@@ -96,6 +106,12 @@ pub const PLAIN: &str = "MergeTree ORDER BY a SETTINGS non_replicated_deduplicat
 
 pub fn replicated(name: &str) -> String {
     format!("ReplicatedMergeTree('/{name}', 'r1') PARTITION BY p ORDER BY a")
+}
+
+/// Where a server is, for the user `default`.
+pub fn endpoint_of(port: u16) -> Endpoint {
+    let (host, username) = ("127.0.0.1".to_owned(), "default".to_owned());
+    Endpoint { host, port, ssl: false, username, password: Password::new("") }
 }
 
 /// Ids that no other test has.
