@@ -34,11 +34,13 @@ pub enum ProofFailure {
     /// Plain MergeTree ignores tokens by default.
     #[error(
         "PROOF-004: {table} keeps no deduplication window; \
-         ALTER TABLE {table} MODIFY SETTING {setting} = {needed_blocks}"
+         ALTER TABLE {sql} MODIFY SETTING {setting} = {needed_blocks}"
     )]
     NoWindow {
         /// The table.
         table: String,
+        /// The same as SQL names it.
+        sql: String,
         /// The setting that makes one.
         setting: &'static str,
         /// What would do.
@@ -47,11 +49,13 @@ pub enum ProofFailure {
     /// The window forgets blocks sooner than a batch may be sent again.
     #[error(
         "PROOF-005: {table} remembers {window_blocks} blocks, {needed_blocks} are needed; \
-         ALTER TABLE {table} MODIFY SETTING {setting} = {needed_blocks}"
+         ALTER TABLE {sql} MODIFY SETTING {setting} = {needed_blocks}"
     )]
     FewBlocks {
         /// The table.
         table: String,
+        /// The same as SQL names it.
+        sql: String,
         /// Its setting.
         setting: &'static str,
         /// What it says.
@@ -61,12 +65,14 @@ pub enum ProofFailure {
     },
     /// The window forgets blocks by time sooner than a batch may be sent again.
     #[error(
-        "PROOF-006: {table} remembers blocks for {window_ms} ms, {needed_ms} are needed; ALTER TABLE {table} \
+        "PROOF-006: {table} remembers blocks for {window_ms} ms, {needed_ms} are needed; ALTER TABLE {sql} \
          MODIFY SETTING replicated_deduplication_window_seconds = {}", needed_ms.div_ceil(1000)
     )]
     ShortWindow {
         /// The table.
         table: String,
+        /// The same as SQL names it.
+        sql: String,
         /// What it says.
         window_ms: u64,
         /// What would do.

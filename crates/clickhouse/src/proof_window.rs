@@ -25,19 +25,19 @@ pub(crate) fn check_window(
         }
     };
     let (needed_ms, needed_blocks) = (needed_ms(limits), needed_blocks(limits));
-    let table = table.to_string();
+    let (table, sql) = (table.to_string(), table.sql());
     if found.window_blocks == 0 {
-        failed.push(ProofFailure::NoWindow { table, setting, needed_blocks });
+        failed.push(ProofFailure::NoWindow { table, sql, setting, needed_blocks });
         return;
     }
     if found.window_blocks < needed_blocks {
-        let window_blocks = found.window_blocks;
-        failed.push(ProofFailure::FewBlocks { table: table.clone(), setting, window_blocks, needed_blocks });
+        let (table, sql, window_blocks) = (table.clone(), sql.clone(), found.window_blocks);
+        failed.push(ProofFailure::FewBlocks { table, sql, setting, window_blocks, needed_blocks });
     }
     if let Some(window_ms) = found.window_ms
         && window_ms < needed_ms
     {
-        failed.push(ProofFailure::ShortWindow { table, window_ms, needed_ms });
+        failed.push(ProofFailure::ShortWindow { table, sql, window_ms, needed_ms });
     }
 }
 

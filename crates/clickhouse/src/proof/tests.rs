@@ -42,11 +42,11 @@ fn a_window_of_the_needed_size_passes_and_one_less_does_not() {
     assert_eq!(failures(&found(Engine::Plain, 400, None)), [""; 0]);
     assert_eq!(failures(&found(Engine::Replicated, 400, Some(200_000))), [""; 0]);
     assert!(failures(&found(Engine::Plain, 399, None))[0].starts_with(
-        "PROOF-005: d.t remembers 399 blocks, 400 are needed; ALTER TABLE d.t MODIFY SETTING \
+        "PROOF-005: d.t remembers 399 blocks, 400 are needed; ALTER TABLE `d`.`t` MODIFY SETTING \
          non_replicated_deduplication_window = 400"
     ));
     assert!(failures(&found(Engine::Replicated, 400, Some(199_999)))[0].starts_with(
-        "PROOF-006: d.t remembers blocks for 199999 ms, 200000 are needed; ALTER TABLE d.t MODIFY SETTING \
+        "PROOF-006: d.t remembers blocks for 199999 ms, 200000 are needed; ALTER TABLE `d`.`t` MODIFY SETTING \
          replicated_deduplication_window_seconds = 200"
     ));
 }

@@ -55,7 +55,9 @@ fn ask(client: &Client, request: &EvidenceRequest) -> Evidence {
     RUNTIME.block_on(client.evidence(request)).unwrap()
 }
 
-fn rows_of(evidence: Evidence) -> (BTreeMap<Partition, Vec<Offset>>, BTreeMap<Partition, Vec<Offset>>, bool) {
+type Offsets = BTreeMap<Partition, Vec<Offset>>;
+
+fn rows_of(evidence: Evidence) -> (Offsets, Offsets, bool) {
     match evidence {
         Evidence::Rows { found, doubled, complete } => (found, doubled, complete),
         other => panic!("rows expected: {other:?}"),

@@ -122,7 +122,7 @@ fn the_statement_in_the_message_is_the_remedy() {
                 replicated_deduplication_window = 3";
     for (name, engine) in [
         ("remedy_none", "MergeTree ORDER BY a".to_owned()),
-        ("remedy_few", "MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 2".to_owned()),
+        ("remedy-few.v1", "MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 2".to_owned()),
         ("remedy_short", short),
     ] {
         let table = server.table(name, &engine);
@@ -134,7 +134,7 @@ fn the_statement_in_the_message_is_the_remedy() {
         }
         assert_eq!(failures(&table), [""; 0], "{name}");
     }
-    let table = server.table("remedy_fsync", PLAIN);
+    let table = server.table("remedy_durable", PLAIN);
     let warnings = prove_as("default", "", &table).warnings;
     let warning = warnings.iter().find(|warning| warning.contains("fsync")).unwrap();
     server.sql.run(&warning[warning.find("ALTER TABLE").unwrap()..]).unwrap();
