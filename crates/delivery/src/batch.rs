@@ -2,7 +2,8 @@
 use std::collections::BTreeMap;
 
 use pumphouse_types::{
-    BatchId, ConfigVersion, DedupToken, OffsetRange, OffsetsHash, Partition, ServerMillis, TableUuid, TopicId,
+    BatchId, ConfigVersion, DedupToken, Offset, OffsetRange, OffsetsHash, Partition, ServerMillis, TableUuid,
+    TopicId,
 };
 
 use crate::window::{TableEngine, TableFacts};
@@ -12,10 +13,28 @@ use crate::window::{TableEngine, TableFacts};
 pub struct BatchRange {
     /// The positions; those without a record in the batch are gaps of the source.
     pub range: OffsetRange,
-    /// Records in the range that became rows; at least one.
+    /// Records in the range that became rows.
     pub rows: u64,
     /// Hash of the offsets of those records, in order.
     pub hash: OffsetsHash,
+    /// Records in the range that could not become rows: their dead letters are committed (R4).
+    pub left_out: u64,
+}
+
+/// A place in the source order of a batch's rows: by partition, then by offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cut {
+    /// Rows of lower partitions are before it.
+    pub partition: Partition,
+    /// Rows of that partition below this offset are before it.
+    pub offset: Offset,
+}
+
+impl Cut {
+    /// Whether the record is before it.
+    pub fn is_behind(&self, partition: Partition, offset: Offset) -> bool {
+        (partition, offset) < (self.partition, self.offset)
+    }
 }
 
 /// The table as it was when the batch's token was first recorded (R7, R8).
@@ -37,6 +56,8 @@ pub struct TableSeen {
     pub window_ms: Option<u64>,
     /// The table's count of inserted blocks.
     pub blocks: Option<u64>,
+    /// Fingerprint of the table's definition (R10).
+    pub definition: u64,
 }
 
 impl TableSeen {
@@ -51,6 +72,7 @@ impl TableSeen {
             window_blocks: facts.window_blocks,
             window_ms: facts.window_ms,
             blocks: facts.blocks,
+            definition: facts.definition,
         }
     }
 }
@@ -74,12 +96,40 @@ pub struct Batch {
     pub deadline: ServerMillis,
     /// The configuration that turned its records into rows (R15).
     pub config_version: ConfigVersion,
+    /// The open piece ends here: rows at or behind it are not sent with this token (R11).
+    /// `None` = the token covers all rows that are left.
+    pub piece_end: Option<Cut>,
+    /// The token covers only what was missing in the table when it was recorded: an attempt of it is
+    /// never repeated by another claim, which looks into the table again instead (R7).
+    pub by_evidence: bool,
 }
 
 impl Batch {
     /// The partition whose owner resolves the batch: its lowest (R6).
     pub fn lead(&self) -> Partition {
         *self.ranges.keys().next().expect("a batch covers a partition")
+    }
+
+    /// The part of each range that the open piece covers.
+    pub fn piece_ranges(&self) -> BTreeMap<Partition, OffsetRange> {
+        let mut ranges = BTreeMap::new();
+        for (partition, share) in &self.ranges {
+            let (first, mut end) = (share.range.first(), share.range.end());
+            if let Some(cut) = self.piece_end {
+                if *partition > cut.partition {
+                    break;
+                }
+                if *partition == cut.partition {
+                    end = end.min(cut.offset);
+                }
+            }
+            if let Some(range) = OffsetRange::new(first, end)
+                && !range.is_empty()
+            {
+                ranges.insert(*partition, range);
+            }
+        }
+        ranges
     }
 
     /// Rows over all partitions.

@@ -9,7 +9,7 @@ use pumphouse_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{Batch, BatchRange, TableSeen};
+use crate::batch::{Batch, BatchRange, Cut, TableSeen};
 use crate::window::TableEngine;
 
 /// Kafka's default `offset.metadata.max.bytes`, counted as UTF-16 units; our text is ASCII but for
@@ -75,7 +75,9 @@ pub enum EntryError {
     Broken(String),
 }
 
+// What a build does not know it must not pass over: another version may mean something by it.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Text {
     pumphouse: u32,
     topic: String,
@@ -86,15 +88,23 @@ struct Text {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ShareText {
     batch: String,
     lead: u32,
     end: i64,
     rows: u64,
     hash: String,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    left: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct WholeText {
     token: String,
     /// `partition:first+positions`, with commas; the members' rows and hashes stand in their entries.
@@ -110,6 +120,12 @@ struct WholeText {
     first: u64,
     deadline: u64,
     config: String,
+    definition: String,
+    /// `partition:offset`: where the open piece ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    piece: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    evidence: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -192,13 +208,18 @@ impl Entry {
         let Some(share_text) = text.share else {
             return Ok(Entry::plain(stored.offset, topic_id));
         };
+        let lead = Partition(share_text.lead);
         let share = BatchRange {
-            range: range(stored.offset.get(), share_text.end)?,
+            // The lead carries the batch until all of it is settled, also when its own rows are (R11).
+            range: range(stored.offset.get(), share_text.end, lead == partition)?,
             rows: share_text.rows,
             hash: OffsetsHash::from_bits(id::<ConfigVersion>(&share_text.hash)?.0),
+            left_out: share_text.left,
         };
+        if share.rows.saturating_add(share.left_out) > share.range.positions() {
+            return Err(broken("more records than positions"));
+        }
         let batch = id(&share_text.batch)?;
-        let lead = Partition(share_text.lead);
         match text.whole {
             None if lead == partition => Err(broken("a lead without its batch")),
             None => Ok(Entry::Member(Member { batch, lead, topic_id, share })),
@@ -224,6 +245,7 @@ fn share_text(batch: BatchId, lead: Partition, share: &BatchRange) -> ShareText 
         end: share.range.end().get(),
         rows: share.rows,
         hash: ConfigVersion(share.hash.get()).to_string(),
+        left: share.left_out,
     }
 }
 
@@ -248,6 +270,9 @@ fn whole_text(batch: &Batch) -> WholeText {
         first: batch.first_recorded.0,
         deadline: batch.deadline.0,
         config: batch.config_version.to_string(),
+        definition: ConfigVersion(table.definition).to_string(),
+        piece: batch.piece_end.map(|cut| format!("{}:{}", cut.partition, cut.offset)),
+        evidence: batch.by_evidence,
     }
 }
 
@@ -265,9 +290,10 @@ fn read_whole(
 ) -> Result<Entry, EntryError> {
     let mut ranges = BTreeMap::new();
     for part in whole.ranges.split(',') {
-        let (partition, range) = read_range(part).ok_or_else(|| broken("ranges"))?;
+        let is_lead = ranges.is_empty();
+        let (partition, range) = read_range(part, is_lead).ok_or_else(|| broken("ranges"))?;
         // A member's rows and hash stand in its own entry.
-        ranges.insert(partition, BatchRange { range, rows: 0, hash: OffsetsHash::EMPTY });
+        ranges.insert(partition, BatchRange { range, rows: 0, hash: OffsetsHash::EMPTY, left_out: 0 });
     }
     if ranges.keys().next() != Some(&lead) || ranges[&lead].range != share.range {
         return Err(broken("the lead's range"));
@@ -285,6 +311,7 @@ fn read_whole(
         window_blocks: whole.window_blocks,
         window_ms: whole.window_ms,
         blocks: whole.blocks,
+        definition: id::<ConfigVersion>(&whole.definition)?.0,
     };
     Ok(Entry::Lead(Box::new(Batch {
         id: id_,
@@ -295,22 +322,35 @@ fn read_whole(
         first_recorded: ServerMillis(whole.first),
         deadline: ServerMillis(whole.deadline),
         config_version: id(&whole.config)?,
+        piece_end: whole.piece.as_deref().map(read_cut).transpose()?,
+        by_evidence: whole.evidence,
     })))
 }
 
-fn read_range(text: &str) -> Option<(Partition, OffsetRange)> {
+fn read_cut(text: &str) -> Result<Cut, EntryError> {
+    let read = || {
+        let (partition, offset) = text.split_once(':')?;
+        Some(Cut {
+            partition: Partition(partition.parse().ok()?),
+            offset: Offset::new(offset.parse().ok()?)?,
+        })
+    };
+    read().ok_or_else(|| broken("the piece's end"))
+}
+
+fn read_range(text: &str, may_be_empty: bool) -> Option<(Partition, OffsetRange)> {
     let (partition, rest) = text.split_once(':')?;
     let (first, positions) = rest.split_once('+')?;
     let first: i64 = first.parse().ok()?;
     let end = first.checked_add(positions.parse().ok()?)?;
-    Some((Partition(partition.parse().ok()?), range(first, end).ok()?))
+    Some((Partition(partition.parse().ok()?), range(first, end, may_be_empty).ok()?))
 }
 
-fn range(first: i64, end: i64) -> Result<OffsetRange, EntryError> {
+fn range(first: i64, end: i64, may_be_empty: bool) -> Result<OffsetRange, EntryError> {
     Offset::new(first)
         .zip(Offset::new(end))
         .and_then(|(first, end)| OffsetRange::new(first, end))
-        .filter(|range| !range.is_empty())
+        .filter(|range| may_be_empty || !range.is_empty())
         .ok_or_else(|| broken("a range"))
 }
 

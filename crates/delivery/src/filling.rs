@@ -7,6 +7,10 @@ use crate::batch::BatchRange;
 use crate::entry::{RANGES_TEXT_CHARS_MAX, range_text};
 use crate::task::TaskOptions;
 
+/// Records of one block that could not become rows: their dead letters go out in one ledger write,
+/// which is to stay well within its time-out.
+const LEFT_OUT_MAX: usize = 1_000;
+
 /// Digits that the end of a range that is still growing may come to have.
 const RANGE_GROWTH_CHARS: usize = 20;
 
@@ -16,6 +20,13 @@ struct FillRange {
     end: Offset,
     rows: u64,
     hash: OffsetsHash,
+    left_out: u64,
+}
+
+impl FillRange {
+    fn is_empty(&self) -> bool {
+        self.rows == 0 && self.left_out == 0
+    }
 }
 
 /// What a lane has taken since its last seal.
@@ -25,6 +36,7 @@ pub(crate) struct Filling {
     rows: u64,
     bytes: u64,
     text_chars: usize,
+    left_out: Vec<(Partition, Offset)>,
     since: Option<Millis>,
     no_room: bool,
 }
@@ -33,7 +45,7 @@ impl Filling {
     /// Whether the ledger's text still has room for `partition`; remembers a no, so that the block
     /// is sealed.
     pub(crate) fn room_for(&mut self, partition: Partition) -> bool {
-        let taken = self.ranges.get(&partition).is_some_and(|range| range.rows > 0);
+        let taken = self.ranges.get(&partition).is_some_and(|range| !range.is_empty());
         self.no_room |= !taken && self.text_chars > RANGES_TEXT_CHARS_MAX - 3 * RANGE_GROWTH_CHARS;
         !self.no_room
     }
@@ -49,7 +61,7 @@ impl Filling {
         now: Millis,
     ) {
         let range = self.range(partition, first);
-        let was_empty = range.rows == 0;
+        let was_empty = range.is_empty();
         for &offset in offsets {
             assert!(offset >= range.end, "R4: {offset} of {partition} comes below {}", range.end);
             range.hash = range.hash.push(offset);
@@ -60,6 +72,29 @@ impl Filling {
         self.rows += offsets.len() as u64;
         self.bytes = block_bytes;
         if was_empty && !offsets.is_empty() {
+            self.text_chars += range_text(partition, grown).len() + RANGE_GROWTH_CHARS;
+        }
+        self.since.get_or_insert(now);
+    }
+
+    /// A record of `partition` that could not become a row: its dead letter goes with the batch (R4).
+    pub(crate) fn leave_out(
+        &mut self,
+        partition: Partition,
+        first: Offset,
+        offset: Offset,
+        block_bytes: u64,
+        now: Millis,
+    ) {
+        let range = self.range(partition, first);
+        let was_empty = range.is_empty();
+        assert!(offset >= range.end, "R4: {offset} of {partition} comes below {}", range.end);
+        range.end = offset.next();
+        range.left_out += 1;
+        let grown = OffsetRange::new(range.first, range.end).expect("offsets ascend");
+        self.left_out.push((partition, offset));
+        self.bytes = block_bytes;
+        if was_empty {
             self.text_chars += range_text(partition, grown).len() + RANGE_GROWTH_CHARS;
         }
         self.since.get_or_insert(now);
@@ -77,6 +112,7 @@ impl Filling {
             end: first,
             rows: 0,
             hash: OffsetsHash::EMPTY,
+            left_out: 0,
         })
     }
 
@@ -84,38 +120,46 @@ impl Filling {
         self.rows
     }
 
+    /// Whether there is nothing to record: neither a row nor a dead letter.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows == 0 && self.left_out.is_empty()
+    }
+
     pub(crate) fn is_full(&self, options: &TaskOptions) -> bool {
         self.rows >= options.batch_rows_max
             || self.bytes >= options.batch_bytes_max
-            || (self.no_room && self.rows > 0)
+            || self.left_out.len() >= LEFT_OUT_MAX
+            || (self.no_room && !self.is_empty())
     }
 
     /// Whether its oldest row has waited for the linger.
     pub(crate) fn is_due(&self, now: Millis, options: &TaskOptions) -> bool {
-        self.rows > 0 && self.since.is_some_and(|since| now.since(since) >= options.batch_linger_ms)
+        !self.is_empty() && self.since.is_some_and(|since| now.since(since) >= options.batch_linger_ms)
     }
 
-    /// What becomes a batch. Ranges without a row stay: there is nothing of them to insert.
-    pub(crate) fn seal(&mut self) -> BTreeMap<Partition, BatchRange> {
+    /// What becomes a batch, and the records that it leaves out. Ranges with neither stay: there is
+    /// nothing of them to insert.
+    pub(crate) fn seal(&mut self) -> (BTreeMap<Partition, BatchRange>, Vec<(Partition, Offset)>) {
         let filled = std::mem::take(self);
         let mut sealed = BTreeMap::new();
         for (partition, fill) in filled.ranges {
-            if fill.rows == 0 {
+            if fill.is_empty() {
                 self.ranges.insert(partition, fill);
                 continue;
             }
             let range = OffsetRange::new(fill.first, fill.end).expect("offsets ascend");
-            sealed.insert(partition, BatchRange { range, rows: fill.rows, hash: fill.hash });
+            let FillRange { rows, hash, left_out, .. } = fill;
+            sealed.insert(partition, BatchRange { range, rows, hash, left_out });
         }
-        sealed
+        (sealed, filled.left_out)
     }
 
-    /// Takes out the ranges that hold no row: positions that only need a plain mark.
+    /// Takes out the ranges that hold neither row nor dead letter: positions that only need a plain mark.
     pub(crate) fn take_passed(&mut self) -> Vec<(Partition, Offset)> {
         let passed: Vec<_> = self
             .ranges
             .iter()
-            .filter(|(_, range)| range.rows == 0)
+            .filter(|(_, range)| range.is_empty())
             .map(|(partition, range)| (*partition, range.end))
             .collect();
         for (partition, _) in &passed {

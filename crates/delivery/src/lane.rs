@@ -1,19 +1,22 @@
 //! A lane: the partitions of one topic that this task owns. What state it is in and what is due.
-//! How an open batch is taken up is `resolve.rs`, what follows an attempt `retry.rs`, how its ledger
-//! entries are written `ledger_write.rs`. Carries R3, R4 and R6.
-use std::collections::{BTreeMap, VecDeque};
+//! How an open batch is taken up is `resolve.rs`, what follows an attempt `retry.rs`, what is done
+//! about doubts `evidence.rs`, about refused rows `amend.rs`, how its ledger entries are written
+//! `ledger_write.rs`. Carries R3, R4 and R6.
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use pumphouse_types::{
     BatchId, ConfigVersion, DedupToken, Millis, Offset, Partition, TopicId, TopicName, TopicPartition,
 };
 
-use crate::batch::{Batch, BatchRange};
+use crate::batch::{Batch, BatchRange, Cut};
+use crate::entry::Entry;
 use crate::filling::Filling;
+use crate::piece::{self, RowList};
 use crate::rules::{Rule, Rules};
 use crate::stop::StopReason;
-use crate::talk::{Action, ClaimId};
+use crate::talk::{Action, ClaimId, Letter, Refusal, Verdict};
 use crate::task::{Ids, TaskOptions};
-use crate::window::TableFacts;
+use crate::window::{NeedsEvidence, TableFacts};
 
 /// Facts of a table are read again when they are older, so that the server's clock and the count
 /// of blocks that a batch records are fresh.
@@ -37,6 +40,8 @@ pub(crate) struct Cx<'a> {
     pub rules: Rules,
     pub ids: &'a mut Ids,
     pub actions: &'a mut Vec<Action>,
+    /// Batches whose entries are known to have been overwritten (R17).
+    pub overwritten: &'a BTreeSet<BatchId>,
     pub failed: &'a mut Option<StopReason>,
 }
 
@@ -53,21 +58,123 @@ pub(crate) enum Part {
     Active { next: Offset, landed: Offset, recorded: Option<Offset> },
 }
 
-/// A closed block that the ledger does not know yet.
+/// A batch under a token that the ledger does not know yet.
 #[derive(Debug)]
-pub(crate) struct Sealed {
+pub(crate) struct Draft {
     pub id: BatchId,
     pub token: DedupToken,
     pub ranges: BTreeMap<Partition, BatchRange>,
+    pub piece_end: Option<Cut>,
+    pub by_evidence: bool,
+    /// `None` = the one that fills the lane's blocks.
+    pub config_version: Option<ConfigVersion>,
+    pub notes: Notes,
 }
 
-/// How often the batch was sent under this claim, and whether every attempt at it is known.
+impl Draft {
+    pub(crate) fn rows(&self) -> u64 {
+        self.ranges.values().map(|share| share.rows).sum()
+    }
+}
+
+/// The open batch, as the ledger carries it or is about to.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub batch: Batch,
+    pub attempts: Attempts,
+    pub notes: Notes,
+}
+
+impl Open {
+    /// A batch that was found: whoever recorded it may have sent it.
+    pub(crate) fn found(batch: Batch) -> Open {
+        Open { batch, attempts: Attempts::OF_OTHERS, notes: Notes::default() }
+    }
+
+    /// Rows that the open piece is to insert, if the rows are known.
+    pub(crate) fn piece_rows(&self) -> Option<RowList> {
+        let rows = piece::before(self.notes.rows.as_ref()?, self.batch.piece_end);
+        Some(piece::without(&rows, &self.notes.present))
+    }
+
+    /// How many rows an attempt sends.
+    pub(crate) fn rows_to_send(&self) -> u64 {
+        self.piece_rows().map_or_else(|| self.batch.rows(), |rows| piece::count(&rows))
+    }
+
+    /// The same batch under a token that was never used.
+    pub(crate) fn with_fresh_token(self, cx: &mut Cx) -> Draft {
+        let Open { batch, notes, .. } = self;
+        let token = if cx.rules.keep(Rule::R11) { DedupToken(cx.ids.draw()) } else { batch.token };
+        Draft {
+            id: batch.id,
+            token,
+            ranges: batch.ranges,
+            piece_end: batch.piece_end,
+            by_evidence: batch.by_evidence,
+            config_version: Some(batch.config_version),
+            notes,
+        }
+    }
+}
+
+/// What is known of the open batch beside what the ledger holds. It ends with the claim.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// Dead letters that no write has carried yet.
+    pub letters: Vec<Letter>,
+    /// All its rows, once they were read again.
+    pub rows: Option<RowList>,
+    /// Rows that the table has, by evidence.
+    pub present: RowList,
+    /// The block that the worker keeps has more rows than the batch still has.
+    pub partly_settled: bool,
+    /// Rows of the last piece; doubled when it lands, halved when it is refused (R11).
+    pub piece_rows: Option<u64>,
+    /// Since when attempts have come to nothing.
+    pub trouble_since: Option<Millis>,
+    /// Attempts that came too late: each doubles the time that the next one gets.
+    pub too_late: u32,
+    /// Refusals that are worth only so many further attempts.
+    pub bounded_refusals: u32,
+}
+
+/// How often the batch was sent under its token, and what is known of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Attempts {
+    /// Under this claim.
     pub sent: u32,
     /// False once an attempt was sent that is not the one in question: an earlier owner's may
     /// always have been (R8).
     pub first_and_only: bool,
+    /// Some attempt's answer is not known (R10).
+    pub unknown: bool,
+}
+
+impl Attempts {
+    pub(crate) const NONE: Attempts = Attempts { sent: 0, first_and_only: true, unknown: false };
+    pub(crate) const OF_OTHERS: Attempts = Attempts { sent: 0, first_and_only: false, unknown: true };
+}
+
+/// Why the rows of a batch are read again.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    /// Found at claim: to send them again (R6).
+    Resolve,
+    /// The block was refused: to send less of it (R11).
+    Amend(Refusal),
+    /// Some rows are in the table: to know which are not (R7).
+    Compare { doubt: Doubt, found: RowList, complete: bool },
+    /// The table has another shape: to build the block anew (R15).
+    Rebuild,
+}
+
+/// What is not known of a batch.
+#[derive(Debug, Clone)]
+pub(crate) struct Doubt {
+    pub why: NeedsEvidence,
+    /// The last attempt was refused: what has not landed is not sent as it is.
+    pub refusal: Option<Refusal>,
 }
 
 /// The one batch that may be open (R3), and what it waits for.
@@ -78,50 +185,62 @@ pub(crate) enum Work {
     Marking {
         marks: BTreeMap<Partition, Offset>,
     },
-    /// Ready to be recorded for the first time.
+    /// Ready to be recorded for the first time under its token.
     New {
-        sealed: Sealed,
+        draft: Draft,
+    },
+    /// Nothing is left of it but dead letters, which are being written with its marks.
+    Lettering {
+        draft: Draft,
+        marks: BTreeMap<Partition, Offset>,
     },
     /// To be recorded again with a later deadline; the table was asked at a moment whether it
     /// remembers the token (R7).
     Again {
-        batch: Batch,
-        attempts: Attempts,
+        open: Open,
         settled_at: Millis,
     },
     /// Its entries are being written.
     Recording {
-        batch: Batch,
-        attempts: Attempts,
+        open: Open,
         marks: BTreeMap<Partition, Offset>,
     },
     /// An attempt is under way.
     Inserting {
-        batch: Batch,
-        attempts: Attempts,
+        open: Open,
     },
     /// Accepted; the server's process is asked for (R8).
     Confirming {
-        batch: Batch,
+        open: Open,
     },
     /// To be made quiet, not before a moment.
     BackOff {
-        batch: Batch,
-        attempts: Attempts,
+        open: Open,
         until: Millis,
     },
     /// Earlier attempts are being ended.
     Settling {
-        batch: Batch,
-        attempts: Attempts,
+        open: Open,
+    },
+    /// It is being made quiet and looked for in the table (R7).
+    Doubting {
+        open: Open,
+        doubt: Doubt,
+    },
+    /// The table's new shape is waited for (R15).
+    Reshaping {
+        open: Open,
+        refusal: Refusal,
+        looks: u32,
     },
     /// Found at claim: the entries of its partitions are being read.
     Gathering {
         batch: Batch,
     },
-    /// Found at claim: its records are being read again.
+    /// Its records are being read again.
     Rereading {
-        batch: Batch,
+        open: Open,
+        purpose: Purpose,
     },
 }
 
@@ -131,13 +250,17 @@ pub(crate) struct Lane {
     pub topic_id: TopicId,
     pub parts: BTreeMap<Partition, Part>,
     pub filling: Filling,
-    pub ready: Option<Sealed>,
+    pub ready: Option<Draft>,
     pub work: Work,
     pub to_resolve: VecDeque<Batch>,
+    /// Shares of batches whose lead does not carry them any more (R17).
+    pub orphans: BTreeMap<BatchId, BTreeMap<Partition, BatchRange>>,
     /// Marks of partitions that this lane does not own, but whose batch it has resolved.
     pub foreign_marks: BTreeMap<Partition, Offset>,
     pub facts: Option<TableFacts>,
     pub config_version: Option<ConfigVersion>,
+    /// The newest one that was seen: blocks are filled for it from the next claim on (R15).
+    pub latest_version: Option<ConfigVersion>,
     pub inspecting: bool,
     pub marks_due: Option<Millis>,
     /// A write that did not come about is not tried again before this moment.
@@ -161,9 +284,11 @@ impl Lane {
             ready: None,
             work: Work::Idle,
             to_resolve: VecDeque::new(),
+            orphans: BTreeMap::new(),
             foreign_marks: BTreeMap::new(),
             facts: None,
             config_version: None,
+            latest_version: None,
             inspecting: false,
             marks_due: None,
             write_not_before: Millis::default(),
@@ -191,13 +316,15 @@ impl Lane {
     }
 
     /// The table as it is now. Blocks that were filled for another configuration land first (R15).
-    pub(crate) fn inspected(&mut self, facts: TableFacts, config_version: ConfigVersion) {
+    pub(crate) fn inspected(&mut self, facts: TableFacts, config_version: ConfigVersion, cx: &mut Cx) {
         self.inspecting = false;
         self.facts = Some(facts);
+        self.latest_version = Some(config_version);
         if *self.config_version.get_or_insert(config_version) != config_version {
             self.closing = true;
             self.outdated = true;
         }
+        self.look_at_shape(cx);
     }
 
     /// Whether a record of `partition` may be taken now. No means: leave it where it is, and let
@@ -216,6 +343,15 @@ impl Lane {
         let Some(last) = offsets.last() else { return };
         self.filling.take(partition, *next, offsets, bytes, cx.now);
         *next = last.next();
+    }
+
+    /// A record that cannot become a row goes to the dead letters with its batch (R4).
+    pub(crate) fn left_out(&mut self, partition: Partition, offset: Offset, bytes: u64, cx: &mut Cx) {
+        let Some(Part::Active { next, .. }) = self.parts.get_mut(&partition) else {
+            panic!("R5: a record of {partition} was taken, which is not claimed");
+        };
+        self.filling.leave_out(partition, *next, offset, bytes, cx.now);
+        *next = offset.next();
     }
 
     pub(crate) fn positioned(&mut self, partition: Partition, position: Offset, cx: &mut Cx) {
@@ -247,6 +383,9 @@ impl Lane {
         {
             self.settle(cx);
         }
+        if !cx.options.exactly_once {
+            self.send_unrecorded(cx);
+        }
     }
 
     /// R7: what the table was asked too long ago does not count any more.
@@ -256,7 +395,7 @@ impl Lane {
             return;
         }
         self.work = match std::mem::replace(&mut self.work, Work::Idle) {
-            Work::Again { batch, attempts, .. } => Work::BackOff { batch, attempts, until: cx.now },
+            Work::Again { open, .. } => Work::BackOff { open, until: cx.now },
             work => work,
         };
     }
@@ -270,18 +409,29 @@ impl Lane {
             self.gather(batch, cx);
             return;
         }
+        if let Some((id, shares)) = self.orphans.pop_first() {
+            self.adopt(id, shares, cx);
+            return;
+        }
         if self.lacks_entries() || !self.foreign_marks.is_empty() {
             self.marks_due = Some(cx.now);
             return;
         }
-        if self.ready.is_none() && self.filling.rows() > 0 {
+        // At least once, marks do not ride on the records of batches.
+        if !cx.options.exactly_once
+            && self.marks_due.is_some_and(|due| cx.now >= due)
+            && !self.marks().is_empty()
+        {
+            return;
+        }
+        if self.ready.is_none() && !self.filling.is_empty() {
             let due = self.closing || self.filling.is_due(cx.now, cx.options);
             if due {
                 self.ready = Some(self.seal(cx));
             }
         }
-        if let Some(sealed) = self.ready.take() {
-            self.work = Work::New { sealed };
+        if let Some(draft) = self.ready.take() {
+            self.work = Work::New { draft };
             return;
         }
         if self.closing {
@@ -295,14 +445,14 @@ impl Lane {
         }
     }
 
-    fn seal(&mut self, cx: &mut Cx) -> Sealed {
-        let sealed = Sealed {
-            id: BatchId(cx.ids.draw()),
-            token: DedupToken(cx.ids.draw()),
-            ranges: self.filling.seal(),
-        };
-        cx.actions.push(Action::Seal { topic: self.topic.clone(), batch: sealed.id });
-        sealed
+    fn seal(&mut self, cx: &mut Cx) -> Draft {
+        let (id, token) = (BatchId(cx.ids.draw()), DedupToken(cx.ids.draw()));
+        let (ranges, left_out) = self.filling.seal();
+        let letter = |(partition, offset)| Letter { partition, offset, refusal: None };
+        let letters = left_out.into_iter().map(letter).collect();
+        cx.actions.push(Action::Seal { topic: self.topic.clone(), batch: id });
+        let notes = Notes { letters, ..Notes::default() };
+        Draft { id, token, ranges, piece_end: None, by_evidence: false, config_version: None, notes }
     }
 
     /// Positions without rows need no insert: once nothing before them is open, they count as landed.
@@ -332,38 +482,72 @@ impl Lane {
         marks
     }
 
-    /// R4: the only place where a batch's offsets are passed.
-    pub(crate) fn landed(&mut self, batch: Batch, cx: &mut Cx) {
-        for (partition, share) in &batch.ranges {
-            match self.parts.get_mut(partition) {
-                Some(Part::Active { landed, .. }) => {
-                    assert!(
-                        *landed == share.range.first() || !cx.rules.keep(Rule::R3),
-                        "R4: {} of {partition} does not continue {landed}",
-                        share.range
-                    );
-                    *landed = share.range.end();
-                }
-                Some(part @ Part::Resolving { .. }) => {
-                    let (first, end) = (share.range.first(), share.range.end());
-                    *part = Part::Active { next: end, landed: end, recorded: Some(first) };
-                    self.fetch_changed = true;
-                }
-                Some(Part::Starting | Part::Waiting { .. }) | None => {
-                    self.foreign_marks.insert(*partition, share.range.end());
-                }
+    /// The open piece is in the table: the batch is settled, or its next piece is due (R11).
+    pub(crate) fn landed(&mut self, mut open: Open, cx: &mut Cx) {
+        let (topic, batch, rows) = (self.topic.clone(), open.batch.clone(), open.rows_to_send());
+        cx.actions.push(Action::Landed { topic, batch, rows });
+        match open.batch.piece_end {
+            None => self.settled_whole(open.batch.id, &open.batch.ranges, cx),
+            Some(cut) => {
+                open.notes.piece_rows = Some(rows.max(1).saturating_mul(2));
+                open.notes.trouble_since = None;
+                self.advance(open, cut, cx);
             }
+        }
+    }
+
+    /// R4: all records of these ranges are in the table or in committed dead letters.
+    pub(crate) fn settled_whole(
+        &mut self,
+        id: BatchId,
+        ranges: &BTreeMap<Partition, BatchRange>,
+        cx: &mut Cx,
+    ) {
+        for (partition, share) in ranges {
+            self.pass(*partition, share, share.range.end(), cx);
         }
         self.work = Work::Idle;
         self.marks_due.get_or_insert(cx.now.plus(cx.options.batch_linger_ms));
-        cx.actions.push(Action::Landed { topic: self.topic.clone(), batch });
+        cx.actions.push(Action::Release { topic: self.topic.clone(), batch: id });
+    }
+
+    /// R4: the only place where offsets of a batch are passed. They show in the ledger with the next
+    /// write, which is the one that carries the dead letters of what was left out.
+    pub(crate) fn pass(&mut self, partition: Partition, share: &BatchRange, to: Offset, cx: &Cx) {
+        let (first, end) = (share.range.first(), share.range.end());
+        match self.parts.get_mut(&partition) {
+            Some(Part::Active { landed, .. }) => {
+                assert!(
+                    *landed == first || !cx.rules.keep(Rule::R3),
+                    "R4: {} of {partition} does not continue {landed}",
+                    share.range
+                );
+                *landed = to;
+            }
+            // Until all of its share is settled the partition takes nothing new.
+            Some(Part::Resolving { .. }) if to < end => {}
+            Some(part @ Part::Resolving { .. }) => {
+                // An empty share still carries the batch: its plain mark is to be written.
+                let recorded = (first < end).then_some(first);
+                *part = Part::Active { next: end, landed: end, recorded };
+                self.fetch_changed = true;
+            }
+            Some(Part::Starting | Part::Waiting { .. }) | None if to < end => {}
+            Some(Part::Starting | Part::Waiting { .. }) | None => {
+                self.foreign_marks.insert(partition, end);
+            }
+        }
+    }
+
+    pub(crate) fn report(&self, batch: BatchId, verdict: Verdict, cx: &mut Cx) {
+        cx.actions.push(Action::Report { topic: self.topic.clone(), batch, verdict });
     }
 
     /// Only without R3: the next batch is recorded over one whose fate is not known.
     fn forget_open_batch(&mut self, cx: &mut Cx) {
-        if let Work::Inserting { batch, .. } = &self.work {
-            let batch = batch.clone();
-            self.landed(batch, cx);
+        if let Work::Inserting { open } = &self.work {
+            let (id, ranges) = (open.batch.id, open.batch.ranges.clone());
+            self.settled_whole(id, &ranges, cx);
         }
     }
 
@@ -413,11 +597,23 @@ impl Lane {
         })
     }
 
+    /// Plain marks of all that is filled from, when all of it has landed.
+    pub(crate) fn rest_entries(&self) -> impl Iterator<Item = (TopicPartition, Entry)> {
+        self.parts.iter().filter_map(|(partition, part)| match part {
+            Part::Active { landed, .. } => {
+                let tp = TopicPartition { topic: self.topic.clone(), partition: *partition };
+                Some((tp, Entry::plain(*landed, self.topic_id)))
+            }
+            Part::Starting | Part::Waiting { .. } | Part::Resolving { .. } => None,
+        })
+    }
+
     /// Whether a revocation need not wait for this lane: no write and no attempt is under way.
     pub(crate) fn is_calm(&self) -> bool {
         match self.work {
             Work::Idle => self.marks().is_empty(),
             Work::Marking { .. }
+            | Work::Lettering { .. }
             | Work::Recording { .. }
             | Work::Inserting { .. }
             | Work::Confirming { .. } => false,
@@ -425,6 +621,8 @@ impl Lane {
             | Work::Again { .. }
             | Work::BackOff { .. }
             | Work::Settling { .. }
+            | Work::Doubting { .. }
+            | Work::Reshaping { .. }
             | Work::Gathering { .. }
             | Work::Rereading { .. } => true,
         }
@@ -434,8 +632,9 @@ impl Lane {
     pub(crate) fn is_at_rest(&self) -> bool {
         matches!(self.work, Work::Idle)
             && self.ready.is_none()
-            && self.filling.rows() == 0
+            && self.filling.is_empty()
             && self.to_resolve.is_empty()
+            && self.orphans.is_empty()
             && self.marks_due.is_none()
             && self.marks().is_empty()
     }

@@ -3,11 +3,14 @@
 //! The rules are numbered in PROTOCOL.md; code that carries one cites it.
 #![forbid(unsafe_code)]
 
+mod amend;
 mod batch;
 mod entry;
+mod evidence;
 mod filling;
 mod lane;
 mod ledger_write;
+mod piece;
 mod resolve;
 mod retry;
 mod rules;
@@ -16,12 +19,13 @@ mod talk;
 mod task;
 mod window;
 
-pub use batch::{Batch, BatchRange, TableSeen};
+pub use batch::{Batch, BatchRange, Cut, TableSeen};
 pub use entry::{ENTRY_TEXT_CHARS_MAX, Entry, EntryError, Member, StoredEntry};
 pub use rules::Rule;
 pub use stop::StopReason;
 pub use talk::{
-    Action, ClaimId, Event, InsertAnswer, LedgerAnswer, Refusal, RefusalClass, RereadRange, WriteId,
+    Action, ClaimId, Decision, Event, Evidence, InsertAnswer, LedgerAnswer, Letter, Refusal, RefusalClass,
+    RereadRange, Verdict, WriteId,
 };
 pub use task::{Task, TaskOptions};
 pub use window::{NeedsEvidence, SERVER_START_TOLERANCE_MS, TableEngine, TableFacts};

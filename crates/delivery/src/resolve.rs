@@ -1,15 +1,17 @@
 //! What a claim finds in the entries, and how an open batch is taken up: gather the entries of all
-//! its partitions, read its ranges again, make its earlier attempts end. Carries R6, R9 and R17's stop.
+//! its partitions, read its ranges again, make its earlier attempts end. Carries R6, R9 and R17.
 use std::collections::BTreeMap;
 
-use pumphouse_types::{BatchId, Offset, Partition};
+use pumphouse_types::{BatchId, DedupToken, Offset, Partition};
 
-use crate::batch::{Batch, BatchRange};
+use crate::batch::{Batch, BatchRange, TableSeen};
 use crate::entry::{Entry, StoredEntry};
-use crate::lane::{Attempts, Cx, Lane, Part, Work};
+use crate::lane::{Cx, Doubt, Lane, Open, Part, Purpose, Work};
+use crate::piece::{self, RowList};
 use crate::rules::Rule;
 use crate::stop::StopReason;
-use crate::talk::{Action, RereadRange};
+use crate::talk::{Action, RereadRange, Verdict};
+use crate::window::NeedsEvidence;
 
 impl Lane {
     /// Takes over the partitions of an assignment. `None` = no entry.
@@ -32,11 +34,11 @@ impl Lane {
                     Some(Some(Entry::Lead(batch))) if batch.id == member.batch => {
                         Part::Resolving { batch: batch.id }
                     }
-                    // The lead is ours, but does not know the batch.
-                    Some(_) => {
-                        *cx.failed = Some(self.disagree(member.batch, String::new(), member.lead));
-                        return;
-                    }
+                    // The lead is ours, but does not carry the batch.
+                    Some(_) => match self.orphan(member.batch, member.lead, *partition, member.share, cx) {
+                        Some(part) => part,
+                        None => return,
+                    },
                     None => Part::Waiting { batch: member.batch, lead: member.lead },
                 },
             };
@@ -111,63 +113,163 @@ impl Lane {
 
     fn gathered(&mut self, mut batch: Batch, found: &BTreeMap<Partition, StoredEntry>, cx: &mut Cx) {
         let (id, ranges_text) = (batch.id, batch.ranges_text());
+        let mut overwritten = Vec::new();
         for (partition, share) in &mut batch.ranges {
             let stored = found.get(partition);
             match stored.and_then(|stored| share_of(id, *partition, stored)) {
                 Some(theirs) if theirs.range == share.range => *share = theirs,
-                Some(_) | None => {
-                    *cx.failed = Some(self.disagree(id, ranges_text, *partition));
-                    return;
-                }
+                Some(_) | None => overwritten.push(*partition),
             }
         }
-        if Some(batch.config_version) != self.config_version {
-            *cx.failed = Some(StopReason::OtherConfiguration {
-                topic: self.topic.clone(),
-                batch: id.to_string(),
-                ranges: ranges_text,
-                recorded: batch.config_version.to_string(),
-                current: self.config_version.map_or_else(String::new, |v| v.to_string()),
-            });
+        if let Some(partition) = overwritten.first() {
+            if !cx.overwritten.contains(&id) {
+                *cx.failed = Some(self.disagree(id, ranges_text, *partition));
+                return;
+            }
+            // What this claim has found to carry the batch was overwritten since: the claim is outdated.
+            let ours = |partition: &Partition| matches!(self.parts.get(partition), Some(Part::Resolving { batch }) if *batch == id);
+            if overwritten.iter().any(ours) {
+                *cx.failed = Some(self.disagree(id, ranges_text, *partition));
+                return;
+            }
+            batch.ranges.retain(|partition, _| !overwritten.contains(partition));
+            // R17: what its token has put into the table is known by evidence only.
+            self.report(id, Verdict::OffsetsWereSet, cx);
+            batch.by_evidence = true;
+        }
+        let config_version = batch.config_version;
+        self.read_again(Open::found(batch), config_version, Purpose::Resolve, cx);
+    }
+
+    /// R17: shares whose lead's entry was overwritten are resolved where they are, by evidence: each
+    /// owner asks for the rows of its own partitions only, so nobody inserts a row twice.
+    pub(crate) fn adopt(&mut self, id: BatchId, shares: BTreeMap<Partition, BatchRange>, cx: &mut Cx) {
+        let facts = self.facts.as_ref().expect("nothing is started before the table was read");
+        let first_recorded = facts.server_clock(cx.now);
+        let batch = Batch {
+            id,
+            token: DedupToken(cx.ids.draw()),
+            topic_id: self.topic_id,
+            ranges: shares,
+            table: TableSeen::from_facts(facts),
+            first_recorded,
+            // Its own deadline stood in the lead's entry; a later one than this was not recorded.
+            deadline: first_recorded.plus(cx.options.deadline_ms),
+            config_version: self.config_version.expect("nothing is started without"),
+            piece_end: None,
+            by_evidence: true,
+        };
+        self.report(id, Verdict::OffsetsWereSet, cx);
+        let config_version = batch.config_version;
+        self.read_again(Open::found(batch), config_version, Purpose::Resolve, cx);
+    }
+
+    /// A share whose lead does not carry the batch: `None` = it is to be looked at under another
+    /// membership first.
+    fn orphan(
+        &mut self,
+        batch: BatchId,
+        lead: Partition,
+        partition: Partition,
+        share: BatchRange,
+        cx: &mut Cx,
+    ) -> Option<Part> {
+        if !cx.overwritten.contains(&batch) {
+            *cx.failed = Some(self.disagree(batch, String::new(), lead));
+            return None;
+        }
+        self.orphans.entry(batch).or_default().insert(partition, share);
+        Some(Part::Resolving { batch })
+    }
+
+    /// R9: the rows must be the recorded ones, or fewer of them where the source has lost some.
+    pub(crate) fn reread(&mut self, id: BatchId, found: &BTreeMap<Partition, RereadRange>, cx: &mut Cx) {
+        if !self.is_reading_again(id) {
             return;
         }
-        let action = Action::Reread { claim: cx.claim, topic: self.topic.clone(), batch: batch.clone() };
-        self.work = Work::Rereading { batch };
-        cx.actions.push(action);
-    }
-
-    /// R9: the rows must be the recorded ones; then the earlier attempts are made to end.
-    pub(crate) fn reread(&mut self, id: BatchId, found: &BTreeMap<Partition, RereadRange>, cx: &mut Cx) {
-        match std::mem::replace(&mut self.work, Work::Idle) {
-            Work::Rereading { batch } if batch.id == id => {
-                if cx.rules.keep(Rule::R9)
-                    && let Some(reason) = self.source_changed(&batch, found)
-                {
-                    *cx.failed = Some(reason);
-                    return;
-                }
-                // Whoever recorded it may have sent it.
-                let attempts = Attempts { sent: 0, first_and_only: false };
-                self.work = Work::BackOff { batch, attempts, until: cx.now };
-            }
-            work => self.work = work,
+        let Work::Rereading { mut open, purpose } = std::mem::replace(&mut self.work, Work::Idle) else {
+            panic!("just looked");
+        };
+        let rows: RowList = found
+            .iter()
+            .filter(|(_, range)| !range.offsets.is_empty())
+            .map(|(partition, range)| (*partition, range.offsets.clone()))
+            .collect();
+        if let Purpose::Rebuild = purpose {
+            let same =
+                open.batch.ranges.iter().all(|(partition, share)| is_same(share, found.get(partition)));
+            open.notes.rows = Some(rows);
+            return self.rebuilt(open, same, cx);
+        }
+        if cx.rules.keep(Rule::R9)
+            && let Err(reason) = self.take_source(&mut open, found, cx)
+        {
+            *cx.failed = Some(reason);
+            return;
+        }
+        open.notes.piece_rows = open.batch.piece_end.map(|_| open.rows_to_send().max(1));
+        open.notes.rows = Some(rows);
+        match purpose {
+            Purpose::Resolve => self.resolve(open, cx),
+            Purpose::Amend(refusal) => self.amend(open, refusal, cx),
+            Purpose::Compare { doubt, found, complete } => self.compare(open, doubt, found, complete, cx),
+            Purpose::Rebuild => panic!("handled above"),
         }
     }
 
-    fn source_changed(&self, batch: &Batch, found: &BTreeMap<Partition, RereadRange>) -> Option<StopReason> {
-        let changed = |(partition, share): (&Partition, &BatchRange)| {
+    /// The earlier attempts are made to end, and what they may have done is looked for if the token
+    /// does not cover a known block.
+    fn resolve(&mut self, open: Open, cx: &mut Cx) {
+        let nothing_left = open.piece_rows().is_some_and(|rows| rows.is_empty());
+        match open.batch.piece_end {
+            // The source has nothing of it any more: whether it landed makes no difference (R4).
+            None if nothing_left => self.settled_whole(open.batch.id, &open.batch.ranges.clone(), cx),
+            Some(cut) if nothing_left => self.advance(open, cut, cx),
+            Some(_) | None if open.batch.by_evidence => {
+                let why = if cx.overwritten.contains(&open.batch.id) {
+                    NeedsEvidence::OffsetsSet
+                } else {
+                    NeedsEvidence::ByEvidence
+                };
+                self.doubt(open, Doubt { why, refusal: None }, cx);
+            }
+            Some(_) | None => self.work = Work::BackOff { open, until: cx.now },
+        }
+    }
+
+    /// Takes what the source has now for what the batch covers.
+    /// Errors: records that were not recorded, or that no longer become rows.
+    fn take_source(
+        &self,
+        open: &mut Open,
+        found: &BTreeMap<Partition, RereadRange>,
+        cx: &mut Cx,
+    ) -> Result<(), StopReason> {
+        let recorded = open.batch.rows();
+        for (partition, share) in &mut open.batch.ranges {
             let read = found.get(partition);
-            let same = read.is_some_and(|r| r.rows == share.rows && r.hash == share.hash);
-            (!same).then(|| StopReason::SourceChanged {
-                topic: self.topic.clone(),
-                partition: *partition,
-                batch: batch.id.to_string(),
-                range: share.range.to_string(),
-                recorded: share.rows,
-                found: read.map_or(0, |r| r.rows),
-            })
-        };
-        batch.ranges.iter().find_map(changed)
+            if is_same(share, read) {
+                continue;
+            }
+            let (rows, left_out) = read.map_or((0, 0), |read| (read.rows(), read.left_out));
+            if rows >= share.rows || left_out > share.left_out {
+                return Err(StopReason::SourceChanged {
+                    topic: self.topic.clone(),
+                    partition: *partition,
+                    batch: open.batch.id.to_string(),
+                    range: share.range.to_string(),
+                    recorded: share.rows,
+                    found: rows,
+                });
+            }
+            let offsets = read.map_or(&[][..], |read| read.offsets.as_slice());
+            *share = piece::share_of(share.range, offsets, left_out);
+        }
+        let found = open.batch.rows();
+        if found < recorded {
+            self.report(open.batch.id, Verdict::SourceThinned { found, recorded }, cx);
+        }
+        Ok(())
     }
 
     /// Partitions whose batch another task resolves: free again when their entry is plain.
@@ -190,21 +292,28 @@ impl Lane {
                     return;
                 }
             };
-            let same = now == part;
-            let lead_left = found.get(&lead).is_some_and(
-                |stored| !matches!(Entry::parse(lead, stored), Ok(Entry::Lead(b)) if b.id == batch),
+            // Both were read at one moment: the lead is rewritten together with its members. An entry
+            // that is gone carries nothing either.
+            let lead_left = !found.get(&lead).is_some_and(
+                |stored| matches!(Entry::parse(lead, stored), Ok(Entry::Lead(b)) if b.id == batch),
             );
-            if same && lead_left {
-                *cx.failed = Some(self.disagree(batch, String::new(), lead));
-                return;
-            }
+            let now = if now == part && lead_left {
+                let share = found.get(&partition).and_then(|stored| share_of(batch, partition, stored));
+                let Some(share) = share else { continue };
+                match self.orphan(batch, lead, partition, share, cx) {
+                    Some(now) => now,
+                    None => return,
+                }
+            } else {
+                now
+            };
             self.parts.insert(partition, now);
         }
     }
 
     fn disagree(&self, batch: BatchId, ranges: String, partition: Partition) -> StopReason {
         let topic = self.topic.clone();
-        StopReason::EntriesDisagree { topic, batch: batch.to_string(), ranges, partition }
+        StopReason::EntriesDisagree { topic, id: batch, batch: batch.to_string(), ranges, partition }
     }
 }
 
@@ -214,6 +323,16 @@ fn share_of(id: BatchId, partition: Partition, stored: &StoredEntry) -> Option<B
         Ok(Entry::Lead(lead)) if lead.id == id => Some(lead.ranges[&partition]),
         Ok(Entry::Member(member)) if member.batch == id => Some(member.share),
         Ok(Entry::Plain { .. } | Entry::Lead(_) | Entry::Member(_)) | Err(_) => None,
+    }
+}
+
+/// Whether the source still has exactly the recorded rows.
+fn is_same(share: &BatchRange, read: Option<&RereadRange>) -> bool {
+    match read {
+        Some(read) => {
+            read.rows() == share.rows && read.hash() == share.hash && read.left_out <= share.left_out
+        }
+        None => share.rows == 0,
     }
 }
 

@@ -1,147 +1,181 @@
-//! What follows an attempt: landed, to be sent again unchanged, or a stop. Carries R2, R7, R8, R10's stop.
-use pumphouse_types::{BatchId, Millis, ServerMillis};
+//! What follows an attempt: landed, to be sent again unchanged, or doubt. Carries R2, R8, and when R7
+//! and R10 have to look closer.
+use pumphouse_types::{BatchId, ServerMillis};
 
-use crate::batch::Batch;
-use crate::lane::{Attempts, Cx, Lane, Work};
+use crate::lane::{Cx, Doubt, Lane, Open, Work};
 use crate::rules::Rule;
 use crate::stop::StopReason;
-use crate::talk::{Action, InsertAnswer, Refusal, RefusalClass};
+use crate::talk::{Action, InsertAnswer, Refusal, RefusalClass, Verdict};
 use crate::window::{NeedsEvidence, TableEngine, TableFacts, may_send_again, same_process};
 
 /// First pause before a batch is sent again; doubles with each attempt.
 const BACK_OFF_FIRST_MS: u64 = 100;
 
-/// Longest pause: a server that is back should not be waited for longer.
-const BACK_OFF_MAX_MS: u64 = 10_000;
+/// Refusals of the bounded kind that are followed by another attempt.
+const BOUNDED_REFUSALS_MAX: u32 = 10;
+
+/// Attempts that may come too late before a person is asked: the last one had the deadline's 64-fold.
+const TOO_LATE_MAX: u32 = 8;
+
+/// How often the deadline is doubled.
+const DEADLINE_DOUBLINGS_MAX: u32 = 6;
+
+/// No deadline is further ahead: a batch is found again within it after a crash.
+const DEADLINE_MS_MAX: u64 = 600_000;
 
 impl Lane {
     pub(crate) fn insert_answered(&mut self, id: BatchId, attempt: u32, answer: InsertAnswer, cx: &mut Cx) {
         match std::mem::replace(&mut self.work, Work::Idle) {
-            Work::Inserting { batch, attempts } if batch.id == id && attempts.sent == attempt => {
-                self.decide(batch, attempts, answer, cx);
+            Work::Inserting { open } if open.batch.id == id && open.attempts.sent == attempt => {
+                self.decide(open, answer, cx);
             }
             // A late answer: about an attempt that a retry has replaced.
             work => self.work = work,
         }
     }
 
-    fn decide(&mut self, batch: Batch, attempts: Attempts, answer: InsertAnswer, cx: &mut Cx) {
-        match answer {
-            InsertAnswer::Accepted => self.accepted(batch, attempts, cx),
+    fn decide(&mut self, mut open: Open, answer: InsertAnswer, cx: &mut Cx) {
+        let refusal = match answer {
+            InsertAnswer::Accepted => return self.accepted(open, cx),
             // R2: of unknown fate: sent again unchanged, after killing the attempt before it.
-            InsertAnswer::Unknown => self.back_off(batch, attempts, cx),
-            InsertAnswer::Refused(refusal) => match refusal.class {
-                RefusalClass::DeadlinePassed | RefusalClass::Overload => {
-                    self.back_off(batch, attempts, cx);
+            InsertAnswer::Unknown => {
+                open.attempts.unknown = true;
+                return self.back_off(open, cx);
+            }
+            InsertAnswer::Refused(refusal) => refusal,
+        };
+        match refusal.class {
+            RefusalClass::Overload => self.back_off(open, cx),
+            RefusalClass::DeadlinePassed => {
+                open.notes.too_late += 1;
+                if open.notes.too_late > TOO_LATE_MAX {
+                    self.refused(open, refusal, cx)
+                } else {
+                    self.back_off(open, cx)
                 }
-                RefusalClass::Data | RefusalClass::Schema | RefusalClass::Fatal => {
-                    self.refused(batch, refusal, cx);
+            }
+            RefusalClass::Bounded => {
+                open.notes.bounded_refusals += 1;
+                // An error of this kind may come after a part of the block was committed.
+                open.attempts.unknown = true;
+                if open.notes.bounded_refusals > BOUNDED_REFUSALS_MAX {
+                    self.refused(open, refusal, cx);
+                } else {
+                    self.back_off(open, cx);
                 }
-            },
+            }
+            RefusalClass::Data | RefusalClass::Schema => self.refused_for_its_rows(open, refusal, cx),
+            RefusalClass::Fatal => self.refused(open, refusal, cx),
         }
     }
 
     /// R8: on plain MergeTree only the answer to the first and only attempt proves by itself.
-    fn accepted(&mut self, batch: Batch, attempts: Attempts, cx: &mut Cx) {
-        let proven = batch.table.engine == TableEngine::Replicated || attempts.first_and_only;
-        if proven || !cx.rules.keep(Rule::R8) {
-            self.landed(batch, cx);
+    fn accepted(&mut self, open: Open, cx: &mut Cx) {
+        let proven = open.batch.table.engine == TableEngine::Replicated || open.attempts.first_and_only;
+        if proven || !cx.rules.keep(Rule::R8) || !cx.options.exactly_once {
+            self.landed(open, cx);
             return;
         }
-        let topic = self.topic.clone();
-        cx.actions.push(Action::Confirm { claim: cx.claim, topic, batch: batch.id });
-        self.work = Work::Confirming { batch };
+        let (topic, batch) = (self.topic.clone(), open.batch.id);
+        cx.actions.push(Action::Confirm { claim: cx.claim, topic, batch });
+        self.work = Work::Confirming { open };
     }
 
     pub(crate) fn confirmed(&mut self, id: BatchId, server_started: ServerMillis, cx: &mut Cx) {
         match std::mem::replace(&mut self.work, Work::Idle) {
-            Work::Confirming { batch } if batch.id == id => match same_process(&batch, server_started) {
-                Ok(()) => self.landed(batch, cx),
-                Err(why) => self.needs_evidence(&batch, why, cx),
-            },
-            work => self.work = work,
-        }
-    }
-
-    /// R4, R10: a refused batch is never passed. It stays open in the ledger.
-    fn refused(&mut self, batch: Batch, refusal: Refusal, cx: &mut Cx) {
-        if !cx.rules.keep(Rule::R4) {
-            self.landed(batch, cx);
-            return;
-        }
-        *cx.failed = Some(StopReason::Refused {
-            topic: self.topic.clone(),
-            batch: batch.id.to_string(),
-            ranges: batch.ranges_text(),
-            table: batch.table.name.clone(),
-            refusal,
-        });
-    }
-
-    fn back_off(&mut self, batch: Batch, attempts: Attempts, cx: &mut Cx) {
-        let doubled = BACK_OFF_FIRST_MS << attempts.sent.saturating_sub(1).min(10);
-        let until = cx.now.plus(doubled.min(BACK_OFF_MAX_MS));
-        self.work = Work::BackOff { batch, attempts, until };
-    }
-
-    /// Before a batch is sent again, the attempts before it are made to end. On plain MergeTree they
-    /// must be certain to have ended (R8), so their deadline is waited for; a replicated table takes
-    /// a second one for what it is.
-    pub(crate) fn settle(&mut self, cx: &mut Cx) {
-        let Work::BackOff { batch, attempts, .. } = std::mem::replace(&mut self.work, Work::Idle) else {
-            panic!("only a batch that waits is settled");
-        };
-        let after = match batch.table.engine {
-            TableEngine::Plain if cx.rules.keep(Rule::R8) => Some(batch.deadline),
-            TableEngine::Plain | TableEngine::Replicated => None,
-        };
-        let topic = self.topic.clone();
-        cx.actions.push(Action::Settle { claim: cx.claim, topic, batch: batch.id, after });
-        self.work = Work::Settling { batch, attempts };
-    }
-
-    /// R7: sent again only while the table certainly remembers the token.
-    pub(crate) fn settled(&mut self, id: BatchId, facts: TableFacts, cx: &mut Cx) {
-        match std::mem::replace(&mut self.work, Work::Idle) {
-            Work::Settling { batch, attempts } if batch.id == id => {
-                let verdict = may_send_again(&batch, &facts, cx.now);
-                self.facts = Some(facts);
-                match verdict {
-                    Err(NeedsEvidence::OtherProcess) if !cx.rules.keep(Rule::R8) => {}
-                    Err(why) if cx.rules.keep(Rule::R7) => {
-                        self.needs_evidence(&batch, why, cx);
-                        return;
+            Work::Confirming { open } if open.batch.id == id => {
+                match same_process(&open.batch, server_started) {
+                    Ok(()) => {
+                        self.report(id, Verdict::SameProcess, cx);
+                        self.landed(open, cx);
                     }
-                    Ok(()) | Err(_) => {}
+                    Err(why) => self.doubt(open, Doubt { why, refusal: None }, cx),
                 }
-                self.work = Work::Again { batch, attempts, settled_at: cx.now };
             }
             work => self.work = work,
         }
     }
 
-    fn needs_evidence(&mut self, batch: &Batch, why: NeedsEvidence, cx: &mut Cx) {
-        *cx.failed = Some(StopReason::EvidenceNeeded {
+    /// R4: a refused batch is never passed. It stays open in the ledger.
+    pub(crate) fn refused(&mut self, open: Open, refusal: Refusal, cx: &mut Cx) {
+        if !cx.rules.keep(Rule::R4) {
+            self.settled_whole(open.batch.id, &open.batch.ranges, cx);
+            return;
+        }
+        *cx.failed = Some(StopReason::Refused {
             topic: self.topic.clone(),
-            batch: batch.id.to_string(),
-            ranges: batch.ranges_text(),
-            table: batch.table.name.clone(),
-            why,
+            batch: open.batch.id.to_string(),
+            ranges: open.batch.ranges_text(),
+            table: open.batch.table.name.clone(),
+            refusal,
         });
+    }
+
+    fn back_off(&mut self, mut open: Open, cx: &mut Cx) {
+        let since = *open.notes.trouble_since.get_or_insert(cx.now);
+        if cx.options.retry_timeout_ms.is_some_and(|timeout_ms| cx.now.since(since) > timeout_ms) {
+            *cx.failed = Some(StopReason::RetriesExhausted {
+                topic: self.topic.clone(),
+                batch: open.batch.id.to_string(),
+                ranges: open.batch.ranges_text(),
+                table: open.batch.table.name.clone(),
+                waited_ms: cx.now.since(since),
+            });
+            return;
+        }
+        let doubled = BACK_OFF_FIRST_MS << open.attempts.sent.saturating_sub(1).min(16);
+        let pause_ms = doubled.min(cx.options.retry_delay_ms_max.max(BACK_OFF_FIRST_MS));
+        // Some of it, drawn: tasks that met the same trouble do not come back at the same moment.
+        let jitter_ms = pause_ms * cx.options.retry_jitter_percent / 100;
+        let drawn_ms = (cx.ids.draw() % u128::from(jitter_ms + 1)) as u64;
+        self.work = Work::BackOff { open, until: cx.now.plus(pause_ms - drawn_ms) };
+    }
+
+    /// Before a batch is sent again, the attempts before it are made to end. On plain MergeTree they
+    /// must be certain to have ended (R8), so their deadline is waited for, unless each was answered; a
+    /// replicated table takes a second one for what it is.
+    pub(crate) fn settle(&mut self, cx: &mut Cx) {
+        let Work::BackOff { open, .. } = std::mem::replace(&mut self.work, Work::Idle) else {
+            panic!("only a batch that waits is settled");
+        };
+        let after = match open.batch.table.engine {
+            TableEngine::Plain if cx.rules.keep(Rule::R8) && open.attempts.unknown => {
+                Some(open.batch.deadline)
+            }
+            TableEngine::Plain | TableEngine::Replicated => None,
+        };
+        let (topic, batch) = (self.topic.clone(), open.batch.id);
+        cx.actions.push(Action::Settle { claim: cx.claim, topic, batch, after });
+        self.work = Work::Settling { open };
+    }
+
+    /// R7: sent again only while the table certainly remembers the token.
+    pub(crate) fn settled(&mut self, id: BatchId, facts: TableFacts, cx: &mut Cx) {
+        match std::mem::replace(&mut self.work, Work::Idle) {
+            Work::Settling { open } if open.batch.id == id => {
+                let verdict = may_send_again(&open.batch, &facts, cx.now);
+                self.facts = Some(facts);
+                match verdict {
+                    Err(NeedsEvidence::OtherProcess) if !cx.rules.keep(Rule::R8) => {}
+                    Err(why) if cx.rules.keep(Rule::R7) => {
+                        return self.doubt(open, Doubt { why, refusal: None }, cx);
+                    }
+                    Ok(()) | Err(_) => {}
+                }
+                self.work = Work::Again { open, settled_at: cx.now };
+            }
+            work => self.work = work,
+        }
     }
 }
 
 /// R2: the deadline of an attempt that is recorded now: never later than half the dedup window after
-/// the token was first recorded.
-pub(crate) fn deadline(
-    facts: &TableFacts,
-    first_recorded: ServerMillis,
-    deadline_ms: u64,
-    now: Millis,
-) -> ServerMillis {
-    let wanted = facts.server_clock(now).plus(deadline_ms);
+/// the token was first recorded. Attempts that came too late get more time.
+pub(crate) fn deadline(facts: &TableFacts, open: &Open, cx: &Cx) -> ServerMillis {
+    let grown = cx.options.deadline_ms << open.notes.too_late.min(DEADLINE_DOUBLINGS_MAX);
+    let wanted = facts.server_clock(cx.now).plus(grown.min(DEADLINE_MS_MAX.max(cx.options.deadline_ms)));
     match facts.window_ms {
-        Some(window_ms) => wanted.min(first_recorded.plus(window_ms / 2)),
+        Some(window_ms) => wanted.min(open.batch.first_recorded.plus(window_ms / 2)),
         None => wanted,
     }
 }

@@ -21,6 +21,10 @@ pub enum Rule {
     R8,
     /// Re-read rows are the recorded rows.
     R9,
+    /// A refusal proves something only if every other attempt was refused.
+    R10,
+    /// A piece gets a token of its own.
+    R11,
 }
 
 /// The rules in force: all of them, but for one that a test build has switched off.

@@ -1,5 +1,5 @@
 //! Why a task stops: what a person has to look at, with a code and a page in docs/errors.
-use pumphouse_types::{Partition, TopicName};
+use pumphouse_types::{BatchId, Offset, Partition, TopicName};
 
 use crate::entry::EntryError;
 use crate::talk::Refusal;
@@ -11,8 +11,8 @@ pub enum StopReason {
     /// R7, R8: whether the batch landed must be seen in the table.
     #[error(
         "DELIVERY-001: whether batch {batch} of {topic} ({ranges}) landed in {table} cannot be \
-         proven by sending it again: {why}; look for these offsets in the table, then accept the \
-         batch as landed, or insert what is missing, by setting the group's offsets"
+         proven: {why}; {evidence}; nothing was passed over. Look for these offsets in the table, then \
+         set pumphouse.open.batch.decisions to {batch}=landed, =again or =missing, and restart"
     )]
     EvidenceNeeded {
         /// Topic of the batch.
@@ -25,6 +25,8 @@ pub enum StopReason {
         table: String,
         /// What stands against sending it again.
         why: NeedsEvidence,
+        /// Why the table and the query log do not tell.
+        evidence: String,
     },
     /// R10: ClickHouse refused the block for its data, its shape, or for good.
     #[error(
@@ -70,6 +72,8 @@ pub enum StopReason {
     EntriesDisagree {
         /// Topic of the batch.
         topic: TopicName,
+        /// The batch's identity.
+        id: BatchId,
         /// The batch.
         batch: String,
         /// The ranges that are known.
@@ -112,5 +116,40 @@ pub enum StopReason {
         topic: TopicName,
         /// The store's words.
         why: String,
+    },
+    /// R11: the server refuses this one record, and bad records are not tolerated.
+    #[error(
+        "DELIVERY-008: ClickHouse refuses the record at {topic}-{partition} offset {offset} for {table}: \
+         code {code}: {message}; everything before it has landed. Make the table take it, or set \
+         errors.tolerance=all and a dead letter topic", code = refusal.code, message = refusal.message
+    )]
+    RecordRefused {
+        /// Its topic.
+        topic: TopicName,
+        /// Its partition.
+        partition: Partition,
+        /// Its offset.
+        offset: Offset,
+        /// The table.
+        table: String,
+        /// The server's answer.
+        refusal: Refusal,
+    },
+    /// R2: attempts came to nothing for longer than `errors.retry.timeout`.
+    #[error(
+        "DELIVERY-009: batch {batch} of {topic} ({ranges}) could not be inserted into {table} for \
+         {waited_ms} ms, longer than errors.retry.timeout; it stays open and nothing was passed over"
+    )]
+    RetriesExhausted {
+        /// Topic of the batch.
+        topic: TopicName,
+        /// The batch.
+        batch: String,
+        /// Its ranges.
+        ranges: String,
+        /// Its table.
+        table: String,
+        /// Since the first attempt that came to nothing.
+        waited_ms: u64,
     },
 }

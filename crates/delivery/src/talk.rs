@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use pumphouse_types::{
-    BatchId, ConfigVersion, Offset, OffsetsHash, Partition, ServerMillis, TopicId, TopicName, TopicPartition,
+    BatchId, ConfigVersion, Offset, OffsetRange, OffsetsHash, Partition, ServerMillis, TopicId, TopicName,
+    TopicPartition,
 };
 
 use crate::batch::Batch;
 use crate::entry::StoredEntry;
 use crate::stop::StopReason;
-use crate::window::TableFacts;
+use crate::window::{NeedsEvidence, TableFacts};
 
 /// One assignment, from the moment that its partitions are claimed to the moment they are given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +89,19 @@ pub enum Event {
         batch: BatchId,
         /// What was found.
         ranges: BTreeMap<Partition, RereadRange>,
+    },
+    /// What the table and the query log say of a batch that is quiet (R7).
+    Evidence {
+        /// The claim that asked.
+        claim: ClaimId,
+        /// The lane.
+        topic: TopicName,
+        /// Which batch.
+        batch: BatchId,
+        /// The table, read after the batch was quiet.
+        facts: TableFacts,
+        /// What was found.
+        evidence: Evidence,
     },
     /// No attempt at the batch is left that could still write.
     Settled {
@@ -174,6 +188,37 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// What can be known of a batch that is quiet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// The rows of the open piece that the table has, by their lineage columns.
+    Rows {
+        /// Offsets that are there, in order, each once; partitions without any are left out.
+        found: BTreeMap<Partition, Vec<Offset>>,
+        /// Rows that are not there never landed: the replica has caught up, and the table keeps every
+        /// row.
+        complete: bool,
+    },
+    /// The query log has an attempt of this token that wrote all its rows and was no dedup hit.
+    Finished,
+    /// Nothing can be told.
+    Unknown {
+        /// What stands in the way: a missing column, a right.
+        why: String,
+    },
+}
+
+/// What an operator has decided for a batch whose fate cannot be proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Accept it as landed.
+    Landed,
+    /// Insert all of it again.
+    Again,
+    /// Insert what the lineage columns do not show.
+    Missing,
+}
+
 /// What a refusal means for the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalClass {
@@ -181,7 +226,9 @@ pub enum RefusalClass {
     DeadlinePassed,
     /// The server has too much to do; the same block later.
     Overload,
-    /// A row or the block itself is not acceptable.
+    /// Worth another try, but not for ever.
+    Bounded,
+    /// A row or the block itself is not acceptable: it wrote nothing, if the table has no views.
     Data,
     /// The table and the block's columns do not fit.
     Schema,
@@ -190,12 +237,97 @@ pub enum RefusalClass {
 }
 
 /// What re-reading found of one partition of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RereadRange {
+    /// Offsets of the records that became rows, in order.
+    pub offsets: Vec<Offset>,
+    /// Records that did not become rows.
+    pub left_out: u64,
+}
+
+impl RereadRange {
     /// Records that became rows.
-    pub rows: u64,
-    /// Hash of their offsets.
-    pub hash: OffsetsHash,
+    pub fn rows(&self) -> u64 {
+        self.offsets.len() as u64
+    }
+
+    /// The hash of their offsets.
+    pub fn hash(&self) -> OffsetsHash {
+        self.offsets.iter().fold(OffsetsHash::EMPTY, |hash, offset| hash.push(*offset))
+    }
+}
+
+/// A record that goes to the dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Partition of the record.
+    pub partition: Partition,
+    /// Its offset.
+    pub offset: Offset,
+    /// ClickHouse's refusal; `None` = it could not become a row.
+    pub refusal: Option<Refusal>,
+}
+
+/// What a rule has decided, for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Verdict {
+    /// R7: evidence is asked for.
+    #[error("R7: whether the batch landed is looked for in the table: {0}")]
+    EvidenceNeeded(NeedsEvidence),
+    /// R7: the lineage columns show every row.
+    #[error("R7: all rows of the batch are in the table, it has landed")]
+    RowsFound,
+    /// R7: the query log shows an attempt that wrote everything.
+    #[error("R7: the query log shows that an attempt wrote the whole batch, it has landed")]
+    QueryFinished,
+    /// R7: some or all rows are missing; they are inserted under a new token.
+    #[error("R7: {missing} of {rows} rows are not in the table, they are inserted under a new token")]
+    RowsMissing {
+        /// How many are missing.
+        missing: u64,
+        /// Out of how many.
+        rows: u64,
+    },
+    /// R8: the process that answered is the one that first saw the token.
+    #[error("R8: the answer came from the process that first saw the token, the batch has landed")]
+    SameProcess,
+    /// R9: the source no longer has some records of the batch.
+    #[error("R9: the source has {found} of the batch's {recorded} records left, the rest is sent")]
+    SourceThinned {
+        /// Records that are left.
+        found: u64,
+        /// Records that were recorded.
+        recorded: u64,
+    },
+    /// R10: earlier attempts were refused as this one was.
+    #[error("R10: the table's checks depend on the rows alone, so earlier attempts were refused, too")]
+    RefusedBefore,
+    /// R11: the piece is cut.
+    #[error("R11: the refused block is amended: the next piece has {rows} rows")]
+    Amended {
+        /// Rows of the next piece.
+        rows: u64,
+    },
+    /// R11: one record is left of the refused piece.
+    #[error("R11: the record at {partition}:{offset} is refused, it goes to the dead letters")]
+    LeftOut {
+        /// Its partition.
+        partition: Partition,
+        /// Its offset.
+        offset: Offset,
+    },
+    /// R15: the block is built again by the configuration that runs.
+    #[error("R15: the table has changed its shape, the batch is built again for the new one")]
+    Rebuilt,
+    /// R17: what is left of a batch whose offsets were set is resolved by evidence.
+    #[error("R17: offsets of the batch were set; the ranges that still carry it are resolved by evidence")]
+    OffsetsWereSet,
+    /// An operator's decision was carried out.
+    #[error("R7: the operator's decision is carried out: {0:?}")]
+    Decided(Decision),
+    /// At least once: what cannot be proven is sent again.
+    #[error("R7: not proven ({0}), sent again: the connector delivers at least once")]
+    AtLeastOnce(NeedsEvidence),
 }
 
 /// Something to be done. Answers come back as events; an action without one says so.
@@ -254,8 +386,14 @@ pub enum Action {
         write: WriteId,
         /// What is to stand.
         entries: BTreeMap<TopicPartition, StoredEntry>,
+        /// Dead letters that go out in the same transaction, all of one topic; kept until a write
+        /// that names them stands.
+        letters: Vec<(TopicName, Letter)>,
+        /// The partitions are left at rest: the state topic says so in the same transaction (R16).
+        at_rest: bool,
     },
-    /// Read the batch's ranges again and build its block.
+    /// Read the batch's ranges again, as `config_version` makes rows of them, and keep the rows: parts
+    /// of them may be asked for.
     Reread {
         /// To be named in the answer.
         claim: ClaimId,
@@ -263,6 +401,24 @@ pub enum Action {
         topic: TopicName,
         /// The batch.
         batch: Batch,
+        /// Not always the batch's own (R15).
+        config_version: ConfigVersion,
+    },
+    /// Make the batch quiet, as [`Action::Settle`] does, let the replica catch up, and look for the
+    /// rows of its open piece (R7).
+    Evidence {
+        /// To be named in the answer.
+        claim: ClaimId,
+        /// The lane.
+        topic: TopicName,
+        /// The batch.
+        batch: Batch,
+        /// Where to look.
+        ranges: BTreeMap<Partition, OffsetRange>,
+        /// Rows that the last attempt was to write, for the query log.
+        rows: u64,
+        /// Not to be asked before this moment on the server's clock.
+        after: ServerMillis,
     },
     /// Make the batch's earlier attempts end: wait until the server's clock is past the deadline if
     /// one is given, then kill them; then read the table.
@@ -286,6 +442,9 @@ pub enum Action {
         batch: Batch,
         /// Counts from 1 within this claim.
         attempt: u32,
+        /// The rows to send, by partition and in order; `None` = all that the block has. Parts are
+        /// only asked for after a [`Action::Reread`].
+        rows: Option<BTreeMap<Partition, Vec<Offset>>>,
     },
     /// Ask the server for its process, after an answer (R8).
     Confirm {
@@ -296,12 +455,30 @@ pub enum Action {
         /// Which batch.
         batch: BatchId,
     },
-    /// The batch has landed: its block is not needed any more. No answer.
+    /// Rows of the batch have landed. No answer.
     Landed {
         /// The lane.
         topic: TopicName,
-        /// Which batch, as it landed.
+        /// Which batch, as it was sent.
         batch: Batch,
+        /// How many rows.
+        rows: u64,
+    },
+    /// The batch is settled: its block is not needed any more. No answer.
+    Release {
+        /// The lane.
+        topic: TopicName,
+        /// Which batch.
+        batch: BatchId,
+    },
+    /// A rule has decided something that an operator may want to know. No answer.
+    Report {
+        /// The lane.
+        topic: TopicName,
+        /// Which batch.
+        batch: BatchId,
+        /// What was decided.
+        verdict: Verdict,
     },
     /// A batch of a topic that is gone cannot be resolved: a warning names it. No answer.
     WarnTopicGone {

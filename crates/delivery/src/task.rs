@@ -2,13 +2,14 @@
 //! life of its assignment. Carries R5: whatever was begun under an assignment ends with it.
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use pumphouse_types::{Millis, Offset, Partition, TopicId, TopicName, TopicPartition};
+use pumphouse_types::{BatchId, Millis, Offset, Partition, TopicId, TopicName, TopicPartition};
 
-use crate::entry::{Entry, StoredEntry};
+use crate::entry::StoredEntry;
 use crate::lane::{Cx, Lane};
+use crate::ledger_write::Composed;
 use crate::rules::{Rule, Rules};
 use crate::stop::StopReason;
-use crate::talk::{Action, ClaimId, Event, LedgerAnswer, WriteId};
+use crate::talk::{Action, ClaimId, Decision, Event, LedgerAnswer, WriteId};
 
 /// How long a revocation waits for a write or an attempt that is under way (R5).
 const REVOKE_WAIT_MS: u64 = 1_000;
@@ -29,6 +30,19 @@ pub struct TaskOptions {
     pub batch_linger_ms: u64,
     /// How far ahead an attempt's deadline is set, in ms.
     pub deadline_ms: u64,
+    /// Whether what cannot be proven is looked into (R7, R8, R10); else it is sent again, and batches
+    /// are sent before they are recorded: at least once.
+    pub exactly_once: bool,
+    /// Whether records that cannot be inserted are left out (`errors.tolerance=all`).
+    pub leaves_out: bool,
+    /// How long a batch is tried before the task stops; `None` = for ever.
+    pub retry_timeout_ms: Option<u64>,
+    /// Longest pause between two attempts.
+    pub retry_delay_ms_max: u64,
+    /// How much of a pause is drawn, in per cent.
+    pub retry_jitter_percent: u64,
+    /// What an operator has decided about batches whose fate cannot be proven.
+    pub decisions: BTreeMap<BatchId, Decision>,
     /// 128 random bits, drawn anew for each task that is started: batch ids and tokens come from it.
     pub seed: u128,
 }
@@ -59,6 +73,8 @@ enum Phase {
     Revoking { until: Millis },
     /// Landing what is filled, before leaving.
     Closing,
+    /// All has landed; that the partitions are left at rest is being written (R16).
+    Resting { write: WriteId },
     /// Failed or left: nothing is done any more.
     Ended,
 }
@@ -78,7 +94,9 @@ pub struct Task {
     actions: Vec<Action>,
     failed: Option<StopReason>,
     /// How often the entries of a batch were seen to disagree; each has cost a membership.
-    disagreements: BTreeMap<String, u32>,
+    disagreements: BTreeMap<BatchId, u32>,
+    /// Those that have disagreed often enough: their offsets were set by somebody else (R17).
+    overwritten: BTreeSet<BatchId>,
     /// A stop was asked for: an assignment that ends is not followed by another one.
     stopping: bool,
 }
@@ -99,6 +117,7 @@ impl Task {
             actions: Vec::new(),
             failed: None,
             disagreements: BTreeMap::new(),
+            overwritten: BTreeSet::new(),
             stopping: false,
         }
     }
@@ -164,6 +183,21 @@ impl Task {
         self.pump(now);
     }
 
+    /// A record of the partition cannot become a row: its dead letter goes with the open block. What
+    /// the block and the dead letters hold together is `block_bytes`.
+    /// Shape: `offset` is at or above `expected`; `takes` said yes.
+    pub fn left_out(
+        &mut self,
+        topic: &TopicName,
+        partition: Partition,
+        offset: Offset,
+        block_bytes: u64,
+        now: Millis,
+    ) {
+        self.with_lane(topic, now, |lane, cx| lane.left_out(partition, offset, block_bytes, cx));
+        self.pump(now);
+    }
+
     /// Everything of the partition below `position` has been taken or does not exist.
     pub fn positioned(&mut self, topic: &TopicName, partition: Partition, position: Offset, now: Millis) {
         self.with_lane(topic, now, |lane, cx| lane.positioned(partition, position, cx));
@@ -199,8 +233,8 @@ impl Task {
                 }
             }
             Event::Inspected { claim, topic, facts, config_version } => {
-                self.on_lane(claim, &topic, now, |lane, _| {
-                    lane.inspected(facts, config_version);
+                self.on_lane(claim, &topic, now, |lane, cx| {
+                    lane.inspected(facts, config_version, cx);
                 });
             }
             Event::Ledger { claim, write, answer } => self.ledger_answered(claim, write, answer, now),
@@ -209,6 +243,11 @@ impl Task {
             }
             Event::Settled { claim, topic, batch, facts } => {
                 self.on_lane(claim, &topic, now, |lane, cx| lane.settled(batch, facts, cx));
+            }
+            Event::Evidence { claim, topic, batch, facts, evidence } => {
+                self.on_lane(claim, &topic, now, |lane, cx| {
+                    lane.evidence_found(batch, facts, evidence, cx);
+                });
             }
             Event::Insert { claim, topic, batch, attempt, answer } => {
                 self.on_lane(claim, &topic, now, |lane, cx| {
@@ -250,6 +289,7 @@ impl Task {
             rules: self.rules,
             ids: &mut self.ids,
             actions: &mut self.actions,
+            overwritten: &self.overwritten,
             failed: &mut self.failed,
         };
         act(lane, &mut cx);
@@ -302,6 +342,7 @@ impl Task {
             Phase::Out | Phase::Claiming { .. } => self.give_up(),
             // A stop that meets a rebalance: what is under way may end, the rest is the next owner's.
             Phase::Closing => self.phase = Phase::Revoking { until: now.plus(REVOKE_WAIT_MS) },
+            Phase::Resting { .. } => self.give_up(),
             Phase::Revoking { .. } | Phase::Ended => {}
         }
     }
@@ -331,7 +372,9 @@ impl Task {
         match self.phase.clone() {
             Phase::Member { partitions } => self.start_claim(partitions),
             Phase::Revoking { .. } => self.give_up(),
-            Phase::Out | Phase::Claiming { .. } | Phase::Closing | Phase::Ended => self.end_membership(),
+            Phase::Out | Phase::Claiming { .. } | Phase::Closing | Phase::Resting { .. } | Phase::Ended => {
+                self.end_membership()
+            }
         }
     }
 
@@ -352,9 +395,12 @@ impl Task {
             Phase::Member { partitions } => partitions
                 .iter()
                 .any(|tp| topic_ids.contains_key(&tp.topic) && !self.lanes.contains_key(&tp.topic)),
-            Phase::Out | Phase::Claiming { .. } | Phase::Revoking { .. } | Phase::Closing | Phase::Ended => {
-                false
-            }
+            Phase::Out
+            | Phase::Claiming { .. }
+            | Phase::Revoking { .. }
+            | Phase::Closing
+            | Phase::Resting { .. }
+            | Phase::Ended => false,
         };
         if claim == self.claim && (changed || back) {
             self.claim_again();
@@ -371,8 +417,29 @@ impl Task {
                 }
             }
             Phase::Out | Phase::Claiming { .. } | Phase::Revoking { .. } => self.leave(),
-            Phase::Closing | Phase::Ended => {}
+            Phase::Closing | Phase::Resting { .. } | Phase::Ended => {}
         }
+    }
+
+    /// R16: the plain marks of a clean stop, and that the partitions are at rest, in one write.
+    fn rest(&mut self) {
+        let mut entries = BTreeMap::new();
+        for lane in self.lanes.values() {
+            entries.extend(lane.rest_entries().map(|(tp, entry)| (tp, entry.to_stored())));
+        }
+        if entries.is_empty() || !self.options.exactly_once {
+            return self.leave();
+        }
+        self.next_write += 1;
+        let write = WriteId(self.next_write);
+        self.actions.push(Action::Record {
+            claim: self.claim,
+            write,
+            entries,
+            letters: Vec::new(),
+            at_rest: true,
+        });
+        self.phase = Phase::Resting { write };
     }
 
     fn leave(&mut self) {
@@ -382,6 +449,10 @@ impl Task {
     }
 
     fn ledger_answered(&mut self, claim: ClaimId, write: WriteId, answer: LedgerAnswer, now: Millis) {
+        // Without the mark the partitions count as running, which is the safe side (R16).
+        if self.phase == (Phase::Resting { write }) && claim == self.claim {
+            return self.leave();
+        }
         match &self.ledger_busy {
             Some((busy, _)) if *busy == write && claim == self.claim => {}
             // A write of a claim that has ended.
@@ -425,23 +496,27 @@ impl Task {
                     self.give_up();
                 }
             }
-            Phase::Out | Phase::Claiming { .. } | Phase::Ended => {}
+            Phase::Out | Phase::Claiming { .. } | Phase::Resting { .. } | Phase::Ended => {}
         }
         if let Some(reason) = self.failed.take() {
             self.fail(reason);
         }
         if self.phase == Phase::Closing && self.lanes.values().all(Lane::is_at_rest) {
-            self.leave();
+            self.rest();
         }
     }
 
     /// R17: entries that disagree are looked at again by a new member, whose reads nobody can have
-    /// overtaken unseen; any other reason stands.
+    /// overtaken unseen. Often enough, and somebody has set the offsets: what is left of the batch is
+    /// resolved by evidence. Any other reason stands.
     fn fail(&mut self, reason: StopReason) {
-        if let StopReason::EntriesDisagree { batch, .. } = &reason {
-            let seen = self.disagreements.entry(batch.clone()).or_insert(0);
+        if let StopReason::EntriesDisagree { id, .. } = &reason {
+            let seen = self.disagreements.entry(*id).or_insert(0);
             *seen += 1;
-            if *seen < DISAGREEMENTS_MIN {
+            if *seen >= DISAGREEMENTS_MIN {
+                self.overwritten.insert(*id);
+            }
+            if *seen < 2 * DISAGREEMENTS_MIN {
                 self.end_membership();
                 return;
             }
@@ -475,16 +550,18 @@ impl Task {
     }
 
     fn write(&mut self, topic: TopicName, now: Millis) {
-        let mut composed: BTreeMap<Partition, Entry> = BTreeMap::new();
+        let mut composed = Composed::default();
         self.with_lane(&topic, now, |lane, cx| composed = lane.compose(cx));
+        let letters = composed.letters.into_iter().map(|letter| (topic.clone(), letter)).collect();
         let entries = composed
+            .entries
             .into_iter()
             .map(|(partition, entry)| (TopicPartition { topic: topic.clone(), partition }, entry.to_stored()))
             .collect();
         self.next_write += 1;
         let write = WriteId(self.next_write);
         // The write goes before an insert that a switched-off R1 may have asked for.
-        self.actions.push(Action::Record { claim: self.claim, write, entries });
+        self.actions.push(Action::Record { claim: self.claim, write, entries, letters, at_rest: false });
         self.ledger_busy = Some((write, topic));
     }
 

@@ -32,6 +32,13 @@ pub struct TableFacts {
     pub window_ms: Option<u64>,
     /// A count of inserted blocks that only grows; `None` if it could not be read.
     pub blocks: Option<u64>,
+    /// Fingerprint of the table's definition.
+    pub definition: u64,
+    /// Views hang on the table: an error may come after a part of the block was committed (R10).
+    pub has_views: bool,
+    /// What the table checks depends on nothing but the row, so that a block that it refuses for its
+    /// data was refused before, too, as long as the definition is the same (R10).
+    pub pure_checks: bool,
     /// The server's clock, half a round trip added ...
     pub server_now: ServerMillis,
     /// ... at this moment of the process's own.
@@ -79,6 +86,18 @@ pub enum NeedsEvidence {
     /// The count of blocks fell or could not be read.
     #[error("the table's count of inserted blocks is unknown")]
     BlocksUnknown,
+    /// The token covers only what was missing when it was recorded, by another claim.
+    #[error("the batch holds only what was missing in the table when it was recorded")]
+    ByEvidence,
+    /// Entries of the batch were overwritten (R17).
+    #[error("offsets of the batch were set by somebody else")]
+    OffsetsSet,
+    /// The server refused the block; what earlier attempts did is not known (R10).
+    #[error("the block was refused (code {code}), but an earlier attempt may have been taken")]
+    RefusedLater {
+        /// ClickHouse's code.
+        code: i32,
+    },
     /// Plain MergeTree and another server process: a hit may stand for a part that was lost (R8).
     #[error("the server was restarted since the token was first recorded")]
     OtherProcess,
