@@ -27,7 +27,7 @@ pub(crate) fn from(rows: &RowList, start: Cut) -> RowList {
 /// `rows` without those of `others`.
 pub(crate) fn without(rows: &RowList, others: &RowList) -> RowList {
     retain(rows, |partition, offset| {
-        !others.get(&partition).is_some_and(|offsets| offsets.binary_search(&offset).is_ok())
+        others.get(&partition).is_none_or(|offsets| offsets.binary_search(&offset).is_err())
     })
 }
 

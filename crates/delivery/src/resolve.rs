@@ -202,7 +202,7 @@ impl Lane {
             return self.rebuilt(open, same, cx);
         }
         if cx.rules.keep(Rule::R9)
-            && let Err(reason) = self.take_source(&mut open, found, cx)
+            && let Some(reason) = self.take_source(&mut open, found, cx)
         {
             *cx.failed = Some(reason);
             return;
@@ -238,13 +238,13 @@ impl Lane {
     }
 
     /// Takes what the source has now for what the batch covers.
-    /// Errors: records that were not recorded, or that no longer become rows.
+    /// Answers why not: records that were not recorded, or that no longer become rows.
     fn take_source(
         &self,
         open: &mut Open,
         found: &BTreeMap<Partition, RereadRange>,
         cx: &mut Cx,
-    ) -> Result<(), StopReason> {
+    ) -> Option<StopReason> {
         let recorded = open.batch.rows();
         for (partition, share) in &mut open.batch.ranges {
             let read = found.get(partition);
@@ -253,7 +253,7 @@ impl Lane {
             }
             let (rows, left_out) = read.map_or((0, 0), |read| (read.rows(), read.left_out));
             if rows >= share.rows || left_out > share.left_out {
-                return Err(StopReason::SourceChanged {
+                return Some(StopReason::SourceChanged {
                     topic: self.topic.clone(),
                     partition: *partition,
                     batch: open.batch.id.to_string(),
@@ -269,7 +269,7 @@ impl Lane {
         if found < recorded {
             self.report(open.batch.id, Verdict::SourceThinned { found, recorded }, cx);
         }
-        Ok(())
+        None
     }
 
     /// Partitions whose batch another task resolves: free again when their entry is plain.

@@ -1,6 +1,6 @@
 //! What follows an attempt: landed, to be sent again unchanged, or doubt. Carries R2, R8, and when R7
 //! and R10 have to look closer.
-use pumphouse_types::{BatchId, ServerMillis};
+use pumphouse_types::{BatchId, Millis, ServerMillis};
 
 use crate::lane::{Cx, Doubt, Lane, Open, Work};
 use crate::rules::Rule;
@@ -169,13 +169,23 @@ impl Lane {
     }
 }
 
-/// R2: the deadline of an attempt that is recorded now: never later than half the dedup window after
-/// the token was first recorded. Attempts that came too late get more time.
+/// The deadline of an attempt that is recorded now. Attempts that came too late get more time.
 pub(crate) fn deadline(facts: &TableFacts, open: &Open, cx: &Cx) -> ServerMillis {
     let grown = cx.options.deadline_ms << open.notes.too_late.min(DEADLINE_DOUBLINGS_MAX);
-    let wanted = facts.server_clock(cx.now).plus(grown.min(DEADLINE_MS_MAX.max(cx.options.deadline_ms)));
+    let ahead_ms = grown.min(DEADLINE_MS_MAX.max(cx.options.deadline_ms));
+    deadline_ahead(facts, open.batch.first_recorded, ahead_ms, cx.now)
+}
+
+/// R2: never later than half the dedup window after the token was first recorded.
+fn deadline_ahead(
+    facts: &TableFacts,
+    first_recorded: ServerMillis,
+    ahead_ms: u64,
+    now: Millis,
+) -> ServerMillis {
+    let wanted = facts.server_clock(now).plus(ahead_ms);
     match facts.window_ms {
-        Some(window_ms) => wanted.min(open.batch.first_recorded.plus(window_ms / 2)),
+        Some(window_ms) => wanted.min(first_recorded.plus(window_ms / 2)),
         None => wanted,
     }
 }

@@ -47,6 +47,26 @@ pub struct TaskOptions {
     pub seed: u128,
 }
 
+#[cfg(test)]
+impl TaskOptions {
+    /// Everything is proven, and bad records are left out.
+    pub(crate) fn for_tests() -> TaskOptions {
+        TaskOptions {
+            batch_rows_max: 10,
+            batch_bytes_max: 1_000,
+            batch_linger_ms: 1_000,
+            deadline_ms: 30_000,
+            exactly_once: true,
+            leaves_out: true,
+            retry_timeout_ms: None,
+            retry_delay_ms_max: 10_000,
+            retry_jitter_percent: 0,
+            decisions: BTreeMap::new(),
+            seed: 7,
+        }
+    }
+}
+
 /// Draws identities that never repeat: distinct within a task, and random across tasks.
 pub(crate) struct Ids {
     seed: u128,
@@ -479,7 +499,8 @@ impl Task {
                 self.fetch_if_changed();
                 // A task that is leaving has no use for the other configuration.
                 let member = matches!(self.phase, Phase::Member { .. });
-                if member && self.lanes.values().any(|lane| lane.outdated && lane.is_at_rest()) {
+                let outdated = self.lanes.values().any(|lane| lane.outdated && lane.is_at_rest());
+                if member && outdated && self.failed.is_none() {
                     self.claim_again();
                 }
             }

@@ -13,7 +13,7 @@ fn offset(value: i64) -> Offset {
 
 fn share(first: i64, end: i64, rows: u64, hash: u64) -> BatchRange {
     let range = OffsetRange::new(offset(first), offset(end)).unwrap();
-    BatchRange { range, rows, hash: OffsetsHash::from_bits(hash) }
+    BatchRange { range, rows, hash: OffsetsHash::from_bits(hash), left_out: 0 }
 }
 
 fn batch() -> Batch {
@@ -31,10 +31,13 @@ fn batch() -> Batch {
             window_blocks: 10_000,
             window_ms: Some(3_600_000),
             blocks: Some(7),
+            definition: 0xf,
         },
         first_recorded: ServerMillis(2_000),
         deadline: ServerMillis(32_000),
         config_version: ConfigVersion(0xc),
+        piece_end: None,
+        by_evidence: false,
     }
 }
 
@@ -87,7 +90,7 @@ fn version_1_is_written_as_it_always_was() {
                 r#""ranges":"2:90+30,5:5+4","table":"db.events","#,
                 r#""uuid":"0000000000000000000000000000000e","engine":"replicated","#,
                 r#""version":"26.7.1","started":1000,"window_blocks":10000,"window_ms":3600000,"#,
-                r#""blocks":7,"first":2000,"deadline":32000,"config":"000000000000000c"}}"#,
+                r#""blocks":7,"first":2000,"deadline":32000,"config":"000000000000000c","definition":"000000000000000f"}}"#,
             )
             .into(),
         }
@@ -133,7 +136,9 @@ fn a_text_of_ours_that_is_broken_is_said_to_be() {
 fn ranges() -> impl Strategy<Value = BTreeMap<Partition, BatchRange>> {
     let covered = (0..i64::MAX / 2, 1..1_000_000_000i64, any::<u64>(), any::<u64>());
     prop::collection::btree_map(any::<u32>(), covered, 1..30).prop_map(|ranges| {
-        let of = |(first, positions, rows, hash)| share(first, first + positions, rows, hash);
+        let of = |(first, positions, rows, hash): (i64, i64, u64, u64)| {
+            share(first, first + positions, rows % (positions as u64 + 1), hash)
+        };
         ranges.into_iter().map(|(p, covered)| (Partition(p), of(covered))).collect()
     })
 }
@@ -152,6 +157,7 @@ prop_compose! {
         server_version in "[0-9.]{0,20}",
         numbers in any::<(u64, u64, u64, u64)>(),
         optional in any::<(Option<u64>, Option<u64>)>(),
+        piece in prop::option::of((any::<u32>(), 0..i64::MAX)),
     ) -> Batch {
         Batch {
             id: BatchId(ids.0),
@@ -167,10 +173,13 @@ prop_compose! {
                 window_blocks: numbers.1,
                 window_ms: optional.0,
                 blocks: optional.1,
+                definition: numbers.0,
             },
             first_recorded: ServerMillis(numbers.2),
             deadline: ServerMillis(numbers.3),
             config_version: ConfigVersion(ids.4),
+            piece_end: piece.map(|(partition, at)| Cut { partition: Partition(partition), offset: offset(at) }),
+            by_evidence: plain,
         }
     }
 }

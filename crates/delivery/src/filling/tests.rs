@@ -16,13 +16,13 @@ fn filled(takes: &[(u32, &[i64])]) -> Filling {
 
 fn sealed(filling: &mut Filling) -> Vec<String> {
     let text = |(p, share): (Partition, BatchRange)| format!("{p}:{} {} rows", share.range, share.rows);
-    filling.seal().into_iter().map(text).collect()
+    filling.seal().0.into_iter().map(text).collect()
 }
 
 #[test]
 fn gaps_lie_inside_the_range_and_the_hash_sees_them() {
     assert_eq!(sealed(&mut filled(&[(0, &[2, 3]), (0, &[7])])), ["0:0..8 3 rows"]);
-    let hash = |offsets: &[i64]| filled(&[(0, offsets)]).seal()[&Partition(0)].hash;
+    let hash = |offsets: &[i64]| filled(&[(0, offsets)]).seal().0[&Partition(0)].hash;
     assert_ne!(hash(&[2, 3, 7]), hash(&[2, 4, 7]));
 }
 
@@ -44,11 +44,34 @@ fn a_range_that_was_only_passed_begins_where_it_was_passed_from() {
 }
 
 #[test]
+fn r4_what_is_left_out_is_inside_a_range_and_goes_with_the_block() {
+    let mut filling = filled(&[(0, &[0, 1])]);
+    filling.leave_out(Partition(0), at(2), at(2), 9, Millis(0));
+    filling.leave_out(Partition(3), at(7), at(8), 9, Millis(0));
+    let (ranges, left_out) = filling.seal();
+    assert_eq!(left_out, [(Partition(0), at(2)), (Partition(3), at(8))]);
+    assert_eq!((ranges[&Partition(0)].rows, ranges[&Partition(0)].left_out), (2, 1));
+    assert_eq!(ranges[&Partition(3)].range, OffsetRange::new(at(7), at(9)).unwrap());
+    assert!(filling.is_empty());
+}
+
+#[test]
+fn dead_letters_of_one_write_are_bounded() {
+    let options = TaskOptions { batch_rows_max: u64::MAX, ..TaskOptions::for_tests() };
+    let mut filling = Filling::default();
+    for offset in 0..1_000 {
+        assert!(!filling.is_full(&options));
+        filling.leave_out(Partition(0), at(0), at(offset), 1, Millis(0));
+    }
+    assert!(filling.is_full(&options));
+}
+
+#[test]
 fn sealing_leaves_an_empty_block() {
     let mut filling = filled(&[(0, &[0])]);
     filling.seal();
     assert_eq!(filling.rows(), 0);
-    assert!(filling.seal().is_empty());
+    assert!(filling.seal().0.is_empty());
 }
 
 #[test]

@@ -15,10 +15,13 @@ fn deadline_after(age_ms: u64, window_ms: Option<u64>) -> u64 {
         window_blocks: 100,
         window_ms,
         blocks: Some(0),
+        definition: 0,
+        has_views: false,
+        pure_checks: false,
         server_now: first,
         read_at: Millis(10),
     };
-    deadline(&facts, first, 30_000, Millis(10).plus(age_ms)).since(first)
+    deadline_ahead(&facts, first, 30_000, Millis(10).plus(age_ms)).since(first)
 }
 
 #[test]

@@ -21,6 +21,9 @@ fn facts(engine: TableEngine) -> TableFacts {
         window_blocks: 10_000,
         window_ms: (engine == TableEngine::Replicated).then_some(HOUR_MS),
         blocks: Some(100),
+        definition: 0,
+        has_views: false,
+        pure_checks: false,
         server_now: ServerMillis(1_000_000),
         read_at: Millis(0),
     }
@@ -35,11 +38,16 @@ fn after(engine: TableEngine, change: impl FnOnce(&mut TableFacts)) -> Result<()
         id: BatchId(1),
         token: DedupToken(2),
         topic_id: TopicId(3),
-        ranges: BTreeMap::from([(Partition(0), BatchRange { range, rows: 1, hash: OffsetsHash::EMPTY })]),
+        ranges: BTreeMap::from([(
+            Partition(0),
+            BatchRange { range, rows: 1, hash: OffsetsHash::EMPTY, left_out: 0 },
+        )]),
         table: TableSeen::from_facts(&facts),
         first_recorded: facts.server_now,
         deadline: facts.server_now.plus(30_000),
         config_version: ConfigVersion(1),
+        piece_end: None,
+        by_evidence: false,
     };
     change(&mut facts);
     may_send_again(&batch, &facts, facts.read_at)

@@ -103,9 +103,37 @@ fn markers_are_not_marked_over_an_open_batch() {
 
 #[test]
 fn r4_a_refused_batch_is_not_passed() {
-    for refusal in ["bad-data", "no-table", "no-right"] {
-        check(&format!("claim p0; fill p0 10; recorded | {refusal}; wait 60000"), "stop with DELIVERY-002");
-    }
+    check("claim p0; fill p0 10; recorded | no-right; wait 60000", "stop with DELIVERY-002");
+}
+
+#[test]
+fn r4_a_record_that_is_left_out_goes_with_its_batch() {
+    check(
+        "claim p0 p1; fill p0 2; leave-out p0; fill p0 1; leave-out p1; wait 1000 | recorded; accepted",
+        "insert A #1; landed A",
+    );
+    check(
+        "claim p0 p1; fill p0 2; leave-out p0; fill p0 1; leave-out p1 | wait 1000; not-recorded; wait 200",
+        "seal; write p0 open 0..4, p1 open 0..1, letter p0:2, letter p1:0; \
+         write p0 open 0..4, p1 open 0..1, letter p0:2, letter p1:0",
+    );
+}
+
+/// Once: a write that records the batch again does not carry them.
+#[test]
+fn r4_a_dead_letter_goes_out_once() {
+    check(
+        "claim p0; fill p0 2; leave-out p0; wait 1000; recorded; lost-answer | wait 100; settled; recorded",
+        "settle; write p0 open 0..3; insert A #2",
+    );
+}
+
+#[test]
+fn r4_dead_letters_alone_are_passed_by_the_write_that_carries_them() {
+    check(
+        "claim p0; leave-out p0; leave-out p0 | wait 1000; not-recorded; wait 200; recorded; wait 5000",
+        "seal; write p0 at 2, letter p0:0, letter p0:1; write p0 at 2, letter p0:0, letter p0:1",
+    );
 }
 
 #[test]
@@ -121,5 +149,5 @@ fn a_ledger_that_refuses_for_good_stops_the_task() {
 
 #[test]
 fn a_task_that_has_ended_says_no_more() {
-    check("claim p0; fill p0 10; recorded; bad-data | wait 9000; stop; revoke; assign p0", "");
+    check("claim p0; fill p0 10; recorded; no-right | wait 9000; stop; revoke; assign p0", "");
 }

@@ -68,23 +68,34 @@ fn after_giving_up_a_new_assignment_is_claimed() {
 #[test]
 fn r15_a_clean_stop_lands_marks_and_leaves() {
     check(
-        "claim p0; fill p0 3 | stop; recorded; accepted; recorded",
-        "seal; write p0 open 0..3; insert A #1; landed A; write p0 at 3; leave",
+        "claim p0; fill p0 3 | stop; recorded; accepted; recorded; recorded",
+        "seal; write p0 open 0..3; insert A #1; landed A; write p0 at 3; rest p0 at 3; leave",
     );
     check("claim p0; stop | wait 1000", "");
 }
 
 #[test]
 fn r15_a_clean_stop_marks_positions_without_rows() {
-    check("claim p0; pass p0 7 | stop; recorded", "write p0 at 7; leave");
+    check("claim p0; pass p0 7 | stop; recorded; recorded", "write p0 at 7; rest p0 at 7; leave");
 }
 
 #[test]
 fn r15_a_clean_stop_takes_no_more() {
     check(
-        "claim p0; fill p0 10; recorded; stop; refuses p0 | accepted; recorded",
-        "landed A; write p0 at 10; leave",
+        "claim p0; fill p0 10; recorded; stop; refuses p0 | accepted; recorded; recorded",
+        "landed A; write p0 at 10; rest p0 at 10; leave",
     );
+}
+
+/// Without the mark the partitions count as running, which is the safe side.
+#[test]
+fn r16_a_task_leaves_whether_its_rest_is_recorded_or_not() {
+    for answer in ["recorded", "not-recorded", "fenced", "unknown-write"] {
+        check(&format!("claim p0; stop | {answer}"), "leave");
+    }
+    check("claim p0; stop | revoke", "give up; leave");
+    check("claim p0; stop | lost", "give up; leave");
+    check("at-least-once; claim p0 | stop", "leave");
 }
 
 #[test]
@@ -96,10 +107,10 @@ fn a_stop_without_an_assignment_leaves_at_once() {
 #[test]
 fn a_stop_resolves_what_it_found_open() {
     check(
-        "open p0 90..120; claim p0; stop | entries; re-read; settled; recorded; accepted; recorded",
+        "open p0 90..120; claim p0; stop | entries; re-read; settled; recorded; accepted; recorded; recorded",
         concat!(
             "re-read 0:90..120; settle; write p0 open 90..120; insert A #1; landed A; ",
-            "write p0 at 120; fetch p0@120; leave"
+            "write p0 at 120; fetch p0@120; rest p0 at 120; leave"
         ),
     );
 }
@@ -119,7 +130,7 @@ fn a_stop_that_meets_a_rebalance_leaves() {
 #[test]
 fn a_stop_that_meets_another_configuration_leaves() {
     check(
-        "claim p0; fill p0 3; config 2; wait 5000; stop | recorded; accepted; recorded",
-        "insert A #1; landed A; write p0 at 3; leave",
+        "claim p0; fill p0 3; config 2; wait 5000; stop | recorded; accepted; recorded; recorded",
+        "insert A #1; landed A; write p0 at 3; rest p0 at 3; leave",
     );
 }

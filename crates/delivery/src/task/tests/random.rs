@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use pumphouse_types::{
-    BatchId, ConfigVersion, DedupToken, Millis, Offset, OffsetRange, OffsetsHash, ServerMillis, TopicId,
+    BatchId, ConfigVersion, DedupToken, Millis, Offset, OffsetRange, Partition, ServerMillis, TopicId,
     TopicName, TopicPartition,
 };
 
 use super::stage::{SERVER_EPOCH_MS, facts, offset, tp};
 use crate::{
-    Action, Batch, Entry, Event, InsertAnswer, LedgerAnswer, Refusal, RefusalClass, RereadRange, StoredEntry,
-    TableEngine, TableFacts, Task, TaskOptions,
+    Action, Batch, Entry, Event, Evidence, InsertAnswer, LedgerAnswer, Refusal, RefusalClass, RereadRange,
+    StoredEntry, TableEngine, TableFacts, Task, TaskOptions,
 };
 
 const PARTITIONS: [&str; 5] = ["p0", "p1", "p2", "u/p0", "u/p1"];
@@ -21,9 +21,22 @@ fn has_record(tp: &TopicPartition, at: i64) -> bool {
     (at + i64::from(tp.partition.0)) % 4 != 0
 }
 
-fn records(tp: &TopicPartition, range: OffsetRange) -> impl Iterator<Item = i64> {
-    (range.first().get()..range.end().get()).filter(|at| has_record(tp, *at))
+/// A record that does not become a row.
+fn is_broken(tp: &TopicPartition, at: i64) -> bool {
+    (at + 3 * i64::from(tp.partition.0)) % 23 == 5
 }
+
+/// A row that the table refuses.
+fn is_poison(tp: &TopicPartition, at: i64) -> bool {
+    (at + 7 * i64::from(tp.partition.0)) % 17 == 6
+}
+
+/// Records that become rows.
+fn records(tp: &TopicPartition, range: OffsetRange) -> impl Iterator<Item = i64> {
+    (range.first().get()..range.end().get()).filter(|at| has_record(tp, *at) && !is_broken(tp, *at))
+}
+
+type Row = (TopicPartition, i64);
 
 #[derive(Debug, Clone, Copy)]
 enum Choice {
@@ -67,11 +80,13 @@ struct World {
     ledger: BTreeMap<TopicPartition, StoredEntry>,
     asked: Vec<Action>,
     /// Attempts that may still land.
-    sent: Vec<Batch>,
+    sent: Vec<(Batch, Vec<Row>)>,
+    /// Committed dead letters.
+    letters: BTreeSet<Row>,
     /// The table: which record came in with which token.
     rows: BTreeMap<(TopicPartition, i64), DedupToken>,
     landed: BTreeSet<DedupToken>,
-    tokens: BTreeMap<BatchId, (DedupToken, Vec<(u32, OffsetRange)>)>,
+    tokens: BTreeMap<DedupToken, Vec<Row>>,
     batches_landed: usize,
     ended: bool,
 }
@@ -82,13 +97,8 @@ impl World {
     }
 
     fn of(engine: TableEngine, seed: u128, task: impl FnOnce(TaskOptions) -> Task) -> World {
-        let options = TaskOptions {
-            batch_rows_max: 12,
-            batch_bytes_max: 1_000_000,
-            batch_linger_ms: 1_000,
-            deadline_ms: 30_000,
-            seed,
-        };
+        let options =
+            TaskOptions { batch_rows_max: 12, batch_bytes_max: 1_000_000, seed, ..TaskOptions::for_tests() };
         World {
             task: task(options),
             engine,
@@ -97,6 +107,7 @@ impl World {
             ledger: BTreeMap::new(),
             asked: Vec::new(),
             sent: Vec::new(),
+            letters: BTreeSet::new(),
             rows: BTreeMap::new(),
             landed: BTreeSet::new(),
             tokens: BTreeMap::new(),
@@ -135,20 +146,28 @@ impl World {
         }
     }
 
-    fn fill(&mut self, tp: &TopicPartition, rows: u8) {
-        if !self.task.takes(&tp.topic, tp.partition) {
-            return;
+    fn fill(&mut self, tp: &TopicPartition, count: u8) {
+        if count == 0 {
+            // The consumer stands behind the gap, if there is one.
+            if let Some(next) = self.task.expected(&tp.topic, tp.partition).map(Offset::get)
+                && !has_record(tp, next)
+                && self.task.takes(&tp.topic, tp.partition)
+            {
+                self.task.positioned(&tp.topic, tp.partition, offset(next + 1), self.now);
+            }
         }
-        let next = self.task.expected(&tp.topic, tp.partition).expect("it takes").get();
-        let taken: Vec<Offset> =
-            (next..).filter(|at| has_record(tp, *at)).take(rows.into()).map(offset).collect();
-        let end = taken.last().map_or(next, |last| last.get() + 1);
-        if !taken.is_empty() {
-            self.task.filled(&tp.topic, tp.partition, &taken, u64::from(rows), self.now);
-        }
-        // The consumer stands behind the gap, if there is one.
-        if !has_record(tp, end) {
-            self.task.positioned(&tp.topic, tp.partition, offset(end + 1), self.now);
+        for _ in 0..count {
+            if !self.task.takes(&tp.topic, tp.partition) {
+                break;
+            }
+            let next = self.task.expected(&tp.topic, tp.partition).expect("it takes").get();
+            let at = (next..).find(|at| has_record(tp, *at)).expect("the source goes on");
+            if is_broken(tp, at) {
+                self.task.left_out(&tp.topic, tp.partition, offset(at), u64::from(count), self.now);
+            } else {
+                let bytes = u64::from(count);
+                self.task.filled(&tp.topic, tp.partition, &[offset(at)], bytes, self.now);
+            }
         }
         self.perform();
     }
@@ -162,20 +181,27 @@ impl World {
         for action in self.task.take_actions() {
             assert!(!self.ended, "nothing is asked for after the end: {action:?}");
             match &action {
-                Action::Insert { batch, topic, .. } => {
-                    self.judge_insert(topic, batch);
-                    self.sent.push(batch.clone());
+                Action::Insert { batch, topic, rows, .. } => {
+                    let rows = rows_sent(topic, batch, rows.as_ref());
+                    self.judge_insert(topic, batch, &rows);
+                    self.sent.push((batch.clone(), rows));
                     self.asked.push(action);
                 }
-                Action::Record { entries, .. } => {
-                    self.judge_record(entries);
+                Action::Record { entries, letters, .. } => {
+                    self.judge_record(entries, letters);
                     self.asked.push(action);
                 }
                 Action::Landed { batch, .. } => {
-                    assert!(self.landed.contains(&batch.token), "R4: {batch:?} is not in the table");
+                    let there = |row: &Row| self.rows.contains_key(row);
+                    let rows = &self.tokens[&batch.token];
+                    assert!(rows.iter().all(there), "R4: {batch:?} is not in the table");
                     self.batches_landed += 1;
                 }
-                Action::Fetch { .. } | Action::Seal { .. } | Action::WarnTopicGone { .. } => {}
+                Action::Fetch { .. }
+                | Action::Seal { .. }
+                | Action::Release { .. }
+                | Action::Report { .. }
+                | Action::WarnTopicGone { .. } => {}
                 Action::GiveUp | Action::EndMembership => self.owned.clear(),
                 Action::Fail(reason) => panic!("nothing here calls for a person: {reason}"),
                 Action::Leave => self.ended = true,
@@ -185,33 +211,48 @@ impl World {
                 | Action::Inspect { .. }
                 | Action::Reread { .. }
                 | Action::Settle { .. }
+                | Action::Evidence { .. }
                 | Action::Confirm { .. } => self.asked.push(action),
             }
         }
     }
 
-    fn judge_insert(&mut self, topic: &TopicName, batch: &Batch) {
-        for (partition, share) in &batch.ranges {
+    fn judge_insert(&mut self, topic: &TopicName, batch: &Batch, rows: &[Row]) {
+        for partition in batch.ranges.keys() {
             let tp = TopicPartition { topic: topic.clone(), partition: *partition };
             let stored = self.ledger.get(&tp).expect("R1: the ledger has an entry");
             let entry = Entry::parse(*partition, stored).unwrap();
             assert_eq!(entry.batch_id(), Some(batch.id), "R1: {tp} carries the batch");
-            assert_eq!(share.rows, records(&tp, share.range).count() as u64, "the rows of {tp}");
         }
-        let ranges = batch.ranges.iter().map(|(p, share)| (p.0, share.range)).collect();
-        let same = self.tokens.entry(batch.id).or_insert_with(|| (batch.token, ranges)).clone();
-        let ranges: Vec<_> = batch.ranges.iter().map(|(p, share)| (p.0, share.range)).collect();
-        assert_eq!(same, (batch.token, ranges), "R2: one batch, one token, the same rows");
+        assert!(!rows.is_empty(), "nothing is sent of {batch:?}");
+        let same = self.tokens.entry(batch.token).or_insert_with(|| rows.to_vec());
+        assert_eq!(same, rows, "R2: one token, the same rows");
+        let lettered = rows.iter().find(|row| self.letters.contains(row));
+        assert_eq!(lettered, None, "R11: a dead letter is sent");
     }
 
-    fn judge_record(&self, entries: &BTreeMap<TopicPartition, StoredEntry>) {
+    fn judge_record(
+        &self,
+        entries: &BTreeMap<TopicPartition, StoredEntry>,
+        letters: &[(TopicName, crate::Letter)],
+    ) {
+        let going = rows_of(letters);
+        for row in &going {
+            assert!(!self.letters.contains(row), "R11: {row:?} is a dead letter twice");
+            let bad = is_broken(&row.0, row.1) || is_poison(&row.0, row.1);
+            assert!(bad && !self.rows.contains_key(row), "R11: {row:?} is no dead letter");
+        }
         let mut after = self.ledger.clone();
         for (tp, stored) in entries {
             if let Some(before) = self.ledger.get(tp) {
                 assert!(stored.offset >= before.offset, "R3: {tp} goes back: {before:?} {stored:?}");
             }
-            for at in records(tp, OffsetRange::new(Offset::ZERO, stored.offset).unwrap()) {
-                assert!(self.rows.contains_key(&(tp.clone(), at)), "R4: {at} of {tp} is passed");
+            let known = entries[tp].metadata.contains("share");
+            for at in (0..stored.offset.get()).filter(|at| has_record(tp, *at)) {
+                let row = (tp.clone(), at);
+                let settled =
+                    self.rows.contains_key(&row) || self.letters.contains(&row) || going.contains(&row);
+                assert!(settled, "R4: {at} of {tp} is passed (open: {known})");
             }
         }
         after.extend(entries.clone());
@@ -233,17 +274,24 @@ impl World {
     }
 
     /// A token brings its rows once, whatever is sent.
-    fn land(&mut self, topic: &TopicName, batch: &Batch) {
-        if !self.landed.insert(batch.token) {
+    fn land(&mut self, token: DedupToken, rows: &[Row]) {
+        if !self.landed.insert(token) {
             return;
         }
-        for (partition, share) in &batch.ranges {
-            let tp = TopicPartition { topic: topic.clone(), partition: *partition };
-            for at in records(&tp, share.range) {
-                let before = self.rows.insert((tp.clone(), at), batch.token);
-                assert_eq!(before, None, "{at} of {tp} is in the table twice");
-            }
+        for row in rows {
+            let before = self.rows.insert(row.clone(), token);
+            assert_eq!(before, None, "{row:?} is in the table twice");
+            assert!(!self.letters.contains(row), "{row:?} is in the table and a dead letter");
         }
+    }
+
+    fn stand(
+        &mut self,
+        entries: BTreeMap<TopicPartition, StoredEntry>,
+        letters: &[(TopicName, crate::Letter)],
+    ) {
+        self.ledger.extend(entries);
+        self.letters.extend(rows_of(letters));
     }
 
     fn answer(&mut self, action: Action, how: u8) {
@@ -253,11 +301,11 @@ impl World {
                 let writes: Vec<Action> =
                     self.asked.extract_if(.., |a| matches!(a, Action::Record { .. })).collect();
                 for write in writes {
-                    if let Action::Record { claim: of, entries, .. } = write
+                    if let Action::Record { claim: of, entries, letters, .. } = write
                         && of.0 + 1 == claim.0
                         && how.is_multiple_of(2)
                     {
-                        self.ledger.extend(entries);
+                        self.stand(entries, &letters);
                     }
                 }
                 let of = |tp: &TopicPartition| Some((tp.clone(), self.ledger.get(tp)?.clone()));
@@ -281,7 +329,7 @@ impl World {
                 let config_version = ConfigVersion(1);
                 Event::Inspected { claim, topic, facts: self.facts(), config_version }
             }
-            Action::Record { claim, write, entries } => {
+            Action::Record { claim, write, entries, letters, .. } => {
                 let current = claim == self.task.claim();
                 let answer = match how % 8 {
                     0 => LedgerAnswer::NotRecorded,
@@ -294,41 +342,60 @@ impl World {
                 let stands = answer == LedgerAnswer::Recorded
                     || (answer == LedgerAnswer::Unknown && current && how % 8 == 2);
                 if stands {
-                    self.ledger.extend(entries);
+                    self.stand(entries, &letters);
                 }
                 Event::Ledger { claim, write, answer }
             }
-            Action::Reread { claim, topic, batch } => {
+            Action::Reread { claim, topic, batch, .. } => {
                 let read = |(p, share): (&pumphouse_types::Partition, &crate::BatchRange)| {
                     let tp = TopicPartition { topic: topic.clone(), partition: *p };
-                    let found: Vec<i64> = records(&tp, share.range).collect();
-                    let hash = found.iter().fold(OffsetsHash::EMPTY, |h, at| h.push(offset(*at)));
-                    (*p, RereadRange { rows: found.len() as u64, hash })
+                    let all = share.range.first().get()..share.range.end().get();
+                    let left_out =
+                        all.filter(|at| has_record(&tp, *at) && is_broken(&tp, *at)).count() as u64;
+                    (*p, RereadRange { offsets: records(&tp, share.range).map(offset).collect(), left_out })
                 };
                 let ranges = batch.ranges.iter().map(read).collect();
                 Event::Reread { claim, topic, batch: batch.id, ranges }
             }
             Action::Settle { claim, topic, batch, .. } => {
-                self.sent.retain(|sent| sent.id != batch);
+                self.sent.retain(|(sent, _)| sent.id != batch);
                 Event::Settled { claim, topic, batch, facts: self.facts() }
             }
             Action::Confirm { claim, topic, batch } => {
                 let server_started = facts(self.engine).server_started;
                 Event::Confirmed { claim, topic, batch, server_started }
             }
-            Action::Insert { claim, topic, batch, attempt } => {
-                let may_run = self.sent.iter().any(|sent| sent.id == batch.id);
+            Action::Evidence { claim, topic, batch, ranges, .. } => {
+                self.sent.retain(|(sent, _)| sent.id != batch.id);
+                let mut found = BTreeMap::new();
+                for (partition, range) in ranges {
+                    let tp = TopicPartition { topic: topic.clone(), partition };
+                    let there = |at: &i64| self.rows.contains_key(&(tp.clone(), *at));
+                    let offsets: Vec<Offset> =
+                        (range.first().get()..range.end().get()).filter(there).map(offset).collect();
+                    if !offsets.is_empty() {
+                        found.insert(partition, offsets);
+                    }
+                }
+                let evidence = Evidence::Rows { found, complete: true };
+                Event::Evidence { claim, topic, batch: batch.id, facts: self.facts(), evidence }
+            }
+            Action::Insert { claim, topic, batch, attempt, rows } => {
+                let may_run = self.sent.iter().any(|(sent, _)| sent.id == batch.id);
+                let rows = rows_sent(&topic, &batch, rows.as_ref());
+                let poisoned = rows.iter().any(|(tp, at)| is_poison(tp, *at));
                 let refused =
                     |class| InsertAnswer::Refused(Refusal { class, code: 1, message: String::new() });
                 let answer = match how % 8 {
                     0 => refused(RefusalClass::DeadlinePassed),
                     1 => refused(RefusalClass::Overload),
                     2 | 3 => InsertAnswer::Unknown,
+                    _ if may_run && poisoned => refused(RefusalClass::Data),
                     _ if may_run => InsertAnswer::Accepted,
                     _ => InsertAnswer::Unknown,
                 };
-                if may_run && (answer == InsertAnswer::Accepted || how % 8 == 2) {
-                    self.land(&topic, &batch);
+                if may_run && !poisoned && (answer == InsertAnswer::Accepted || how % 8 == 2) {
+                    self.land(batch.token, &rows);
                 }
                 Event::Insert { claim, topic, batch: batch.id, attempt, answer }
             }
@@ -336,6 +403,32 @@ impl World {
         };
         self.hear(event);
     }
+}
+
+/// The rows of an attempt.
+fn rows_sent(topic: &TopicName, batch: &Batch, named: Option<&BTreeMap<Partition, Vec<Offset>>>) -> Vec<Row> {
+    let tp = |partition: &Partition| TopicPartition { topic: topic.clone(), partition: *partition };
+    match named {
+        Some(rows) => rows
+            .iter()
+            .flat_map(|(p, offsets)| offsets.iter().map(move |offset| (tp(p), offset.get())))
+            .collect(),
+        None => batch
+            .ranges
+            .iter()
+            .flat_map(|(p, share)| {
+                let tp = tp(p);
+                records(&tp, share.range).map(|at| (tp.clone(), at)).collect::<Vec<_>>()
+            })
+            .collect(),
+    }
+}
+
+fn rows_of(letters: &[(TopicName, crate::Letter)]) -> BTreeSet<Row> {
+    let row = |(topic, letter): &(TopicName, crate::Letter)| {
+        (TopicPartition { topic: topic.clone(), partition: letter.partition }, letter.offset.get())
+    };
+    letters.iter().map(row).collect()
 }
 
 /// The open batches of entries.

@@ -1,5 +1,6 @@
 //! What follows an attempt: R2, R7, R8.
-use super::stage::check;
+use super::stage::{SERVER_EPOCH_MS, Stage, check};
+use crate::Action;
 
 const SENT: &str = "claim p0; fill p0 10; recorded";
 const SENT_PLAIN: &str = "plain-table; claim p0; fill p0 10; recorded";
@@ -52,7 +53,7 @@ fn r7_a_table_that_may_have_forgotten_the_token_needs_evidence() {
     for change in
         ["table uuid 2", "table blocks 6000", "table blocks none", "table window-ms 10", "wait 1800001"]
     {
-        check(&format!("{SENT}; lost-answer; wait 100; {change} | settled"), "stop with DELIVERY-001");
+        check(&format!("{SENT}; lost-answer; wait 100; {change} | settled"), "R7; look for p0 0..10");
     }
 }
 
@@ -64,8 +65,8 @@ fn r8_the_first_and_only_answer_proves_landing() {
 #[test]
 fn r8_a_later_answer_proves_only_with_the_same_process() {
     let later = format!("{SENT_PLAIN}; lost-answer; wait 100; settled; recorded");
-    check(&format!("{later} | accepted; confirmed"), "confirm; landed A");
-    check(&format!("{later}; accepted; restart | confirmed"), "stop with DELIVERY-001");
+    check(&format!("{later} | accepted; confirmed"), "confirm; R8; landed A");
+    check(&format!("{later}; accepted; restart | confirmed"), "R7; look for p0 0..10");
 }
 
 #[test]
@@ -75,7 +76,7 @@ fn r8_an_overload_makes_the_next_answer_a_later_one() {
 
 #[test]
 fn r8_another_process_is_not_asked_at_all() {
-    check(&format!("{SENT_PLAIN}; lost-answer; wait 100; restart | settled"), "stop with DELIVERY-001");
+    check(&format!("{SENT_PLAIN}; lost-answer; wait 100; restart | settled"), "R7; look for p0 0..10");
     check(&format!("{SENT}; lost-answer; wait 100; restart | settled"), "write p0 open 0..10");
 }
 
@@ -83,7 +84,7 @@ fn r8_another_process_is_not_asked_at_all() {
 fn r8_after_a_claim_no_attempt_is_the_first_and_only() {
     check(
         "plain-table; open p0 90..120; claim p0; entries | re-read; settled; recorded; accepted; confirmed",
-        "settle past deadline; write p0 open 90..120; insert A #1; confirm; landed A; fetch p0@120",
+        "settle past deadline; write p0 open 90..120; insert A #1; confirm; R8; landed A; fetch p0@120",
     );
 }
 
@@ -91,6 +92,51 @@ fn r8_after_a_claim_no_attempt_is_the_first_and_only() {
 fn r8_the_deadline_is_waited_for_on_plain_tables_only() {
     check(&format!("{SENT_PLAIN}; lost-answer | wait 100"), "settle past deadline");
     check(&format!("{SENT}; lost-answer | wait 100"), "settle");
+}
+
+/// An attempt that was answered has ended: nobody has to wait for its deadline.
+#[test]
+fn r8_the_deadline_of_an_answered_attempt_is_not_waited_for() {
+    check(&format!("{SENT_PLAIN}; overload | wait 100"), "settle");
+    check(&format!("{SENT_PLAIN}; too-late | wait 100"), "settle");
+}
+
+#[test]
+fn r2_an_attempt_that_came_too_late_gives_the_next_one_more_time() {
+    let mut stage = Stage::new();
+    stage.run(SENT_PLAIN);
+    let mut pause = 100;
+    let mut ahead = Vec::new();
+    for _ in 0..8 {
+        let Action::Insert { batch, .. } = stage.last_asked(|a| matches!(a, Action::Insert { .. })) else {
+            unreachable!()
+        };
+        ahead.push((batch.deadline.0 - SERVER_EPOCH_MS - stage.now_ms()) / 1_000);
+        stage.run(&format!("too-late; wait {pause}; settled; recorded"));
+        pause = (pause * 2).min(10_000);
+    }
+    assert_eq!(ahead, [30, 60, 120, 240, 480, 600, 600, 600]);
+    stage.shown.clear();
+    stage.run("too-late");
+    assert_eq!(stage.shown, ["stop with DELIVERY-002"]);
+}
+
+#[test]
+fn a_refusal_of_the_bounded_kind_is_not_followed_for_ever() {
+    let mut script = format!("{SENT}; busy");
+    for _ in 0..9 {
+        script.push_str("; wait 10000; settled; recorded; busy");
+    }
+    check(&format!("{script} | wait 10000; settled; recorded"), "settle; write p0 open 0..10; insert A #11");
+    check(&format!("{script}; wait 10000; settled; recorded | busy"), "stop with DELIVERY-002");
+}
+
+#[test]
+fn a_batch_is_tried_for_as_long_as_was_asked_for() {
+    let sent =
+        "retry-timeout 5000; claim p0; fill p0 10; recorded; lost-answer; wait 4900; settled; recorded";
+    check(&format!("{sent} | overload; wait 200"), "settle");
+    check(&format!("{sent}; wait 101 | overload"), "stop with DELIVERY-009");
 }
 
 #[test]
@@ -110,7 +156,7 @@ fn r7_the_table_is_asked_again_when_the_ledger_kept_a_retry_waiting() {
     let refused = format!("{SENT}; lost-answer; wait 100; settled; not-recorded");
     check(&format!("{refused} | wait 199"), "");
     check(&format!("{refused} | wait 200; settled"), "settle; write p0 open 0..10");
-    check(&format!("{refused}; table blocks 6000; wait 200 | settled"), "stop with DELIVERY-001");
+    check(&format!("{refused}; table blocks 6000; wait 200 | settled"), "R7; look for p0 0..10");
 }
 
 /// Half a window without a ledger does not make a token old that nobody has seen.

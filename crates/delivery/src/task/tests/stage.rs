@@ -4,7 +4,7 @@
 //! the actions that it led to. Partitions are written `p0` (topic `t`) or `u/p0` (topic `u`).
 //! Tokens get letters in the order in which they are first seen, so `insert A #2` is the second
 //! attempt with the first token. Readings of the table are answered at once and not shown, nor is a
-//! fetch of nothing.
+//! fetch of nothing, nor that a settled batch's block is released.
 use std::collections::BTreeMap;
 
 use pumphouse_types::{
@@ -13,8 +13,8 @@ use pumphouse_types::{
 };
 
 use crate::{
-    Action, Batch, BatchRange, Entry, Event, InsertAnswer, LedgerAnswer, Refusal, RefusalClass, RereadRange,
-    StoredEntry, TableEngine, TableFacts, TableSeen, Task, TaskOptions,
+    Action, Batch, BatchRange, Decision, Entry, Event, Evidence, InsertAnswer, LedgerAnswer, Refusal,
+    RefusalClass, RereadRange, StoredEntry, TableEngine, TableFacts, TableSeen, Task, TaskOptions,
 };
 
 /// The server's clock when the process's own stands at 0.
@@ -56,7 +56,7 @@ fn name(tp: &TopicPartition) -> String {
 pub fn share(first: i64, end: i64) -> BatchRange {
     let hash = (first..end).fold(OffsetsHash::EMPTY, |hash, o| hash.push(offset(o)));
     let range = OffsetRange::new(offset(first), offset(end)).unwrap();
-    BatchRange { range, rows: range.positions(), hash }
+    BatchRange { range, rows: range.positions(), hash, left_out: 0 }
 }
 
 pub fn facts(engine: TableEngine) -> TableFacts {
@@ -72,6 +72,9 @@ pub fn facts(engine: TableEngine) -> TableFacts {
             TableEngine::Plain => None,
         },
         blocks: Some(100),
+        definition: 5,
+        has_views: false,
+        pure_checks: false,
         server_now: ServerMillis(SERVER_EPOCH_MS),
         read_at: Millis(0),
     }
@@ -99,13 +102,7 @@ impl Stage {
 
     pub fn with_rows_max(batch_rows_max: u64) -> Stage {
         Stage {
-            task: Task::new(TaskOptions {
-                batch_rows_max,
-                batch_bytes_max: 1_000,
-                batch_linger_ms: 1_000,
-                deadline_ms: 30_000,
-                seed: 7,
-            }),
+            task: Task::new(TaskOptions { batch_rows_max, ..TaskOptions::for_tests() }),
             shown: Vec::new(),
             now: Millis(1_000),
             facts: facts(TableEngine::Replicated),
@@ -130,24 +127,26 @@ impl Stage {
 
     fn step(&mut self, verb: &str, args: &[&str]) {
         match verb {
-            "plain-table" | "table" | "restart" | "silent" | "config" | "topic-id" | "gone" => {
+            "plain-table" | "views" | "pure-checks" | "table" | "restart" | "silent" | "config"
+            | "topic-id" | "gone" => {
                 self.change_world(verb, args);
             }
             "mark" | "foreign-tool" | "old-topic" | "garbage" | "open" | "no-entry" => {
                 self.change_ledger(verb, args);
             }
+            "at-least-once" | "tolerate-none" | "retry-timeout" | "decide" => self.change_options(verb, args),
             "recorded" | "not-recorded" | "fenced" | "unknown-write" | "refused-write" => {
                 self.answer_write(verb);
             }
-            "accepted" | "lost-answer" | "overload" | "too-late" | "bad-data" | "no-table" | "no-right" => {
-                self.answer_insert(verb)
-            }
+            "accepted" | "lost-answer" | "overload" | "too-late" | "bad-data" | "no-table" | "no-right"
+            | "busy" => self.answer_insert(verb),
             "assign" => {
                 let partitions = args.iter().map(|arg| tp(arg)).collect();
                 self.hear(Event::Assigned { partitions });
             }
-            "claimed" | "started" | "entries" | "re-read" | "re-read-fewer" | "re-read-other" | "settled"
-            | "confirmed" => self.answer(verb),
+            "claimed" | "started" | "entries" | "re-read" | "re-read-fewer" | "re-read-other"
+            | "re-read-nothing" | "settled" | "confirmed" => self.answer(verb),
+            "found" | "finished" | "unclear" | "some-found" => self.answer_evidence(verb, args),
             // Assigned, claimed, started where no entry is, and those entries written.
             "claim" => {
                 self.step("assign", args);
@@ -160,6 +159,7 @@ impl Stage {
                 }
             }
             "fill" => self.fill(&tp(args[0]), args[1].parse().unwrap(), 1),
+            "leave-out" => self.leave_out(&tp(args[0])),
             "fill-bytes" => self.fill(&tp(args[0]), 1, args[1].parse().unwrap()),
             "pass" => {
                 let (tp, to) = (tp(args[0]), offset(args[1].parse().unwrap()));
@@ -185,6 +185,8 @@ impl Stage {
     fn change_world(&mut self, verb: &str, args: &[&str]) {
         match verb {
             "plain-table" => self.facts = facts(TableEngine::Plain),
+            "views" => self.facts.has_views = true,
+            "pure-checks" => self.facts.pure_checks = true,
             "restart" => self.facts.server_started = self.facts.server_started.plus(500_000),
             "silent" => self.server_silent = true,
             "config" => self.config = ConfigVersion(args[0].parse().unwrap()),
@@ -197,10 +199,30 @@ impl Stage {
             _ => match args[0] {
                 "blocks" => self.facts.blocks = args[1].parse().ok(),
                 "window-ms" => self.facts.window_ms = args[1].parse().ok(),
+                "definition" => self.facts.definition = args[1].parse().unwrap(),
                 "uuid" => self.facts.uuid = TableUuid(args[1].parse().unwrap()),
                 other => panic!("no such fact: {other}"),
             },
         }
+    }
+
+    /// Before anything else: the task is another one.
+    fn change_options(&mut self, verb: &str, args: &[&str]) {
+        let mut options = TaskOptions::for_tests();
+        match verb {
+            "at-least-once" => options.exactly_once = false,
+            "tolerate-none" => options.leaves_out = false,
+            "retry-timeout" => options.retry_timeout_ms = args[0].parse().ok(),
+            _ => {
+                let decision = match args[0] {
+                    "landed" => Decision::Landed,
+                    "again" => Decision::Again,
+                    _ => Decision::Missing,
+                };
+                options.decisions.insert(BatchId(1_001), decision);
+            }
+        }
+        self.task = Task::new(options);
     }
 
     fn change_ledger(&mut self, verb: &str, args: &[&str]) {
@@ -242,6 +264,8 @@ impl Stage {
             first_recorded: self.server_now(),
             deadline: self.server_now().plus(30_000),
             config_version: self.config,
+            piece_end: None,
+            by_evidence: false,
         };
         self.letter(batch.token);
         for partition in batch.ranges.keys() {
@@ -263,10 +287,21 @@ impl Stage {
         self.perform();
     }
 
+    fn leave_out(&mut self, tp: &TopicPartition) {
+        assert!(self.task.takes(&tp.topic, tp.partition), "{tp} is not taken");
+        let at = self.task.expected(&tp.topic, tp.partition).unwrap();
+        self.task.left_out(&tp.topic, tp.partition, at, 1, self.now);
+        self.perform();
+    }
+
     /// Takes one record at `at`, far behind what is expected.
     pub fn fill_far(&mut self, tp: &TopicPartition, at: i64) {
         self.task.filled(&tp.topic, tp.partition, &[offset(at)], 1, self.now);
         self.perform();
+    }
+
+    pub fn now_ms(&self) -> u64 {
+        self.now.0
     }
 
     pub fn last_asked(&self, wanted: impl Fn(&Action) -> bool) -> &Action {
@@ -296,7 +331,9 @@ impl Stage {
                 }
                 continue;
             }
-            if matches!(&action, Action::Fetch { positions } if positions.is_empty()) {
+            if matches!(&action, Action::Fetch { positions } if positions.is_empty())
+                || matches!(&action, Action::Release { .. })
+            {
                 continue;
             }
             let text = self.text(&action);
@@ -345,11 +382,17 @@ impl Stage {
                 let server_started = self.facts.server_started;
                 Event::Confirmed { claim, topic, batch, server_started }
             }
-            Action::Reread { claim, topic, batch } => {
-                let read = |share: &BatchRange| match verb {
-                    "re-read-fewer" => RereadRange { rows: share.rows - 1, hash: share.hash },
-                    "re-read-other" => RereadRange { rows: share.rows, hash: OffsetsHash::EMPTY },
-                    _ => RereadRange { rows: share.rows, hash: share.hash },
+            Action::Reread { claim, topic, batch, .. } => {
+                let read = |share: &BatchRange| {
+                    let (first, end) = (share.range.first().get(), share.range.end().get());
+                    let offsets: Vec<Offset> = match verb {
+                        "re-read-fewer" => (first..end - 1).map(offset).collect(),
+                        "re-read-other" => (first + 1..=end).map(offset).collect(),
+                        "re-read-nothing" => Vec::new(),
+                        // What was left out of these shares came last.
+                        _ => (first..end).take(share.rows as usize).map(offset).collect(),
+                    };
+                    RereadRange { offsets, left_out: share.left_out }
                 };
                 let ranges = batch.ranges.iter().map(|(p, share)| (*p, read(share))).collect();
                 Event::Reread { claim, topic, batch: batch.id, ranges }
@@ -359,9 +402,29 @@ impl Stage {
         self.hear(event);
     }
 
+    /// `found p0 90..120 p1 5..9`, complete; `some-found ..`: rows may have gone from the table since.
+    fn answer_evidence(&mut self, verb: &str, args: &[&str]) {
+        let taken = self.take(|a| matches!(a, Action::Evidence { .. }), verb);
+        let Action::Evidence { claim, topic, batch, .. } = taken else { unreachable!() };
+        let mut found = BTreeMap::new();
+        for pair in args.chunks(2) {
+            let (first, end) = pair[1].split_once("..").unwrap();
+            let offsets: Vec<Offset> =
+                (first.parse().unwrap()..end.parse::<i64>().unwrap()).map(offset).collect();
+            found.insert(tp(pair[0]).partition, offsets);
+        }
+        let evidence = match verb {
+            "finished" => Evidence::Finished,
+            "unclear" => Evidence::Unknown { why: "no lineage columns".into() },
+            _ => Evidence::Rows { found, complete: verb == "found" },
+        };
+        let facts = self.facts_now();
+        self.hear(Event::Evidence { claim, topic, batch: batch.id, facts, evidence });
+    }
+
     fn answer_write(&mut self, verb: &str) {
         let taken = self.take(|a| matches!(a, Action::Record { .. }), verb);
-        let Action::Record { claim, write, entries } = taken else { unreachable!() };
+        let Action::Record { claim, write, entries, .. } = taken else { unreachable!() };
         let answer = match verb {
             "recorded" => LedgerAnswer::Recorded,
             "not-recorded" => LedgerAnswer::NotRecorded,
@@ -377,12 +440,13 @@ impl Stage {
 
     fn answer_insert(&mut self, verb: &str) {
         let taken = self.take(|a| matches!(a, Action::Insert { .. }), verb);
-        let Action::Insert { claim, topic, batch, attempt } = taken else { unreachable!() };
+        let Action::Insert { claim, topic, batch, attempt, .. } = taken else { unreachable!() };
         let refused = |class, code| InsertAnswer::Refused(Refusal { class, code, message: "no".into() });
         let answer = match verb {
             "accepted" => InsertAnswer::Accepted,
             "overload" => refused(RefusalClass::Overload, 252),
             "too-late" => refused(RefusalClass::DeadlinePassed, 395),
+            "busy" => refused(RefusalClass::Bounded, 425),
             "bad-data" => refused(RefusalClass::Data, 321),
             "no-table" => refused(RefusalClass::Schema, 60),
             "no-right" => refused(RefusalClass::Fatal, 497),
@@ -426,20 +490,32 @@ impl Stage {
                 format!("fetch {}", all.join(" "))
             }
             Action::Seal { topic, .. } => format!("{}seal", of(topic)),
-            Action::Record { entries, .. } => {
-                let all: Vec<_> = entries.iter().map(|(tp, stored)| entry_text(tp, stored)).collect();
-                format!("write {}", all.join(", "))
+            Action::Record { entries, letters, at_rest, .. } => {
+                let mut all: Vec<_> = entries.iter().map(|(tp, stored)| entry_text(tp, stored)).collect();
+                all.extend(letters.iter().map(|(_, l)| format!("letter p{}:{}", l.partition, l.offset)));
+                let verb = if *at_rest { "rest" } else { "write" };
+                format!("{verb} {}", all.join(", "))
             }
             Action::Reread { topic, batch, .. } => format!("{}re-read {}", of(topic), batch.ranges_text()),
             Action::Settle { topic, after, .. } => {
                 let when = if after.is_some() { " past deadline" } else { "" };
                 format!("{}settle{when}", of(topic))
             }
-            Action::Insert { topic, batch, attempt, .. } => {
-                format!("{}insert {} #{attempt}", of(topic), self.letter(batch.token))
+            Action::Insert { topic, batch, attempt, rows, .. } => {
+                let rows = rows.as_ref().map_or_else(String::new, |rows| format!(" {}", rows_text(rows)));
+                format!("{}insert {}{rows} #{attempt}", of(topic), self.letter(batch.token))
+            }
+            Action::Evidence { topic, ranges, .. } => {
+                let all: Vec<_> = ranges.iter().map(|(p, range)| format!("p{p} {range}")).collect();
+                format!("{}look for {}", of(topic), all.join(" "))
+            }
+            Action::Release { .. } => "release".into(),
+            Action::Report { verdict, .. } => {
+                let text = verdict.to_string();
+                text.split(':').next().unwrap_or_default().to_owned()
             }
             Action::Confirm { topic, .. } => format!("{}confirm", of(topic)),
-            Action::Landed { topic, batch } => {
+            Action::Landed { topic, batch, .. } => {
                 format!("{}landed {}", of(topic), self.letter(batch.token))
             }
             Action::WarnTopicGone { partition, .. } => format!("warn: topic of p{partition} is gone"),
@@ -449,6 +525,19 @@ impl Stage {
             Action::Leave => "leave".into(),
         }
     }
+}
+
+/// `p0 3,4,5`, or `p0 3..9` where no row is missing in between.
+fn rows_text(rows: &BTreeMap<Partition, Vec<Offset>>) -> String {
+    let of = |(partition, offsets): (&Partition, &Vec<Offset>)| {
+        let (first, last) = (offsets[0].get(), offsets[offsets.len() - 1].get());
+        if last - first + 1 == offsets.len() as i64 {
+            return format!("p{partition} {first}..{}", last + 1);
+        }
+        let all: Vec<String> = offsets.iter().map(ToString::to_string).collect();
+        format!("p{partition} {}", all.join(","))
+    };
+    rows.iter().map(of).collect::<Vec<_>>().join(" ")
 }
 
 fn entry_text(tp: &TopicPartition, stored: &StoredEntry) -> String {

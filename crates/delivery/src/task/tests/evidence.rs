@@ -1,0 +1,117 @@
+//! What is done about a batch whose fate is not known: R7's second half, R8, R9, at least once.
+use super::stage::check;
+
+/// The table was exchanged while an attempt was under way.
+const DOUBTED: &str = "claim p0; fill p0 10; recorded; lost-answer; wait 100; table uuid 2; settled";
+
+#[test]
+fn r7_rows_that_are_all_there_have_landed() {
+    check(&format!("{DOUBTED} | found p0 0..10; re-read"), "re-read 0:0..10; R7; landed A");
+    check(&format!("{DOUBTED} | some-found p0 0..10; re-read"), "re-read 0:0..10; R7; landed A");
+}
+
+#[test]
+fn r7_rows_that_are_missing_are_recorded_under_a_new_token() {
+    check(&format!("{DOUBTED} | found; recorded"), "R7; write p0 open 0..10; insert B #1");
+    check(
+        &format!("{DOUBTED} | found p0 3..7; re-read; recorded; accepted; wait 1000"),
+        "re-read 0:0..10; R7; write p0 open 0..10; insert B p0 0,1,2,7,8,9 #1; landed B; write p0 at 10",
+    );
+}
+
+/// Only this claim knows which rows the token covers.
+#[test]
+fn r7_what_was_missing_is_looked_for_again_by_the_next_claim() {
+    check(
+        &format!("{DOUBTED}; found p0 3..7; re-read; recorded; claim p0; entries | re-read; found p0 0..10"),
+        "R7; look for p0 0..10; R7; landed B; fetch p0@10",
+    );
+    check(
+        &format!(
+            "{DOUBTED}; found p0 3..7; re-read; recorded; claim p0; entries; re-read | found p0 3..7; recorded"
+        ),
+        "R7; write p0 open 0..10; insert C p0 0,1,2,7,8,9 #1",
+    );
+}
+
+#[test]
+fn r7_missing_rows_prove_nothing_where_rows_may_have_gone() {
+    check(&format!("{DOUBTED} | some-found p0 3..7; re-read"), "re-read 0:0..10; stop with DELIVERY-001");
+    check(&format!("{DOUBTED} | some-found; re-read"), "re-read 0:0..10; stop with DELIVERY-001");
+    check(&format!("{DOUBTED} | unclear"), "stop with DELIVERY-001");
+}
+
+#[test]
+fn r7_an_attempt_that_the_query_log_shows_has_landed() {
+    check(&format!("{DOUBTED} | finished"), "R7; landed A");
+}
+
+#[test]
+fn r7_an_operator_decides_where_nothing_can_be_told() {
+    let open = "open p0 90..92; table uuid 2; claim p0; entries; re-read; settled";
+    check(&format!("decide landed; {open} | unclear"), "R7; landed A; fetch p0@92");
+    check(&format!("decide again; {open} | unclear; recorded"), "R7; R7; write p0 open 90..92; insert B #1");
+    check(
+        &format!("decide missing; {open} | some-found p0 90..91; recorded"),
+        "R7; R7; write p0 open 90..92; insert B p0 91..92 #1",
+    );
+    check(&format!("decide missing; {open} | unclear"), "R7; stop with DELIVERY-001");
+}
+
+#[test]
+fn r8_a_restarted_server_is_answered_by_evidence() {
+    let restarted = "plain-table; claim p0; fill p0 10; recorded; lost-answer; wait 100; restart; settled";
+    check(
+        &format!("{restarted} | found; recorded; accepted"),
+        "R7; write p0 open 0..10; insert B #1; landed B",
+    );
+    // The new token is this process's own.
+    check(
+        &format!(
+            "{restarted}; found; recorded | lost-answer; wait 100; settled; recorded; accepted; confirmed"
+        ),
+        "settle past deadline; write p0 open 0..10; insert B #2; confirm; R8; landed B",
+    );
+}
+
+#[test]
+fn r9_records_that_the_source_has_lost_are_left_out() {
+    check(
+        "open p0 90..120; claim p0; entries | re-read-fewer; settled; recorded; accepted",
+        "R9; settle; write p0 open 90..120; insert A #1; landed A; fetch p0@120",
+    );
+    // Beyond the window only what is there counts.
+    check(
+        "open p0 90..120; claim p0; entries; re-read-fewer; table uuid 2 | settled; found p0 90..119",
+        "R7; look for p0 90..120; R7; landed A; fetch p0@120",
+    );
+}
+
+#[test]
+fn r9_a_batch_that_the_source_has_lost_is_passed() {
+    check(
+        "open p0 90..120; claim p0; entries | re-read-nothing; wait 1000",
+        "R9; fetch p0@120; write p0 at 120",
+    );
+}
+
+#[test]
+fn at_least_once_what_is_not_proven_is_sent_again() {
+    check(
+        "at-least-once; claim p0; fill p0 10; lost-answer; wait 100; table uuid 2 | settled; recorded; accepted",
+        "R7; write p0 open 0..10; insert A #2; landed A",
+    );
+}
+
+#[test]
+fn at_least_once_nothing_is_recorded_before_it_is_sent() {
+    check(
+        "at-least-once; claim p0; fill p0 10 | accepted; fill p0 10; accepted; wait 1000; recorded; fill p0 10",
+        "landed A; seal; insert B #1; landed B; write p0 at 20; seal; insert C #1",
+    );
+    // Marks are written under load, too.
+    check(
+        "at-least-once; claim p0; fill p0 10; accepted; fill p0 10; wait 1001 | accepted; fill p0 10; recorded",
+        "landed B; write p0 at 20; seal; insert C #1",
+    );
+}
