@@ -11,8 +11,15 @@ mod zombie;
 // Servers that do.
 mod server_faults;
 
-// Positions, data, and what is refused.
+// Records that nobody can insert, batches whose fate is not known, and what others did meanwhile.
 mod bad_records;
+mod evidence;
+mod poisoned;
+mod resets;
+mod reshaped;
+
+// Positions, less than exactly once by choice, and what is refused.
+mod at_least_once;
 mod log_end;
 mod lost_offsets;
 mod refusals;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pumphouse_testkit::filling::FillRecord;
 use pumphouse_testkit::filling::{FillReport, TransactionalFill, fill_fast, fill_in_transactions};
-use pumphouse_testkit::history::{HistoryReport, check_json_history};
+use pumphouse_testkit::history::{HistoryReport, WholeRecord, check_json_history, read_whole_topic};
 use pumphouse_testkit::wait::LOOK_EVERY;
 use pumphouse_testkit::{ConnectorFile, DATABASE, Sql, Testbed, WorkerSetup, events, unique_name};
 use tempfile::TempDir;
@@ -84,6 +84,12 @@ impl<'b> Corner<'b> {
     /// Sets an option of the connector.
     pub fn with(mut self, name: &str, value: &str) -> Corner<'b> {
         self.config.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Leaves an option of the connector out.
+    pub fn without(mut self, name: &str) -> Corner<'b> {
+        self.config.remove(name);
         self
     }
 
@@ -220,6 +226,21 @@ impl<'b> Corner<'b> {
             topics.committed(&group, &self.topic).map_err(|error| error.to_string())
         });
         committed.get(&partition).map(|mark| mark.offset)
+    }
+
+    /// What a small topic holds, committed.
+    pub fn read_topic(&self, topic: &str) -> Vec<WholeRecord> {
+        read_whole_topic(self.bed.bootstrap(), topic).unwrap()
+    }
+
+    /// Sets the group's offset of a partition, as an operator does. The group has no member.
+    pub fn set_offset(&self, partition: i32, offset: i64) {
+        let topics = self.bed.topics().unwrap();
+        await_or_panic("the offset to be set", Duration::from_secs(30), || {
+            topics
+                .commit(&self.group(), &self.topic, &[(partition, offset)].into())
+                .map_err(|error| error.to_string())
+        });
     }
 
     /// Compares every committed record with every row, by (partition, offset) and by content.

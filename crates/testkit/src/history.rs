@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::sql::Sql;
 
 pub use compare::{EXAMPLES_PER_PROBLEM, Example, HistoryReport, Problem};
+pub use source::{WholeRecord, read_whole_topic};
 
 /// The hash of a record's content, or `None` where the record must not be in the table (a
 /// tombstone, or one that belongs into the dead letter topic).

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
@@ -72,6 +72,22 @@ impl Topics {
             let ready = leaders.len() == partitions as usize && leaders.iter().all(|&id| id >= 0);
             if ready { Ok(()) } else { Err(format!("leaders {leaders:?}")) }
         })
+    }
+
+    /// Sets offsets of a group that has no members.
+    /// Errors: the group has members, or the broker does not answer.
+    pub fn commit(&self, group: &str, topic: &str, offsets: &BTreeMap<i32, i64>) -> Result<()> {
+        let consumer: BaseConsumer = client_config(&self.bootstrap)
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .create()
+            .map_err(kafka(format!("act for group {group}")))?;
+        let mut list = TopicPartitionList::new();
+        for (&partition, &offset) in offsets {
+            list.add_partition_offset(topic, partition, Offset::Offset(offset))
+                .map_err(kafka(format!("name {topic}-{partition}")))?;
+        }
+        consumer.commit(&list, CommitMode::Sync).map_err(kafka(format!("set offsets of group {group}")))
     }
 
     /// Deletes a topic and waits until the cluster does not list it any more.
