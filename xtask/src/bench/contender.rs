@@ -14,6 +14,8 @@ use super::{Options, kafka_engine, limits, pumphouse};
 pub enum Contender {
     /// The worker, exactly-once.
     Pumphouse,
+    /// The worker with `exactlyOnce=false`: what the ledger costs.
+    AtLeastOnce,
     /// ClickHouse's Kafka engine with a materialized view, default settings.
     EngineDefault,
     /// The same with the settings that made it fastest.
@@ -28,8 +30,9 @@ pub enum Contender {
 
 impl Contender {
     /// In the order of the report.
-    pub const ALL: [Contender; 6] = [
+    pub const ALL: [Contender; 7] = [
         Contender::Pumphouse,
+        Contender::AtLeastOnce,
         Contender::EngineDefault,
         Contender::EngineTuned,
         Contender::Consume,
@@ -41,6 +44,7 @@ impl Contender {
     pub fn title(self) -> &'static str {
         match self {
             Contender::Pumphouse => "Pumphouse, exactly-once",
+            Contender::AtLeastOnce => "Pumphouse, at least once",
             Contender::EngineDefault => "Kafka engine, default settings",
             Contender::EngineTuned => "Kafka engine, tuned",
             Contender::Consume => "limit: consuming only",
@@ -52,7 +56,7 @@ impl Contender {
     /// Measures it once.
     pub fn measure(self, stage: &mut Stage, options: &Options) -> Result<Figures> {
         match self {
-            Contender::Pumphouse => pumphouse::measure(stage, options),
+            Contender::Pumphouse | Contender::AtLeastOnce => pumphouse::measure(stage, self, options),
             Contender::EngineDefault => kafka_engine::measure(stage, self, &[]),
             Contender::EngineTuned => {
                 kafka_engine::measure(stage, self, &kafka_engine::tuned(&options.engine_settings))

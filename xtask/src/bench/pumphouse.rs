@@ -1,4 +1,4 @@
-//! The worker: the release binary with the connector of the quickstart, exactly-once.
+//! The worker: the release binary with the connector of the quickstart, exactly-once or not.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -21,11 +21,13 @@ const RUNNING_LIMIT: Duration = Duration::from_secs(30);
 const EXIT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Measures the worker once.
-pub fn measure(stage: &Stage, options: &Options) -> Result<Figures> {
+pub fn measure(stage: &Stage, contender: Contender, options: &Options) -> Result<Figures> {
     let table = stage.table()?;
     let directory = tempfile::Builder::new().prefix("pumphouse-bench-").tempdir()?;
     let mut setup = setup(stage.bed(), stage.binary.clone(), directory.path())?;
     aim(&mut setup, stage, &table.name, options);
+    let exactly_once = contender != Contender::AtLeastOnce;
+    setup.connectors[0].config.insert("exactlyOnce".to_owned(), exactly_once.to_string());
     let idle_cores = stage.idle_cores_watched(&table)?;
 
     let before = stage.reading()?;
@@ -46,7 +48,7 @@ pub fn measure(stage: &Stage, options: &Options) -> Result<Figures> {
     }
     let settled = stage.settled_since(&before, &table)?;
     let content = stage.check(&table)?;
-    Ok(Figures::new(Contender::Pumphouse, stage.records)
+    Ok(Figures::new(contender, stage.records)
         .timed(started, running, &landing)
         .cpu(&spent, idle_cores)
         .settled(&settled, idle_cores)

@@ -29,7 +29,9 @@ const COLUMNS: [(&str, &str, usize); 9] = [
 ];
 
 /// Ratios of Pumphouse: to whom, of which figure, digits, and how it reads.
-const RATIOS: [(Contender, &str, &str); 7] = [
+const RATIOS: [(Contender, &str, &str); 9] = [
+    (Contender::AtLeastOnce, figures::ROWS_PER_S, "times the rows/s of itself, at least once"),
+    (Contender::AtLeastOnce, figures::WORKER_CPU, "times the worker CPU of itself, at least once"),
     (Contender::EngineDefault, figures::ROWS_PER_S, "times the rows/s of the Kafka engine, default settings"),
     (Contender::EngineTuned, figures::ROWS_PER_S, "times the rows/s of the Kafka engine, tuned"),
     (

@@ -59,7 +59,14 @@ pub struct Paced<'g, I: Iterator> {
 impl<'g, I: Iterator> Paced<'g, I> {
     /// Paces `records`.
     pub fn new(records: I, per_second: u64, gate: &'g Gate) -> Paced<'g, I> {
-        Paced { records: records.peekable(), gate, per_second, passed: 0, since: Instant::now(), passed_then: 0 }
+        Paced {
+            records: records.peekable(),
+            gate,
+            per_second,
+            passed: 0,
+            since: Instant::now(),
+            passed_then: 0,
+        }
     }
 
     /// Looked at every so many records: a clock per record would cost as much as the record.
