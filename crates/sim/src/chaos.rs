@@ -4,6 +4,7 @@ use pumphouse_delivery::{Entry, Event};
 use pumphouse_types::Partition;
 
 use crate::run::{Ev, World};
+use crate::source::Slot;
 use crate::worker::Message;
 
 /// How often there is an occasion.
@@ -14,6 +15,9 @@ const SERVER_LIFE_MS_MIN: u64 = 5_000;
 
 /// A worker that was told to stop and does not is killed.
 const STOP_TIMEOUT_MS: u64 = 8_000;
+
+/// A stopped worker that was replaced and continues is found and ended within this time.
+const TWIN_MS_MAX: u64 = 20_000;
 
 impl World {
     pub fn chaos(&mut self) {
@@ -44,12 +48,13 @@ impl World {
             self.ledger_out_until = self.now + ms;
         }
         if self.strikes(self.plan.compaction) {
-            self.compact();
+            self.thin();
+        }
+        if self.strikes(self.plan.rewriting) {
+            self.rewrite();
         }
         if self.strikes(self.plan.new_columns) {
-            let topic = self.rng.below(self.topics.len() as u64) as usize;
-            self.say(|| format!("topic {topic}'s table has other columns"));
-            self.config_versions[topic].0 += 1;
+            self.change_table();
         }
         self.after(OCCASION_MS, Ev::Chaos);
     }
@@ -80,7 +85,7 @@ impl World {
             return false;
         }
         self.say(|| "the server is killed".to_owned());
-        self.server.kill();
+        self.server.kill(self.now);
         let ms = self.rng.between(500, 5_000);
         self.after(ms, Ev::ServerStarts);
         true
@@ -88,12 +93,24 @@ impl World {
 
     pub fn server_starts(&mut self) {
         self.say(|| "the server starts".to_owned());
-        self.server.up = true;
-        self.server.started = self.now;
+        let other_version = self.strikes(self.plan.other_version);
+        self.server.start(self.now, other_version);
     }
 
-    /// A record of an open batch is compacted away.
-    fn compact(&mut self) {
+    /// ALTER TABLE: columns to which older blocks fit or not, or other checks.
+    fn change_table(&mut self) {
+        let topic = self.rng.below(self.topics.len() as u64) as usize;
+        match self.rng.below(3) {
+            0 => self.server.change_checks(topic),
+            kind => self.server.change_columns(topic, kind == 1),
+        }
+        let version = self.server.config_version(topic);
+        self.say(|| format!("topic {topic}'s table is altered, blocks are filled by {version}"));
+    }
+
+    /// A range of an open batch, if there is one: topic, partition, first and end.
+    fn open_range(&mut self) -> Option<(usize, u32, i64, i64)> {
+        let mut ranges = Vec::new();
         for &(topic, partition) in &self.places {
             let Some(stored) = self.ledger.entry((topic, partition)) else { continue };
             let share = match Entry::parse(Partition(partition), stored) {
@@ -101,14 +118,38 @@ impl World {
                 Ok(Entry::Member(member)) => member.share,
                 Ok(Entry::Plain { .. }) | Err(_) => continue,
             };
-            let (first, end) = (share.range.first().get(), share.range.end().get());
-            let records = self.source.records(topic, partition, first, end);
-            if !records.is_empty() {
-                let offset = self.rng.pick(&records);
-                self.say(|| format!("the source loses {topic}/{partition}:{offset}"));
-                self.source.remove(topic, partition, offset);
-                return;
+            ranges.push((topic, partition, share.range.first().get(), share.range.end().get()));
+        }
+        if ranges.is_empty() { None } else { Some(self.rng.pick(&ranges)) }
+    }
+
+    /// Compaction takes a record of an open batch, or retention all of the partition up to there.
+    fn thin(&mut self) {
+        let Some((topic, partition, first, end)) = self.open_range() else { return };
+        let records = self.source.records(topic, partition, first, end);
+        if records.is_empty() {
+            return;
+        }
+        let offset = self.rng.pick(&records);
+        if self.rng.below(2) == 0 {
+            self.say(|| format!("the source loses {topic}/{partition}:{offset}"));
+            self.source.remove(topic, partition, offset);
+        } else {
+            self.say(|| format!("the source loses {topic}/{partition} up to {offset}"));
+            for lost in 0..=offset {
+                self.source.remove(topic, partition, lost);
             }
+        }
+    }
+
+    /// The log of an open batch's partition is rewritten: a record stands where none was.
+    fn rewrite(&mut self) {
+        let Some((topic, partition, first, end)) = self.open_range() else { return };
+        let gaps: Vec<i64> =
+            (first..end).filter(|&at| self.source.at(topic, partition, at) == Some(Slot::Gap)).collect();
+        if let Some(&offset) = gaps.first() {
+            self.say(|| format!("the log of {topic}/{partition} is rewritten at {offset}"));
+            self.source.rewrite(topic, partition, offset);
         }
     }
 
@@ -123,6 +164,15 @@ impl World {
             if self.procs[proc].alive && self.procs[proc].paused_until > self.now {
                 self.procs[proc].paused_until = self.now;
                 self.after(0, Ev::Resume(proc));
+            }
+        }
+        for proc in 0..self.procs.len() {
+            let replaced = self.slots[self.procs[proc].slot] != Some(proc);
+            if self.procs[proc].alive && replaced {
+                // Two processes of one transactional id fence one another for ever: whoever looks
+                // after the workers ends the one that it has replaced.
+                let ms = self.rng.below(TWIN_MS_MAX);
+                self.after(ms, Ev::KillProc(proc));
             }
         }
         for slot in 0..self.slots.len() {

@@ -4,6 +4,17 @@ use pumphouse_delivery::TableEngine;
 
 use crate::rng::Rng;
 
+/// What can be seen of a batch's rows in a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lineage {
+    /// Lineage columns, and the table keeps every row.
+    Complete,
+    /// Lineage columns, but rows vanish in merges.
+    Merging,
+    /// No lineage columns: the query log is all there is.
+    None,
+}
+
 /// The plan of one run. Chances are in 10,000 for each occasion; an occasion for those that have
 /// none of their own (crashes, pauses ...) is 100 ms of one worker.
 #[derive(Debug, Clone)]
@@ -16,6 +27,16 @@ pub struct Plan {
     pub partitions: u32,
     /// How the tables deduplicate.
     pub engine: TableEngine,
+    /// What can be seen of a batch's rows.
+    pub lineage: Lineage,
+    /// What the tables check depends on nothing but the row and the definition.
+    pub pure_checks: bool,
+    /// Views hang on the tables: what is refused is refused by them, after the table took its parts.
+    pub views: bool,
+    /// Parts that a block becomes at most.
+    pub table_partitions: u64,
+    /// Records that cannot be inserted go to the dead letters.
+    pub leaves_out: bool,
     /// Blocks of the tables' windows.
     pub window_blocks: u64,
     /// Time of the tables' windows.
@@ -80,11 +101,21 @@ pub struct Plan {
     pub server_kill: u64,
     /// The server is killed between dedup log and rename; for each block of a plain table.
     pub kill_at_rename: u64,
+    /// A server that starts again has another version.
+    pub other_version: u64,
+    /// The server is killed between two parts of a block; for each part.
+    pub kill_between_parts: u64,
+    /// An insert fails with an error that may come after some parts are in place; for each part.
+    pub bounded: u64,
     /// A record is one that the table refuses; for each record.
     pub poison: u64,
-    /// The source loses a record of an open batch.
+    /// A record cannot be decoded; for each record.
+    pub undecodable: u64,
+    /// The source loses records of an open batch.
     pub compaction: u64,
-    /// The table's columns change: blocks are filled by another configuration version from then on.
+    /// A record comes to stand in an open batch where none was.
+    pub rewriting: u64,
+    /// The table's columns or checks change: blocks are filled by another configuration version.
     pub new_columns: u64,
 }
 
@@ -114,13 +145,22 @@ impl Plan {
         // some have none but lost answers and a ledger that keeps retries waiting.
         let forgetful = tiny_window && rng.below(3) == 0;
         let server_faults = !forgetful && rng.below(3) == 0;
+        let lineage = rng.pick(&[Lineage::Complete, Lineage::Complete, Lineage::Merging, Lineage::None]);
+        let table_partitions = rng.pick(&[1, 1, 2, 3]);
+        let compaction = sometimes(rng, 8, 300);
+        let undecodable = sometimes(rng, 4, 400);
         let kill_at_rename = if server_faults { sometimes(rng, 2, 1_500) } else { 0 };
         Plan {
             workers: workers as usize,
             topics: if rng.below(5) == 0 { 2 } else { 1 },
             partitions: rng.between(2, 4) as u32,
             engine: if forgetful { TableEngine::Plain } else { engine },
-            window_blocks,
+            lineage,
+            pure_checks: rng.below(4) > 0,
+            views: rng.below(8) == 0,
+            table_partitions,
+            leaves_out: undecodable > 0 || rng.below(10) > 0,
+            window_blocks: window_blocks * table_partitions,
             window_ms: (engine == TableEngine::Replicated && !forgetful).then_some(window_ms),
             tiny_window,
             foreign_blocks_per_s,
@@ -152,25 +192,42 @@ impl Plan {
             outage: sometimes(rng, 4, 60),
             server_kill: if server_faults { rng.between(1, 60) } else { 0 },
             kill_at_rename,
-            poison: sometimes(rng, 12, 20),
-            compaction: sometimes(rng, 12, 300),
-            new_columns: sometimes(rng, 8, 60),
+            other_version: if server_faults { sometimes(rng, 3, 5_000) } else { 0 },
+            kill_between_parts: if server_faults { sometimes(rng, 2, 1_500) } else { 0 },
+            bounded: sometimes(rng, 5, 1_000),
+            poison: sometimes(rng, 3, 300),
+            undecodable,
+            compaction,
+            // What was lost and what came in its place could make up for one another (R9's limit).
+            rewriting: if compaction == 0 { sometimes(rng, 20, 300) } else { 0 },
+            new_columns: sometimes(rng, 6, 60),
         }
     }
 
     /// Whether the server's process can change.
     pub fn server_restarts(&self) -> bool {
-        self.server_kill > 0 || self.kill_at_rename > 0
+        self.server_kill > 0 || self.kill_at_rename > 0 || self.kill_between_parts > 0
     }
 
     /// Whether a stop with this code is what the protocol promises under this plan's faults.
     pub fn may_stop(&self, code: &str) -> bool {
         let plain = self.engine == TableEngine::Plain;
+        let refusals = self.poison > 0 || self.new_columns > 0;
         match code {
-            "DELIVERY-001" => self.tiny_window || (plain && self.server_restarts()),
-            "DELIVERY-002" => self.poison > 0,
-            "DELIVERY-003" => self.compaction > 0,
-            "DELIVERY-006" => self.new_columns > 0,
+            // The table cannot tell what landed, and something asks for it.
+            "DELIVERY-001" => {
+                self.lineage != Lineage::Complete
+                    && (self.tiny_window
+                        || (plain && self.server_restarts())
+                        || self.other_version > 0
+                        || refusals)
+            }
+            // A view may have failed after the table took its part.
+            "DELIVERY-002" => self.views && refusals,
+            "DELIVERY-003" => self.rewriting > 0,
+            // Rows of the old shape cannot be compared with what the source has lost since.
+            "DELIVERY-006" => self.new_columns > 0 && (self.compaction > 0 || self.rewriting > 0),
+            "DELIVERY-008" => self.poison > 0 && !self.leaves_out,
             _ => false,
         }
     }

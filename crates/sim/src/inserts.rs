@@ -1,13 +1,16 @@
 //! Inserts from their sending to their end, and what a process asks the server besides: the table,
-//! whether attempts have ended, its process.
+//! whether attempts have ended, what landed of them, its process.
+use std::collections::BTreeMap;
+
 use pumphouse_delivery::{
-    Batch, ClaimId, Event, InsertAnswer, Refusal, RefusalClass, TableEngine, TableFacts,
+    Batch, ClaimId, Event, Evidence, InsertAnswer, Refusal, RefusalClass, TableEngine, TableFacts,
 };
-use pumphouse_types::{BatchId, ServerMillis, TopicName};
+use pumphouse_types::{
+    BatchId, ConfigVersion, DedupToken, Offset, OffsetRange, Partition, ServerMillis, TopicName,
+};
 
 use crate::run::{Ev, World};
-use crate::source::Slot;
-use crate::table::{Attempt, Stage};
+use crate::table::{Attempt, Row, Stage};
 
 /// A reading of the server's clock whose round trip took longer is asked for again.
 const ROUND_TRIP_MS_MAX: u64 = 1_000;
@@ -16,38 +19,47 @@ const ROUND_TRIP_MS_MAX: u64 = 1_000;
 const ASK_AGAIN_MS: u64 = 300;
 
 /// What a table was read for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum FactsFor {
-    Inspected { claim: ClaimId, topic: usize },
-    Settled { claim: ClaimId, topic: usize, batch: BatchId },
-    Confirmed { claim: ClaimId, topic: usize, batch: BatchId },
+#[derive(Debug, Clone)]
+pub(crate) enum Reason {
+    Inspected,
+    Settled { batch: BatchId },
+    Confirmed { batch: BatchId },
+    Doubted { batch: BatchId, token: DedupToken, ranges: BTreeMap<Partition, OffsetRange>, rows: u64 },
 }
 
-impl FactsFor {
-    fn claim(self) -> ClaimId {
-        match self {
-            FactsFor::Inspected { claim, .. }
-            | FactsFor::Settled { claim, .. }
-            | FactsFor::Confirmed { claim, .. } => claim,
-        }
-    }
+/// Who asked for a reading of a table, and why.
+#[derive(Debug, Clone)]
+pub(crate) struct FactsFor {
+    claim: ClaimId,
+    topic: usize,
+    reason: Reason,
+}
 
-    fn topic(self) -> usize {
-        match self {
-            FactsFor::Inspected { topic, .. }
-            | FactsFor::Settled { topic, .. }
-            | FactsFor::Confirmed { topic, .. } => topic,
-        }
-    }
+/// What the server said of a table at one moment.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    facts: TableFacts,
+    config_version: ConfigVersion,
+    evidence: Option<Evidence>,
+}
+
+/// Attempts that are being made to end, and what is read afterwards.
+#[derive(Debug)]
+pub(crate) struct Quieting {
+    proc: usize,
+    batch: BatchId,
+    then: FactsFor,
 }
 
 impl World {
     pub fn begin_inspect(&mut self, proc: usize, claim: ClaimId, topic: &TopicName) {
-        self.ask_facts(proc, FactsFor::Inspected { claim, topic: self.topic(topic) });
+        let for_ = FactsFor { claim, topic: self.topic(topic), reason: Reason::Inspected };
+        self.ask_facts(proc, for_);
     }
 
     pub fn begin_confirm(&mut self, proc: usize, claim: ClaimId, topic: &TopicName, batch: BatchId) {
-        self.ask_facts(proc, FactsFor::Confirmed { claim, topic: self.topic(topic), batch });
+        let for_ = FactsFor { claim, topic: self.topic(topic), reason: Reason::Confirmed { batch } };
+        self.ask_facts(proc, for_);
     }
 
     pub fn begin_settle(
@@ -58,25 +70,45 @@ impl World {
         batch: BatchId,
         after: Option<ServerMillis>,
     ) {
-        let topic = self.topic(topic);
+        let then = FactsFor { claim, topic: self.topic(topic), reason: Reason::Settled { batch } };
+        self.begin_quieting(Quieting { proc, batch, then }, after);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the fields of one action")]
+    pub fn begin_evidence(
+        &mut self,
+        proc: usize,
+        claim: ClaimId,
+        topic: &TopicName,
+        batch: &Batch,
+        ranges: BTreeMap<Partition, OffsetRange>,
+        rows: u64,
+        after: ServerMillis,
+    ) {
+        let reason = Reason::Doubted { batch: batch.id, token: batch.token, ranges, rows };
+        let then = FactsFor { claim, topic: self.topic(topic), reason };
+        self.begin_quieting(Quieting { proc, batch: batch.id, then }, Some(after));
+    }
+
+    fn begin_quieting(&mut self, quieting: Quieting, after: Option<ServerMillis>) {
         let due = after.map_or(0, |after| self.server.moment_after(after).saturating_sub(self.now));
         let hop = self.hop();
-        self.after(due + hop, Ev::KillAsked { proc, topic, batch, claim });
+        self.after(due + hop, Ev::KillAsked(quieting));
     }
 
     /// KILL QUERY .. SYNC: what has not begun to write ends at once, or commits; what writes, does.
     /// An attempt whose body is on its way is not in the list.
-    pub fn kill_asked(&mut self, proc: usize, topic: usize, batch: BatchId, claim: ClaimId) {
-        let event = Ev::KillAsked { proc, topic, batch, claim };
-        let Some(event) = self.if_awake(proc, event) else { return };
-        if self.procs[proc].task.claim() != claim && self.without.is_none() {
+    pub fn kill_asked(&mut self, quieting: Quieting) {
+        let proc = quieting.proc;
+        let Some(Ev::KillAsked(quieting)) = self.if_awake(proc, Ev::KillAsked(quieting)) else { return };
+        if self.procs[proc].task.claim() != quieting.then.claim && self.without.is_none() {
             return;
         }
         if !self.server.is_reached(self.now) {
-            self.after(ASK_AGAIN_MS, event);
+            self.after(ASK_AGAIN_MS, Ev::KillAsked(quieting));
             return;
         }
-        for attempt in self.server.running(batch) {
+        for attempt in self.server.running(quieting.batch) {
             if self.server.attempts[attempt].stage == Stage::Running && self.rng.below(2) == 0 {
                 self.saw("attempt killed");
                 self.say(|| format!("attempt a{attempt} is killed"));
@@ -84,10 +116,10 @@ impl World {
                 self.insert_answer(attempt, InsertAnswer::Unknown);
             }
         }
-        if self.server.running(batch).is_empty() {
-            self.ask_facts(proc, FactsFor::Settled { claim, topic, batch });
+        if self.server.running(quieting.batch).is_empty() {
+            self.ask_facts(proc, quieting.then);
         } else {
-            self.after(50, event);
+            self.after(50, Ev::KillAsked(quieting));
         }
     }
 
@@ -101,15 +133,25 @@ impl World {
             self.after(ASK_AGAIN_MS, Ev::FactsAsked { proc, for_, sent: self.now });
             return;
         }
-        let facts = Box::new(self.server.facts(for_.topic(), self.now));
+        let evidence = match &for_.reason {
+            Reason::Inspected | Reason::Settled { .. } | Reason::Confirmed { .. } => None,
+            Reason::Doubted { token, ranges, rows, .. } => {
+                Some(self.server.evidence(for_.topic, *token, ranges, *rows))
+            }
+        };
+        let reading = Box::new(Reading {
+            facts: self.server.facts(for_.topic, self.now),
+            config_version: self.server.config_version(for_.topic),
+            evidence,
+        });
         let hop = self.hop();
-        self.after(hop, Ev::FactsBack { proc, for_, sent, facts });
+        self.after(hop, Ev::FactsBack { proc, for_, sent, reading });
     }
 
-    pub fn facts_back(&mut self, proc: usize, for_: FactsFor, sent: u64, facts: TableFacts) {
-        let event = Ev::FactsBack { proc, for_, sent, facts: Box::new(facts) };
-        let Some(Ev::FactsBack { mut facts, .. }) = self.if_awake(proc, event) else { return };
-        if self.procs[proc].task.claim() != for_.claim() && self.without.is_none() {
+    pub fn facts_back(&mut self, proc: usize, for_: FactsFor, sent: u64, reading: Box<Reading>) {
+        let event = Ev::FactsBack { proc, for_, sent, reading };
+        let Some(Ev::FactsBack { for_, reading, .. }) = self.if_awake(proc, event) else { return };
+        if self.procs[proc].task.claim() != for_.claim && self.without.is_none() {
             return;
         }
         let round_trip = self.now - sent;
@@ -117,25 +159,20 @@ impl World {
             self.ask_facts(proc, for_);
             return;
         }
+        let Reading { mut facts, config_version, evidence } = *reading;
         facts.server_now = facts.server_now.plus(round_trip / 2);
         facts.read_at = self.clock(proc);
-        let facts = *facts;
-        let event = match for_ {
-            FactsFor::Inspected { claim, topic } => Event::Inspected {
-                claim,
-                topic: self.topics[topic].clone(),
-                facts,
-                config_version: self.config_versions[topic],
-            },
-            FactsFor::Settled { claim, topic, batch } => {
-                Event::Settled { claim, topic: self.topics[topic].clone(), batch, facts }
+        let (claim, topic) = (for_.claim, self.topics[for_.topic].clone());
+        let event = match for_.reason {
+            Reason::Inspected => Event::Inspected { claim, topic, facts, config_version },
+            Reason::Settled { batch } => Event::Settled { claim, topic, batch, facts },
+            Reason::Confirmed { batch } => {
+                Event::Confirmed { claim, topic, batch, server_started: facts.server_started }
             }
-            FactsFor::Confirmed { claim, topic, batch } => Event::Confirmed {
-                claim,
-                topic: self.topics[topic].clone(),
-                batch,
-                server_started: facts.server_started,
-            },
+            Reason::Doubted { batch, .. } => {
+                let evidence = evidence.expect("it was read for it");
+                Event::Evidence { claim, topic, batch, facts, evidence }
+            }
         };
         self.deliver(proc, crate::worker::Message::Event(event));
     }
@@ -147,12 +184,14 @@ impl World {
         topic: &TopicName,
         batch: Batch,
         number: u32,
+        asked: Option<BTreeMap<Partition, Vec<Offset>>>,
     ) {
         let topic = self.topic(topic);
-        let rows = self.procs[proc].blocks.get(&batch.id).cloned().unwrap_or_default();
-        self.watch.same_rows_per_token(batch.token, &rows);
+        let rows = self.rows_to_send(proc, &batch, asked);
+        let version = batch.config_version;
+        self.watch.same_rows_per_token(batch.token, version, &self.source, topic, &rows);
         let attempt = self.server.attempts.len();
-        self.say(|| format!("a{attempt} is attempt {number} of p{proc} at {}", batch.ranges_text()));
+        self.say(|| format!("a{attempt} is attempt {number} of p{proc} at {} with {rows:?}", batch.token));
         self.server.attempts.push(Attempt {
             proc,
             claim,
@@ -160,6 +199,8 @@ impl World {
             batch,
             number,
             rows,
+            parts: Default::default(),
+            hit: false,
             stage: Stage::Sending,
             answered: false,
         });
@@ -167,6 +208,34 @@ impl World {
         let travel = if slow { self.rng.between(100, 2 * self.plan.deadline_ms) } else { self.hop() };
         self.after(travel, Ev::AttemptArrives(attempt));
         self.after(self.plan.insert_timeout_ms, Ev::AttemptTimesOut(attempt));
+    }
+
+    /// The rows that the process has of the block, or those of them that were asked for.
+    fn rows_to_send(
+        &mut self,
+        proc: usize,
+        batch: &Batch,
+        asked: Option<BTreeMap<Partition, Vec<Offset>>>,
+    ) -> Vec<Row> {
+        let Some(block) = self.procs[proc].blocks.get(&batch.id) else {
+            if self.without.is_none() {
+                self.watch.violated("blocks_are_kept", format!("p{proc} has no block of {}", batch.id));
+            }
+            return Vec::new();
+        };
+        if block.version.is_some_and(|version| version != batch.config_version) {
+            let what = format!("{:?} instead of {}", block.version, batch.config_version);
+            self.watch.violated("blocks_are_of_their_version", what);
+        }
+        let Some(asked) = asked else { return block.rows.clone() };
+        let rows: Vec<Row> = asked
+            .into_iter()
+            .flat_map(|(partition, offsets)| offsets.into_iter().map(move |at| (partition.0, at.get())))
+            .collect();
+        if let Some(row) = rows.iter().find(|row| !block.rows.contains(row)) {
+            self.watch.violated("blocks_have_what_is_asked_for", format!("{row:?}"));
+        }
+        rows
     }
 
     /// The sender has died: a body that was not all sent is cut off, unless it was.
@@ -197,40 +266,65 @@ impl World {
             Some((RefusalClass::DeadlinePassed, 395))
         } else if self.strikes(self.plan.overload) {
             Some((RefusalClass::Overload, 252))
-        } else if self.is_poisoned(attempt, topic) {
+        } else if !self.server.fits(topic, self.server.attempts[attempt].batch.config_version) {
+            self.saw("block of another shape refused");
+            Some((RefusalClass::Schema, 16))
+        } else if !self.plan.views && self.is_refused(attempt, topic) {
             Some((RefusalClass::Data, 469))
         } else {
             None
         };
         if let Some((class, code)) = refusal {
-            self.server.attempts[attempt].stage = Stage::Ended;
-            let refusal = Refusal { class, code, message: format!("{class:?}") };
-            self.insert_answer(attempt, InsertAnswer::Refused(refusal));
+            self.refuse(attempt, class, code);
             return;
         }
         self.server.attempts[attempt].stage = Stage::Running;
+        self.server.attempts[attempt].parts = self.server.parts(&self.server.attempts[attempt].rows);
         let slow = self.strikes(self.plan.slow_commit);
         let ms = if slow { self.rng.between(50, self.plan.commit_ms_max) } else { self.rng.between(1, 20) };
         self.after(ms, Ev::AttemptCommits(attempt));
     }
 
-    fn is_poisoned(&self, attempt: usize, topic: usize) -> bool {
+    fn refuse(&mut self, attempt: usize, class: RefusalClass, code: i32) {
+        self.server.attempts[attempt].stage = Stage::Ended;
+        let refusal = Refusal { class, code, message: format!("{class:?}") };
+        self.insert_answer(attempt, InsertAnswer::Refused(refusal));
+    }
+
+    fn is_refused(&self, attempt: usize, topic: usize) -> bool {
         self.server.attempts[attempt].rows.iter().any(|&(partition, offset)| {
-            self.source.at(topic, partition, offset) == Some(Slot::Record { poison: true })
+            self.server.refuses(topic, self.source.kind(topic, partition, offset), self.now)
         })
     }
 
+    /// The next part of the block comes into the table; after the last one the attempt ends.
     pub fn attempt_commits(&mut self, attempt: usize) {
         let sent = &self.server.attempts[attempt];
         if sent.stage != Stage::Running {
             return;
         }
-        let (topic, token) = (sent.topic, sent.batch.token);
+        let topic = sent.topic;
+        let Some(&row) = sent.parts.front().and_then(|part| part.first()) else {
+            self.finished(attempt);
+            return;
+        };
+        let begun = sent.parts.len() < self.server.parts(&sent.rows).len();
+        if begun && self.strikes(self.plan.kill_between_parts) && self.kill_server() {
+            self.saw("killed between parts");
+            return;
+        }
+        if self.strikes(self.plan.bounded) {
+            self.saw(if begun { "error after some parts" } else { "error before any part" });
+            self.refuse(attempt, RefusalClass::Bounded, 241);
+            return;
+        }
+        let token = (self.server.attempts[attempt].batch.token, self.server.table_partition(row));
         if self.server.remembers(topic, token, self.now) {
-            self.saw("duplicate block dropped");
-            self.say(|| format!("a{attempt} is a duplicate"));
-            self.server.attempts[attempt].stage = Stage::Ended;
-            self.insert_answer(attempt, InsertAnswer::Accepted);
+            self.saw("duplicate part dropped");
+            self.say(|| format!("a part of a{attempt} is a duplicate"));
+            self.server.attempts[attempt].hit = true;
+            self.server.attempts[attempt].parts.pop_front();
+            self.attempt_commits(attempt);
             return;
         }
         self.server.remember(topic, token, self.now);
@@ -250,21 +344,43 @@ impl World {
 
     pub fn attempt_renames(&mut self, attempt: usize) {
         if self.server.attempts[attempt].stage == Stage::Logged {
+            self.server.attempts[attempt].stage = Stage::Running;
             self.put(attempt);
         }
     }
 
     fn put(&mut self, attempt: usize) {
-        let rows = self.server.attempts[attempt].rows.clone();
-        let topic = self.server.attempts[attempt].topic;
-        self.server.attempts[attempt].stage = Stage::Ended;
-        if self.server.attempts[attempt].answered {
+        let sent = &mut self.server.attempts[attempt];
+        let (topic, late) = (sent.topic, sent.answered);
+        let rows = sent.parts.pop_front().expect("a part is put in place");
+        if late {
             self.saw("insert landed after its client gave up");
         }
-        self.say(|| format!("a{attempt} is in the table"));
-        self.watch.only_committed_records(&self.source, topic, &rows);
-        let twice = self.server.put(topic, &rows);
-        self.watch.no_row_twice(topic, twice);
+        self.say(|| format!("{rows:?} of a{attempt} are in the table"));
+        self.server.put(topic, &rows);
+        self.watch.rows_put(topic, &rows, &self.ledger, &self.source, &self.server);
+        if self.server.attempts[attempt].parts.is_empty() {
+            self.finished(attempt);
+        } else {
+            let ms = if self.rng.below(10) == 0 { self.rng.between(1, 300) } else { 0 };
+            self.after(ms, Ev::AttemptCommits(attempt));
+        }
+    }
+
+    /// All parts are in place; views come last.
+    fn finished(&mut self, attempt: usize) {
+        let topic = self.server.attempts[attempt].topic;
+        if self.plan.views && self.is_refused(attempt, topic) {
+            self.saw("view failed after the table's part");
+            self.refuse(attempt, RefusalClass::Data, 469);
+            return;
+        }
+        let sent = &mut self.server.attempts[attempt];
+        sent.stage = Stage::Ended;
+        if !sent.hit {
+            let (token, rows) = (sent.batch.token, sent.rows.len() as u64);
+            self.server.log_finished(topic, token, rows, self.now);
+        }
         self.insert_answer(attempt, InsertAnswer::Accepted);
     }
 

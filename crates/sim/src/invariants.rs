@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use pumphouse_delivery::Entry;
-use pumphouse_types::{DedupToken, Partition, TopicId};
+use pumphouse_types::{ConfigVersion, DedupToken, Partition, TopicId};
 
 use crate::ledger::{Ledger, Place};
-use crate::source::{Slot, Source};
+use crate::source::{Kind, Slot, Source};
 use crate::table::{Row, Server};
 
 /// A promise that was broken.
@@ -23,8 +23,10 @@ pub struct Violation {
 pub struct Watch {
     /// The first violation.
     pub violation: Option<Violation>,
-    rows_by_token: BTreeMap<DedupToken, Vec<Row>>,
+    blocks: BTreeMap<DedupToken, (ConfigVersion, Vec<Row>)>,
     passed: BTreeMap<Place, i64>,
+    /// How often a record is to be delivered, at least and at most, where that is not once.
+    again: BTreeMap<(Place, i64), (u64, u64)>,
 }
 
 impl Watch {
@@ -33,32 +35,81 @@ impl Watch {
         self.violation.get_or_insert(Violation { invariant, what });
     }
 
-    /// R2: whoever sends a token sends the same rows.
-    pub fn same_rows_per_token(&mut self, token: DedupToken, rows: &[Row]) {
+    /// R2: whoever sends a token sends the same rows in the same shape; R9: or fewer, by those that
+    /// the source has lost since.
+    pub fn same_rows_per_token(
+        &mut self,
+        token: DedupToken,
+        version: ConfigVersion,
+        source: &Source,
+        topic: usize,
+        rows: &[Row],
+    ) {
         let mut rows = rows.to_vec();
         rows.sort_unstable();
-        let before = self.rows_by_token.entry(token).or_insert_with(|| rows.clone());
-        if *before != rows {
-            let what = format!("token {token}: {before:?}, then {rows:?}");
+        let (before_version, before) = self.blocks.entry(token).or_insert_with(|| (version, rows.clone()));
+        let lost = |(partition, offset): &Row| {
+            matches!(source.at(topic, *partition, *offset), Some(Slot::Removed(_)))
+        };
+        // A member that stood still may send its whole block after its successor has sent what is left.
+        let same = before.iter().all(|row| rows.binary_search(row).is_ok() || lost(row))
+            && rows.iter().all(|row| before.binary_search(row).is_ok() || lost(row));
+        if !same || *before_version != version {
+            let what = format!("token {token}: {before_version} {before:?}, then {version} {rows:?}");
             self.violated("same_rows_per_token", what);
         }
     }
 
-    /// No row is in the table twice, at any time.
-    pub fn no_row_twice(&mut self, topic: usize, twice: Option<Row>) {
-        if let Some((partition, offset)) = twice {
-            self.violated("no_row_twice", format!("topic {topic}, {partition}:{offset}"));
-        }
-    }
-
-    /// Nothing is in the table but committed records.
-    pub fn only_committed_records(&mut self, source: &Source, topic: usize, rows: &[Row]) {
+    /// Rows have come into the table: each is one of a committed record, and not there too often.
+    pub fn rows_put(
+        &mut self,
+        topic: usize,
+        rows: &[Row],
+        ledger: &Ledger,
+        source: &Source,
+        server: &Server,
+    ) {
         for &(partition, offset) in rows {
-            if !source.was_record(topic, partition, offset) {
+            let place = (topic, partition);
+            if !source.was_record(topic, partition, offset)
+                || source.kind(topic, partition, offset) == Kind::Undecodable
+            {
                 let what = format!("topic {topic}, {partition}:{offset}");
                 self.violated("only_committed_records", what);
             }
+            self.no_row_twice(place, offset, ledger, server);
         }
+    }
+
+    /// A dead letter has come to show: its record was one that could not be inserted.
+    pub fn letter(
+        &mut self,
+        place: Place,
+        offset: i64,
+        ledger: &Ledger,
+        source: &Source,
+        server: &Server,
+    ) {
+        let known = source.was_record(place.0, place.1, offset);
+        if !known || !source.kind(place.0, place.1, offset).may_be_left_out() {
+            self.violated("only_refused_are_left_out", format!("{place:?}: {offset}"));
+        }
+        self.no_row_twice(place, offset, ledger, server);
+    }
+
+    /// No record is delivered twice, at any time: neither to the table nor to the dead letters.
+    fn no_row_twice(&mut self, place: Place, offset: i64, ledger: &Ledger, server: &Server) {
+        let (rows, letters) = (server.count(place.0, place.1, offset), ledger.letters(place, offset));
+        let (_, most) = self.owed(place, offset);
+        if u64::from(rows) + u64::from(letters) > most {
+            let what = format!("{place:?}: {offset}: {rows} rows, {letters} dead letters, {most} owed");
+            self.violated("no_row_twice", what);
+        }
+    }
+
+    /// How often a record is to be delivered, at least and at most.
+    fn owed(&self, place: Place, offset: i64) -> (u64, u64) {
+        self.again.get(&(place, offset)).copied().unwrap_or((1, 1))
     }
 
     /// Everything that holds of the ledger after a write came to show.
@@ -79,7 +130,7 @@ impl Watch {
         self.shares_agree(&entries);
         for &place in entries.keys() {
             let bound = ledger.entry(place).map_or(0, |stored| stored.offset.get());
-            self.passed_is_landed(source, server, place, bound);
+            self.passed_is_landed(ledger, source, server, place, bound);
         }
     }
 
@@ -108,17 +159,29 @@ impl Watch {
         }
     }
 
-    /// R4: what the ledger has passed is in the table, once. Its bound never goes back.
-    fn passed_is_landed(&mut self, source: &Source, server: &Server, place: Place, bound: i64) {
+    /// R4: what the ledger has passed is in the table or in the dead letters. Its bound never goes back.
+    fn passed_is_landed(
+        &mut self,
+        ledger: &Ledger,
+        source: &Source,
+        server: &Server,
+        place: Place,
+        bound: i64,
+    ) {
         let before = self.passed.get(&place).copied().unwrap_or(0);
         if bound < before {
             self.violated("offsets_never_go_back", format!("{place:?}: {before}, then {bound}"));
         }
         for offset in before..bound {
             let (topic, partition) = place;
-            let must_be = matches!(source.at(topic, partition, offset), Some(Slot::Record { .. }));
-            if must_be && server.count(topic, partition, offset) != 1 {
-                let what = format!("{place:?}: {offset} lies below {bound} and is not in the table");
+            let must_be = matches!(source.at(topic, partition, offset), Some(Slot::Record(_)));
+            let rows = u64::from(server.count(topic, partition, offset));
+            let letters = u64::from(ledger.letters(place, offset));
+            let (least, _) = self.owed(place, offset);
+            if must_be && rows + letters < least {
+                let what = format!(
+                    "{place:?}: {offset} lies below {bound}: {rows} rows, {letters} dead letters, {least} owed"
+                );
                 self.violated("passed_is_landed", what);
             }
         }

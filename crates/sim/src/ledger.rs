@@ -1,12 +1,37 @@
-//! The broker's side of the ledger: offsets of the group, written by transactions. The fence is
+//! The broker's side of the ledger: offsets of the group, dead letters and marks of the state topic,
+//! written by transactions. The fence is
 //! checked when the offsets arrive; they show when the transaction is committed, all at once; until
 //! a transaction is settled, stable reads of its partitions wait.
 use std::collections::BTreeMap;
 
 use pumphouse_delivery::StoredEntry;
+use pumphouse_types::Offset;
 
 /// A partition by topic and partition index.
 pub type Place = (usize, u32);
+
+/// A record by its place and offset.
+pub type RecordAt = (Place, i64);
+
+/// What the state topic says of a partition (R16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// It was left by a clean stop, with everything below landed.
+    AtRest(i64),
+    /// Something was written for it since.
+    Running,
+}
+
+/// What one transaction holds.
+#[derive(Debug, Clone, Default)]
+pub struct Written {
+    /// Offsets with their metadata.
+    pub entries: BTreeMap<Place, StoredEntry>,
+    /// Dead letters.
+    pub letters: Vec<RecordAt>,
+    /// The partitions are left at rest.
+    pub at_rest: bool,
+}
 
 /// transaction.timeout.ms of the ledger's producers.
 const TRANSACTION_TIMEOUT_MS: u64 = 10_000;
@@ -15,7 +40,7 @@ const TRANSACTION_TIMEOUT_MS: u64 = 10_000;
 #[derive(Debug)]
 struct Pending {
     epoch: u64,
-    entries: BTreeMap<Place, StoredEntry>,
+    written: Written,
     /// Position in the offsets log: of overlapping transactions the later one wins.
     position: u64,
     since: u64,
@@ -27,6 +52,11 @@ struct Pending {
 #[derive(Debug, Default)]
 pub struct Ledger {
     entries: BTreeMap<Place, (u64, StoredEntry)>,
+    marks: BTreeMap<Place, (u64, Mark)>,
+    /// How often each record stands in the dead letter topic.
+    letters: BTreeMap<RecordAt, u8>,
+    /// Dead letters that came to show since they were last taken.
+    new_letters: Vec<RecordAt>,
     pending: BTreeMap<u64, Pending>,
     epochs: BTreeMap<u64, u64>,
     position: u64,
@@ -53,13 +83,13 @@ impl Ledger {
         &mut self,
         transactional_id: u64,
         epoch: u64,
-        entries: BTreeMap<Place, StoredEntry>,
+        written: Written,
         now: u64,
     ) -> bool {
         // A producer's next transaction waits until the one before it shows.
         let changed = self.settle(transactional_id, false);
         self.position += 1;
-        let pending = Pending { epoch, entries, position: self.position, since: now, committed: false };
+        let pending = Pending { epoch, written, position: self.position, since: now, committed: false };
         self.pending.insert(transactional_id, pending);
         changed
     }
@@ -108,20 +138,55 @@ impl Ledger {
         if !pending.committed {
             return false;
         }
-        let mut changed = false;
-        for (place, entry) in pending.entries {
-            let newer = self.entries.get(&place).is_none_or(|(at, _)| *at < pending.position);
-            if newer {
-                self.entries.insert(place, (pending.position, entry));
+        let Pending { written, position, .. } = pending;
+        for letter in written.letters {
+            *self.letters.entry(letter).or_insert(0) += 1;
+            self.new_letters.push(letter);
+        }
+        let mut changed = !self.new_letters.is_empty();
+        for (place, entry) in written.entries {
+            let mark = if written.at_rest { Mark::AtRest(entry.offset.get()) } else { Mark::Running };
+            if self.marks.get(&place).is_none_or(|(at, _)| *at < position) {
+                self.marks.insert(place, (position, mark));
+            }
+            if self.entries.get(&place).is_none_or(|(at, _)| *at < position) {
+                self.entries.insert(place, (position, entry));
                 changed = true;
             }
         }
         changed
     }
 
+    /// Somebody else sets an offset: Kafka's own tool, which leaves no text.
+    pub fn set_offset(&mut self, place: Place, offset: Offset) {
+        self.position += 1;
+        let entry = StoredEntry { offset, metadata: String::new() };
+        self.entries.insert(place, (self.position, entry));
+    }
+
+    /// The broker forgets the offsets of a group that was empty for too long.
+    pub fn forget_offsets(&mut self) {
+        self.entries.clear();
+    }
+
+    /// What the state topic says of the partition.
+    pub fn mark(&self, place: Place) -> Option<Mark> {
+        self.marks.get(&place).map(|(_, mark)| *mark)
+    }
+
+    /// How often the record stands in the dead letter topic.
+    pub fn letters(&self, place: Place, offset: i64) -> u8 {
+        self.letters.get(&(place, offset)).copied().unwrap_or(0)
+    }
+
+    /// Dead letters that came to show since this was asked last.
+    pub fn take_new_letters(&mut self) -> Vec<RecordAt> {
+        std::mem::take(&mut self.new_letters)
+    }
+
     /// Whether a stable read of the partition has to wait.
     pub fn is_unstable(&self, place: Place) -> bool {
-        self.pending.values().any(|pending| pending.entries.contains_key(&place))
+        self.pending.values().any(|pending| pending.written.entries.contains_key(&place))
     }
 
     /// What shows of the partition.

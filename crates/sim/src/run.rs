@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pumphouse_delivery::{Action, Event, Rule};
-use pumphouse_types::{BatchId, ConfigVersion, Partition, TopicName, TopicPartition};
+use pumphouse_types::{Partition, TopicName, TopicPartition};
 
 use crate::faults::Plan;
 use crate::group::{Group, Joined};
-use crate::inserts::FactsFor;
+use crate::inserts::{FactsFor, Quieting, Reading};
 use crate::invariants::{Violation, Watch};
 use crate::ledger::{Ledger, Place};
 use crate::rng::Rng;
@@ -81,8 +81,8 @@ pub(crate) enum Ev {
     AttemptRenames(usize),
     AttemptTimesOut(usize),
     FactsAsked { proc: usize, for_: FactsFor, sent: u64 },
-    FactsBack { proc: usize, for_: FactsFor, sent: u64, facts: Box<pumphouse_delivery::TableFacts> },
-    KillAsked { proc: usize, topic: usize, batch: BatchId, claim: pumphouse_delivery::ClaimId },
+    FactsBack { proc: usize, for_: FactsFor, sent: u64, reading: Box<Reading> },
+    KillAsked(Quieting),
     ServerStarts,
 }
 
@@ -105,8 +105,6 @@ pub(crate) struct World {
     pub landed: u64,
     pub places: Vec<Place>,
     pub topics: Vec<TopicName>,
-    /// Which configuration fills the blocks of each topic.
-    pub config_versions: Vec<ConfigVersion>,
     pub seen: BTreeMap<&'static str, u64>,
     /// Until when no ledger write comes about.
     pub ledger_out_until: u64,
@@ -163,7 +161,6 @@ impl World {
             landed: 0,
             places,
             topics: (0..plan.topics).map(|topic| TopicName::new(&format!("t{topic}"))).collect(),
-            config_versions: vec![ConfigVersion(1); plan.topics],
             seen: BTreeMap::new(),
             ledger_out_until: 0,
             stops: BTreeMap::new(),
@@ -233,8 +230,8 @@ impl World {
             Ev::AttemptRenames(attempt) => self.attempt_renames(attempt),
             Ev::AttemptTimesOut(attempt) => self.attempt_times_out(attempt),
             Ev::FactsAsked { proc, for_, sent } => self.facts_asked(proc, for_, sent),
-            Ev::FactsBack { proc, for_, sent, facts } => self.facts_back(proc, for_, sent, *facts),
-            Ev::KillAsked { proc, topic, batch, claim } => self.kill_asked(proc, topic, batch, claim),
+            Ev::FactsBack { proc, for_, sent, reading } => self.facts_back(proc, for_, sent, reading),
+            Ev::KillAsked(quieting) => self.kill_asked(quieting),
             Ev::ServerStarts => self.server_starts(),
         }
     }
@@ -294,6 +291,9 @@ impl World {
     }
 
     pub fn ledger_changed(&mut self) {
+        for (place, offset) in self.ledger.take_new_letters() {
+            self.watch.letter(place, offset, &self.ledger, &self.source, &self.server);
+        }
         self.watch.ledger_changed(&self.ledger, &self.source, &self.server, &self.places);
     }
 
@@ -313,8 +313,7 @@ impl World {
         }
         for place in self.places.clone() {
             if self.rng.below(4) == 0 {
-                let poison = self.plan.poison;
-                self.source.append(&mut self.rng, place.0, place.1, poison);
+                self.source.append(&mut self.rng, place.0, place.1, &self.plan);
             }
         }
         let after = self.rng.between(50, 400);

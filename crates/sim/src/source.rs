@@ -1,19 +1,42 @@
 //! The source: topics whose partitions grow, with the gaps that markers, aborted transactions and
-//! compaction leave.
+//! compaction leave, and with records that no table takes.
+use crate::faults::Plan;
 use crate::rng::Rng;
+
+/// What becomes of a record on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It becomes a row, and the table takes the row.
+    Good,
+    /// It cannot be decoded.
+    Undecodable,
+    /// The table refuses its row.
+    Refused,
+    /// The table refuses its row under every other definition.
+    RefusedByDefinition,
+    /// The table refuses its row at some times and takes it at others.
+    RefusedByTime,
+}
+
+impl Kind {
+    /// Whether it may have to go to the dead letters.
+    pub fn may_be_left_out(self) -> bool {
+        self != Kind::Good
+    }
+}
 
 /// What stands at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot {
-    /// A committed record; `poison` = the table refuses it.
-    Record {
-        /// Whether the table refuses it.
-        poison: bool,
-    },
+    /// A committed record.
+    Record(Kind),
     /// Nothing that a reader of committed records sees.
     Gap,
-    /// A committed record that was compacted away later.
-    Removed,
+    /// A committed record that was removed later.
+    Removed(Kind),
+    /// A record where none was when the position was first read: the log was rewritten, which it
+    /// must not be (A2). Nothing is owed for it, and it must not slip into a recorded batch.
+    Rewritten,
 }
 
 /// All topics, by topic and partition index.
@@ -30,12 +53,12 @@ impl Source {
 
     /// A producer writes to one partition: some records, an aborted transaction, or a committed one
     /// with its marker.
-    pub fn append(&mut self, rng: &mut Rng, topic: usize, partition: u32, poison: u64) {
+    pub fn append(&mut self, rng: &mut Rng, topic: usize, partition: u32, plan: &Plan) {
         let log = &mut self.slots[topic][partition as usize];
         let many = rng.between(1, 6);
         let kind = rng.below(6);
         for _ in 0..many {
-            log.push(if kind == 0 { Slot::Gap } else { Slot::Record { poison: rng.chance(poison) } });
+            log.push(if kind == 0 { Slot::Gap } else { Slot::Record(record(rng, plan)) });
         }
         if kind <= 1 {
             log.push(Slot::Gap);
@@ -52,23 +75,58 @@ impl Source {
         self.slots[topic][partition as usize].len() as i64
     }
 
-    /// Offsets of the records in `first..end` that can still be read.
+    /// Offsets in `first..end` that a reader finds records at.
     pub fn records(&self, topic: usize, partition: u32, first: i64, end: i64) -> Vec<i64> {
-        (first..end)
-            .filter(|&offset| matches!(self.at(topic, partition, offset), Some(Slot::Record { .. })))
-            .collect()
+        (first..end).filter(|&offset| self.is_read(topic, partition, offset)).collect()
+    }
+
+    /// Whether a reader finds a record there.
+    pub fn is_read(&self, topic: usize, partition: u32, offset: i64) -> bool {
+        matches!(self.at(topic, partition, offset), Some(Slot::Record(_) | Slot::Rewritten))
+    }
+
+    /// Whether the record there cannot be decoded.
+    pub fn is_undecodable(&self, topic: usize, partition: u32, offset: i64) -> bool {
+        self.at(topic, partition, offset) == Some(Slot::Record(Kind::Undecodable))
     }
 
     /// Whether a committed record stands or stood there.
     pub fn was_record(&self, topic: usize, partition: u32, offset: i64) -> bool {
-        matches!(self.at(topic, partition, offset), Some(Slot::Record { .. } | Slot::Removed))
+        matches!(self.at(topic, partition, offset), Some(Slot::Record(_) | Slot::Removed(_)))
     }
 
-    /// Compaction takes a record away.
+    /// What becomes of the record that stands or stood there.
+    pub fn kind(&self, topic: usize, partition: u32, offset: i64) -> Kind {
+        match self.at(topic, partition, offset) {
+            Some(Slot::Record(kind) | Slot::Removed(kind)) => kind,
+            Some(Slot::Rewritten | Slot::Gap) | None => Kind::Good,
+        }
+    }
+
+    /// Compaction or retention takes a record away.
     pub fn remove(&mut self, topic: usize, partition: u32, offset: i64) {
         let slot = &mut self.slots[topic][partition as usize][offset as usize];
-        if matches!(slot, Slot::Record { .. }) {
-            *slot = Slot::Removed;
+        if let Slot::Record(kind) = *slot {
+            *slot = Slot::Removed(kind);
         }
+    }
+
+    /// A record comes to stand where none was.
+    pub fn rewrite(&mut self, topic: usize, partition: u32, offset: i64) {
+        self.slots[topic][partition as usize][offset as usize] = Slot::Rewritten;
+    }
+}
+
+fn record(rng: &mut Rng, plan: &Plan) -> Kind {
+    if rng.chance(plan.undecodable) {
+        return Kind::Undecodable;
+    }
+    if !rng.chance(plan.poison) {
+        return Kind::Good;
+    }
+    match rng.below(3) {
+        0 if !plan.pure_checks => Kind::RefusedByTime,
+        1 if plan.new_columns > 0 => Kind::RefusedByDefinition,
+        _ => Kind::Refused,
     }
 }

@@ -1,12 +1,19 @@
 //! The ClickHouse server: tables with their dedup windows, the attempts that run in it, its clock
-//! and its process. A plain table writes its dedup log before the part is in place; who dies in
-//! between leaves a token without rows. A replicated one commits both at once.
-use std::collections::BTreeMap;
+//! and its process. A block becomes a part for each table partition, which come into place one after
+//! the other. A plain table writes its dedup log before the part is in place; who dies in between
+//! leaves a token without rows. A replicated one commits both at once.
+use std::collections::{BTreeMap, VecDeque};
 
-use pumphouse_delivery::{Batch, TableEngine, TableFacts};
-use pumphouse_types::{BatchId, DedupToken, Millis, ServerMillis, TableUuid};
+use pumphouse_delivery::{Batch, Evidence, TableEngine, TableFacts};
+use pumphouse_types::{
+    BatchId, ConfigVersion, DedupToken, Millis, Offset, OffsetRange, Partition, ServerMillis, TableUuid,
+};
 
-use crate::faults::Plan;
+use crate::faults::{Lineage, Plan};
+use crate::source::Kind;
+
+/// An entry of the query log that is younger is lost with the server's process.
+const QUERY_LOG_FLUSH_MS: u64 = 7_500;
 
 /// A row by partition and offset.
 pub type Row = (u32, i64);
@@ -39,6 +46,10 @@ pub struct Attempt {
     pub number: u32,
     /// The block.
     pub rows: Vec<Row>,
+    /// What of it is not in place yet, part by part; filled once it runs.
+    pub parts: VecDeque<Vec<Row>>,
+    /// Some part of it was dropped for its token.
+    pub hit: bool,
     /// Where it is.
     pub stage: Stage,
     /// The client has its answer, or has given up.
@@ -52,11 +63,26 @@ struct Remembered {
 }
 
 #[derive(Debug)]
+struct Finished {
+    rows: u64,
+    at: u64,
+}
+
+#[derive(Debug)]
 struct Table {
-    tokens: BTreeMap<DedupToken, Remembered>,
+    /// By token and table partition.
+    tokens: BTreeMap<(DedupToken, u64), Remembered>,
     own_blocks: u64,
     /// How often each row is there, by partition and offset.
     rows: Vec<Vec<u8>>,
+    /// Attempts that wrote all their rows, without a dedup hit.
+    query_log: BTreeMap<DedupToken, Finished>,
+    /// Changes with its columns and with its checks.
+    definition: u64,
+    /// The configuration version that fills blocks for its columns as they are ...
+    columns: u64,
+    /// ... and the oldest one whose blocks still fit.
+    columns_taken: u64,
 }
 
 /// The server.
@@ -64,10 +90,15 @@ struct Table {
 pub struct Server {
     tables: Vec<Table>,
     engine: TableEngine,
+    lineage: Lineage,
+    pure_checks: bool,
+    views: bool,
+    table_partitions: u64,
     window_blocks: u64,
     window_ms: Option<u64>,
     foreign_blocks_per_s: u64,
     clock_ms: u64,
+    version: u64,
     /// When the process started, in simulated time.
     pub started: u64,
     /// Whether the process runs.
@@ -85,14 +116,23 @@ impl Server {
             tokens: BTreeMap::new(),
             own_blocks: 0,
             rows: vec![Vec::new(); plan.partitions as usize],
+            query_log: BTreeMap::new(),
+            definition: 1,
+            columns: 1,
+            columns_taken: 1,
         };
         Server {
             tables: (0..plan.topics).map(|_| table()).collect(),
             engine: plan.engine,
+            lineage: plan.lineage,
+            pure_checks: plan.pure_checks,
+            views: plan.views,
+            table_partitions: plan.table_partitions,
             window_blocks: plan.window_blocks,
             window_ms: plan.window_ms,
             foreign_blocks_per_s: plan.foreign_blocks_per_s,
             clock_ms: plan.server_clock_ms,
+            version: 1,
             started: 0,
             up: true,
             unreachable_until: 0,
@@ -126,11 +166,14 @@ impl Server {
             name: format!("sim.table{topic}"),
             uuid: TableUuid(topic as u128 + 1),
             engine: self.engine,
-            server_version: "26.7.1".to_owned(),
+            server_version: format!("26.7.{}", self.version),
             server_started: self.started_as_read(now),
             window_blocks: self.window_blocks,
             window_ms: self.window_ms,
             blocks: Some(self.blocks(topic, now)),
+            definition: self.tables[topic].definition,
+            has_views: self.views,
+            pure_checks: self.pure_checks,
             server_now: self.clock(now),
             read_at: Millis(0),
         }
@@ -140,8 +183,57 @@ impl Server {
         self.tables[topic].own_blocks + self.foreign_blocks_per_s * now / 1_000
     }
 
-    /// Whether the table remembers the token.
-    pub fn remembers(&self, topic: usize, token: DedupToken, now: u64) -> bool {
+    /// Which configuration fills blocks for the table as it is.
+    pub fn config_version(&self, topic: usize) -> ConfigVersion {
+        ConfigVersion(self.tables[topic].columns)
+    }
+
+    /// The table gets other columns; older blocks may fit or not.
+    pub fn change_columns(&mut self, topic: usize, older_fit: bool) {
+        let table = &mut self.tables[topic];
+        table.columns += 1;
+        table.definition += 1;
+        if !older_fit {
+            table.columns_taken = table.columns;
+        }
+    }
+
+    /// The table gets other checks.
+    pub fn change_checks(&mut self, topic: usize) {
+        self.tables[topic].definition += 1;
+    }
+
+    /// Whether a block of that version has the table's columns.
+    pub fn fits(&self, topic: usize, version: ConfigVersion) -> bool {
+        version.0 >= self.tables[topic].columns_taken
+    }
+
+    /// Whether the table, or a view of it, refuses a row now.
+    pub fn refuses(&self, topic: usize, kind: Kind, now: u64) -> bool {
+        match kind {
+            Kind::Good | Kind::Undecodable => false,
+            Kind::Refused => true,
+            Kind::RefusedByDefinition => self.tables[topic].definition.is_multiple_of(2),
+            Kind::RefusedByTime => (now / 1_000).is_multiple_of(2),
+        }
+    }
+
+    /// The table partition of a row.
+    pub fn table_partition(&self, (partition, offset): Row) -> u64 {
+        (u64::from(partition) * 7 + offset as u64 / 2) % self.table_partitions
+    }
+
+    /// A block as the parts that it becomes.
+    pub fn parts(&self, rows: &[Row]) -> VecDeque<Vec<Row>> {
+        let mut parts: BTreeMap<u64, Vec<Row>> = BTreeMap::new();
+        for row in rows {
+            parts.entry(self.table_partition(*row)).or_default().push(*row);
+        }
+        parts.into_values().collect()
+    }
+
+    /// Whether the table remembers the token for that table partition.
+    pub fn remembers(&self, topic: usize, token: (DedupToken, u64), now: u64) -> bool {
         self.tables[topic].tokens.get(&token).is_some_and(|seen| {
             self.blocks(topic, now) - seen.block < self.window_blocks
                 && self.window_ms.is_none_or(|window_ms| now - seen.at < window_ms)
@@ -149,15 +241,52 @@ impl Server {
     }
 
     /// The token comes into the window.
-    pub fn remember(&mut self, topic: usize, token: DedupToken, now: u64) {
+    pub fn remember(&mut self, topic: usize, token: (DedupToken, u64), now: u64) {
         self.tables[topic].own_blocks += 1;
         let seen = Remembered { block: self.blocks(topic, now), at: now };
         self.tables[topic].tokens.insert(token, seen);
     }
 
-    /// The block's part comes into place. Gives a row that is there twice now, if one is.
-    pub fn put(&mut self, topic: usize, rows: &[Row]) -> Option<Row> {
-        let mut twice = None;
+    /// The query log says that an attempt with the token wrote everything.
+    pub fn log_finished(&mut self, topic: usize, token: DedupToken, rows: u64, now: u64) {
+        self.tables[topic].query_log.insert(token, Finished { rows, at: now });
+    }
+
+    /// What the table and the query log say of the rows in `ranges`. A merging table has lost some.
+    pub fn evidence(
+        &self,
+        topic: usize,
+        token: DedupToken,
+        ranges: &BTreeMap<Partition, OffsetRange>,
+        rows: u64,
+    ) -> Evidence {
+        let complete = match self.lineage {
+            Lineage::Complete => true,
+            Lineage::Merging => false,
+            Lineage::None => {
+                let finished = self.tables[topic].query_log.get(&token).is_some_and(|f| f.rows == rows);
+                if finished {
+                    return Evidence::Finished;
+                }
+                return Evidence::Unknown { why: "no lineage columns".to_owned() };
+            }
+        };
+        let mut found = BTreeMap::new();
+        for (partition, range) in ranges {
+            let there = (range.first().get()..range.end().get())
+                .filter(|&offset| self.count(topic, partition.0, offset) > 0)
+                .filter(|&offset| complete || offset % 3 != 0)
+                .map(|offset| Offset::new(offset).expect("offsets are not negative"))
+                .collect::<Vec<_>>();
+            if !there.is_empty() {
+                found.insert(*partition, there);
+            }
+        }
+        Evidence::Rows { found, complete }
+    }
+
+    /// A part comes into place.
+    pub fn put(&mut self, topic: usize, rows: &[Row]) {
         for &(partition, offset) in rows {
             let counts = &mut self.tables[topic].rows[partition as usize];
             let at = offset as usize;
@@ -165,11 +294,7 @@ impl Server {
                 counts.resize(at + 1, 0);
             }
             counts[at] = counts[at].saturating_add(1);
-            if counts[at] > 1 {
-                twice = Some((partition, offset));
-            }
         }
-        twice
     }
 
     /// How often a row is in the table.
@@ -177,14 +302,28 @@ impl Server {
         self.tables[topic].rows[partition as usize].get(offset as usize).copied().unwrap_or(0)
     }
 
-    /// kill -9: whatever runs is gone; a logged token stays.
-    pub fn kill(&mut self) {
+    /// kill -9: whatever runs is gone; a logged token and parts that are in place stay.
+    pub fn kill(&mut self, now: u64) {
         self.up = false;
+        for table in &mut self.tables {
+            table.query_log.retain(|_, finished| now > finished.at + QUERY_LOG_FLUSH_MS);
+        }
         for attempt in &mut self.attempts {
             match attempt.stage {
                 Stage::Running | Stage::Logged => attempt.stage = Stage::Ended,
                 Stage::Sending | Stage::Ended => {}
             }
+        }
+    }
+
+    /// It starts, perhaps as another version. That one knows the tokens of the one before: between the
+    /// last look at the table and an attempt that has set out lies a ledger write, and no rule can
+    /// see a server that changes meanwhile.
+    pub fn start(&mut self, now: u64, other_version: bool) {
+        self.up = true;
+        self.started = now;
+        if other_version {
+            self.version += 1;
         }
     }
 

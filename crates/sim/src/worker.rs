@@ -2,14 +2,14 @@
 //! became of them. Between any two actions it may die or be stopped.
 use std::collections::{BTreeMap, VecDeque};
 
-use pumphouse_delivery::{Action, ClaimId, Event, RereadRange, Rule, Task, TaskOptions};
-use pumphouse_types::{BatchId, Millis, Offset, OffsetsHash, Partition, TopicPartition};
+use pumphouse_delivery::{Action, ClaimId, Event, RereadRange, Rule, Task, TaskOptions, Verdict};
+use pumphouse_types::{BatchId, ConfigVersion, Millis, Offset, Partition, TopicPartition};
 
 use crate::consumer::Consumer;
 use crate::group::Fence;
-use crate::ledger::Place;
+use crate::ledger::{Mark, Place, Written};
 use crate::run::{Ev, World, brief_action, brief_event};
-use crate::source::Slot;
+use crate::source::{Kind, Slot};
 use crate::table::Row;
 use crate::writes::{Asked, Question};
 
@@ -23,6 +23,14 @@ pub(crate) enum Message {
     Event(Event),
     /// Time to take records.
     Poll,
+}
+
+/// A sealed block, or one that was built from records that were read again.
+pub(crate) struct Block {
+    /// Of the configuration that was asked for when it was built again.
+    pub version: Option<ConfigVersion>,
+    /// In the order partition, offset.
+    pub rows: Vec<Row>,
 }
 
 /// One process, from its start to its end.
@@ -49,7 +57,7 @@ pub(crate) struct Proc {
     stepping: bool,
     poll_queued: bool,
     open: BTreeMap<usize, Vec<Row>>,
-    pub blocks: BTreeMap<BatchId, Vec<Row>>,
+    pub blocks: BTreeMap<BatchId, Block>,
     fetch: BTreeMap<Place, i64>,
     turn: usize,
 }
@@ -73,6 +81,12 @@ impl World {
             batch_bytes_max: 1 << 20,
             batch_linger_ms: self.plan.linger_ms,
             deadline_ms: self.plan.deadline_ms,
+            exactly_once: true,
+            leaves_out: self.plan.leaves_out,
+            retry_timeout_ms: None,
+            retry_delay_ms_max: 10_000,
+            retry_jitter_percent: 20,
+            decisions: BTreeMap::new(),
             seed: u128::from(self.rng.bits()) << 64 | u128::from(self.rng.bits()),
         };
         let task = match self.without {
@@ -267,13 +281,20 @@ impl World {
         let mut offsets = Vec::new();
         while offsets.len() < records_max {
             match self.source.at(topic, partition, position) {
-                Some(Slot::Record { .. }) => {
+                // One that cannot be decoded comes by itself.
+                Some(Slot::Record(Kind::Undecodable)) if position >= expected.get() => {
+                    if offsets.is_empty() {
+                        return self.leave_out(proc, (topic, partition), position);
+                    }
+                    break;
+                }
+                Some(Slot::Record(_) | Slot::Rewritten) => {
                     // The consumer may give records again that were taken already.
                     if position >= expected.get() {
                         offsets.push(Offset::new(position).expect("offsets are not negative"));
                     }
                 }
-                Some(Slot::Gap | Slot::Removed) => {}
+                Some(Slot::Gap | Slot::Removed(_)) => {}
                 None => break,
             }
             position += 1;
@@ -291,6 +312,20 @@ impl World {
         }
         process.actions.extend(process.task.take_actions());
         !offsets.is_empty()
+    }
+
+    /// A record that cannot be decoded: nothing of it comes into the block.
+    fn leave_out(&mut self, proc: usize, (topic, partition): Place, position: i64) -> bool {
+        self.saw("record left out undecoded");
+        let now = self.clock(proc);
+        let name = self.topics[topic].clone();
+        let process = &mut self.procs[proc];
+        process.fetch.insert((topic, partition), position + 1);
+        let bytes = 100 * process.open.get(&topic).map_or(0, |block| block.len() as u64 + 1);
+        let offset = Offset::new(position).expect("offsets are not negative");
+        process.task.left_out(&name, Partition(partition), offset, bytes, now);
+        process.actions.extend(process.task.take_actions());
+        true
     }
 
     fn drop_blocks(&mut self, proc: usize) {
@@ -318,8 +353,7 @@ impl World {
                 self.after(hop, Ev::ReadNext(asked));
             }
             Action::AskStartOffsets { claim, partitions } => {
-                let offsets = partitions.into_iter().map(|tp| (tp, Offset::ZERO)).collect();
-                self.answer(proc, Event::StartOffsets { claim, offsets });
+                self.start_offsets(proc, claim, partitions);
             }
             Action::Fetch { positions } => {
                 let mut fetch = BTreeMap::new();
@@ -334,15 +368,22 @@ impl World {
                 let topic = self.topic(&topic);
                 let process = &mut self.procs[proc];
                 let rows = process.open.remove(&topic).unwrap_or_default();
-                process.blocks.insert(batch, rows);
+                process.blocks.insert(batch, Block { version: None, rows });
             }
-            Action::Record { claim, write, entries } => self.begin_write(proc, claim, write, &entries),
-            Action::Reread { claim, topic, batch } => {
+            Action::Record { claim, write, entries, letters, at_rest } => {
+                let entries = entries.iter().map(|(tp, entry)| (self.place(tp), entry.clone())).collect();
+                let letters = letters
+                    .iter()
+                    .map(|(topic, letter)| ((self.topic(topic), letter.partition.0), letter.offset.get()))
+                    .collect();
+                self.begin_write(proc, claim, write, Written { entries, letters, at_rest });
+            }
+            Action::Reread { claim, topic, batch, config_version } => {
                 self.saw("open batch taken up");
                 let index = self.topic(&topic);
                 let (rows, ranges) = self.reread(index, &batch);
                 let id = batch.id;
-                self.procs[proc].blocks.insert(id, rows);
+                self.procs[proc].blocks.insert(id, Block { version: Some(config_version), rows });
                 let ms = self.rng.between(5, 300);
                 let event = Event::Reread { claim, topic, batch: id, ranges };
                 self.after(ms, Ev::Deliver(proc, Message::Event(event)));
@@ -351,14 +392,18 @@ impl World {
             Action::Settle { claim, topic, batch, after } => {
                 self.begin_settle(proc, claim, &topic, batch, after);
             }
-            Action::Insert { claim, topic, batch, attempt } => {
-                self.begin_insert(proc, claim, &topic, batch, attempt);
+            Action::Evidence { claim, topic, batch, ranges, rows, after } => {
+                self.begin_evidence(proc, claim, &topic, &batch, ranges, rows, after);
+            }
+            Action::Insert { claim, topic, batch, attempt, rows } => {
+                self.begin_insert(proc, claim, &topic, batch, attempt, rows);
             }
             Action::Confirm { claim, topic, batch } => self.begin_confirm(proc, claim, &topic, batch),
-            Action::Landed { topic: _, batch } => {
-                self.procs[proc].blocks.remove(&batch.id);
-                self.landed += 1;
+            Action::Landed { .. } => self.landed += 1,
+            Action::Release { topic: _, batch } => {
+                self.procs[proc].blocks.remove(&batch);
             }
+            Action::Report { verdict, .. } => self.saw(verdict_name(&verdict)),
             Action::WarnTopicGone { .. } => {}
             Action::GiveUp => {
                 self.drop_blocks(proc);
@@ -382,6 +427,36 @@ impl World {
         }
     }
 
+    /// Where partitions without an entry start: those that were left at rest go on there, those that
+    /// were not call for a person (R16).
+    fn start_offsets(&mut self, proc: usize, claim: ClaimId, partitions: Vec<TopicPartition>) {
+        let mut offsets = BTreeMap::new();
+        for tp in partitions {
+            let place = self.place(&tp);
+            let start = match self.ledger.mark(place) {
+                Some(Mark::AtRest(next)) => {
+                    // Somebody may have gone on from there since the entries were read.
+                    self.saw("offset restored from rest");
+                    next
+                }
+                // Somebody has written since the entries were read: the claim is outdated.
+                Some(Mark::Running) if self.ledger.entry(place).is_some() => {
+                    self.deliver(proc, Message::Event(Event::Lost));
+                    return;
+                }
+                Some(Mark::Running) => {
+                    self.drop_blocks(proc);
+                    self.leave_group(proc);
+                    self.stopped(&format!("WORKER-006: {tp} has history and no offset"));
+                    return;
+                }
+                None => 0,
+            };
+            offsets.insert(tp, Offset::new(start).expect("offsets are not negative"));
+        }
+        self.answer(proc, Event::StartOffsets { claim, offsets });
+    }
+
     fn reread(
         &self,
         topic: usize,
@@ -391,12 +466,16 @@ impl World {
         let mut found = BTreeMap::new();
         for (partition, share) in &batch.ranges {
             let (first, end) = (share.range.first().get(), share.range.end().get());
-            let offsets = self.source.records(topic, partition.0, first, end);
-            let hash = offsets.iter().fold(OffsetsHash::EMPTY, |hash, offset| {
-                hash.push(Offset::new(*offset).expect("offsets are not negative"))
-            });
-            found.insert(*partition, RereadRange { rows: offsets.len() as u64, hash });
-            rows.extend(offsets.into_iter().map(|offset| (partition.0, offset)));
+            let mut range = RereadRange { offsets: Vec::new(), left_out: 0 };
+            for offset in self.source.records(topic, partition.0, first, end) {
+                if self.source.is_undecodable(topic, partition.0, offset) {
+                    range.left_out += 1;
+                } else {
+                    range.offsets.push(Offset::new(offset).expect("offsets are not negative"));
+                    rows.push((partition.0, offset));
+                }
+            }
+            found.insert(*partition, range);
         }
         (rows, found)
     }
@@ -404,5 +483,23 @@ impl World {
     /// The partitions of an assignment as the task is told them.
     pub fn topic_partitions(&self, places: &[Place]) -> Vec<TopicPartition> {
         places.iter().map(|&place| self.topic_partition(place)).collect()
+    }
+}
+
+fn verdict_name(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::EvidenceNeeded(_) => "evidence needed",
+        Verdict::RowsFound => "rows found",
+        Verdict::QueryFinished => "query finished",
+        Verdict::RowsMissing { .. } => "rows missing",
+        Verdict::SameProcess => "same process",
+        Verdict::SourceThinned { .. } => "source thinned",
+        Verdict::RefusedBefore => "refused before",
+        Verdict::Amended { .. } => "block amended",
+        Verdict::LeftOut { .. } => "record left out refused",
+        Verdict::Rebuilt => "block rebuilt",
+        Verdict::OffsetsWereSet => "offsets were set",
+        Verdict::Decided(_) => "decision carried out",
+        Verdict::AtLeastOnce(_) => "sent again unproven",
     }
 }

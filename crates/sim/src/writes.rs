@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use pumphouse_delivery::{ClaimId, Event, LedgerAnswer, StoredEntry, WriteId};
-use pumphouse_types::{BatchId, Partition, TopicPartition};
+use pumphouse_types::{BatchId, Partition};
 
 use crate::group::Fence;
 use crate::invariants::topic_id;
-use crate::ledger::Place;
+use crate::ledger::{Place, Written};
 use crate::run::{Ev, World};
 
 /// Pause before an unstable entry is read again.
@@ -45,7 +45,7 @@ pub(crate) struct Write {
     fence: Option<Fence>,
     transactional_id: u64,
     epoch: u64,
-    entries: BTreeMap<Place, StoredEntry>,
+    written: Written,
 }
 
 impl World {
@@ -156,7 +156,7 @@ impl World {
         proc: usize,
         claim: ClaimId,
         write: WriteId,
-        entries: &BTreeMap<TopicPartition, StoredEntry>,
+        written: Written,
     ) {
         self.procs[proc].writing = true;
         let process = &self.procs[proc];
@@ -167,7 +167,7 @@ impl World {
             fence: process.fences.get(&claim).copied(),
             transactional_id: process.identity,
             epoch: process.epoch.unwrap_or(0),
-            entries: entries.iter().map(|(tp, entry)| (self.place(tp), entry.clone())).collect(),
+            written,
         };
         let hop = self.hop();
         self.after(hop, Ev::OffsetsArrive(write));
@@ -204,7 +204,7 @@ impl World {
             return;
         }
         let (id, epoch) = (write.transactional_id, write.epoch);
-        if self.ledger.offsets(id, epoch, write.entries.clone(), self.now) {
+        if self.ledger.offsets(id, epoch, write.written.clone(), self.now) {
             self.ledger_changed();
         }
         let hop = self.hop();

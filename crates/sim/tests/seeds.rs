@@ -11,7 +11,7 @@ const SITUATIONS: [&str; 17] = [
     "attempt killed",
     "clean stop",
     "deadline passed",
-    "duplicate block dropped",
+    "duplicate part dropped",
     "entries gathered",
     "insert landed after its client gave up",
     "lead's owner waited for",
