@@ -50,6 +50,10 @@ impl Lane {
             let config_version = open.batch.config_version;
             return self.read_again(open, config_version, Purpose::Amend(refusal), cx);
         };
+        // The records were read again for this, and the source no longer has them.
+        if rows.is_empty() {
+            return self.nothing_left(open, cx);
+        }
         let size = piece::count(&rows);
         if size > 1 {
             open.batch.piece_end = piece::cut_after(&rows, size / 2);

@@ -102,6 +102,11 @@ impl Open {
         self.piece_rows().map_or_else(|| self.batch.rows(), |rows| piece::count(&rows))
     }
 
+    /// Whether it is known that no row of the open piece is to be inserted.
+    pub(crate) fn has_nothing_left(&self) -> bool {
+        self.piece_rows().is_some_and(|rows| rows.is_empty())
+    }
+
     /// The same batch under a token that was never used.
     pub(crate) fn with_fresh_token(self, cx: &mut Cx) -> Draft {
         let Open { batch, notes, .. } = self;

@@ -196,6 +196,7 @@ impl Lane {
             .map(|(partition, range)| (*partition, range.offsets.clone()))
             .collect();
         if let Purpose::Rebuild = purpose {
+            // Fewer rows could be the other configuration's doing as well as the source's.
             let same =
                 open.batch.ranges.iter().all(|(partition, share)| is_same(share, found.get(partition)));
             open.notes.rows = Some(rows);
@@ -220,20 +221,25 @@ impl Lane {
     /// The earlier attempts are made to end, and what they may have done is looked for if the token
     /// does not cover a known block.
     fn resolve(&mut self, open: Open, cx: &mut Cx) {
-        let nothing_left = open.piece_rows().is_some_and(|rows| rows.is_empty());
+        if open.has_nothing_left() {
+            self.nothing_left(open, cx);
+        } else if open.batch.by_evidence {
+            let why = if cx.overwritten.contains(&open.batch.id) {
+                NeedsEvidence::OffsetsSet
+            } else {
+                NeedsEvidence::ByEvidence
+            };
+            self.doubt(open, Doubt { why, refusal: None }, cx);
+        } else {
+            self.work = Work::BackOff { open, until: cx.now };
+        }
+    }
+
+    /// The source has nothing of the open piece any more: whether it landed makes no difference (R4).
+    pub(crate) fn nothing_left(&mut self, open: Open, cx: &mut Cx) {
         match open.batch.piece_end {
-            // The source has nothing of it any more: whether it landed makes no difference (R4).
-            None if nothing_left => self.settled_whole(open.batch.id, &open.batch.ranges.clone(), cx),
-            Some(cut) if nothing_left => self.advance(open, cut, cx),
-            Some(_) | None if open.batch.by_evidence => {
-                let why = if cx.overwritten.contains(&open.batch.id) {
-                    NeedsEvidence::OffsetsSet
-                } else {
-                    NeedsEvidence::ByEvidence
-                };
-                self.doubt(open, Doubt { why, refusal: None }, cx);
-            }
-            Some(_) | None => self.work = Work::BackOff { open, until: cx.now },
+            None => self.settled_whole(open.batch.id, &open.batch.ranges, cx),
+            Some(cut) => self.advance(open, cut, cx),
         }
     }
 

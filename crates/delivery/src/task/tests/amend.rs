@@ -50,6 +50,11 @@ fn r11_a_batch_whose_last_record_is_bad_ends_with_its_dead_letter() {
 }
 
 #[test]
+fn r11_a_refused_block_whose_records_the_source_has_lost_is_settled() {
+    check(&format!("{SENT}; bad-data | re-read-nothing; wait 1000"), "R9; write p0 at 10");
+}
+
+#[test]
 fn r11_without_tolerance_the_task_stops_before_the_bad_record() {
     check(
         "tolerate-none; claim p0; fill p0 2; wait 1000; recorded; bad-data; re-read; recorded; accepted; recorded \
