@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use crate::board::{Board, State};
 use crate::metrics::ConnectorLabels;
 use crate::spec::ConnectorSpec;
-use crate::task::{self, Failure, Meters, TaskContext};
+use crate::task::{self, Failure, Meters, Stopped, TaskContext};
 use crate::worker::Shared;
 
 /// Pauses between tries of what a connector needs at its start.
@@ -99,9 +99,7 @@ fn run_task(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>, 
         state_topic: spec.state_topic.clone(),
         limits: spec.limits.clone(),
         max_execution_ms: spec.max_execution_ms,
-        extra_settings: spec.extra_settings.clone(),
-        plan_options: spec.plan_options.clone(),
-        config_text: spec.config_text.clone(),
+        recipe_source: spec.recipe_source.clone(),
         client: spec.client.clone(),
         memory_ledger: spec.memory_ledger.clone(),
         runtime: shared.runtime.clone(),
@@ -112,8 +110,14 @@ fn run_task(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>, 
     shared.board.task_is(&spec.name, number, State::Running);
     info!(task = task_id, "task started");
     match task::run(&cx) {
-        Ok(()) => {
-            info!(task = task_id, "task stopped; everything it took has landed");
+        Ok(stopped) => {
+            match stopped {
+                Stopped::Landed => info!(task = task_id, "task stopped; everything it took has landed"),
+                Stopped::Interrupted => warn!(
+                    task = task_id,
+                    "task stopped before everything it took could land; open batches stand in the ledger and are resolved at the next start (R6)"
+                ),
+            }
             shared.board.task_is(&spec.name, number, State::Stopped);
         }
         Err(failure) => {

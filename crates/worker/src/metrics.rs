@@ -37,6 +37,15 @@ pub struct ConnectorLabels {
     pub connector: String,
 }
 
+/// Labels of what a rule has decided.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RuleLabels {
+    /// The connector's name.
+    pub connector: String,
+    /// The rule of PROTOCOL.md: `R7`.
+    pub rule: String,
+}
+
 /// Every metric, and the registry that prints them.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -60,6 +69,10 @@ pub struct Metrics {
     pub claims: Family<ConnectorLabels, Counter>,
     /// Tasks that have failed.
     pub failed_tasks: Family<ConnectorLabels, Gauge<i64>>,
+    /// Decisions of the protocol's rules that are worth a line in the log.
+    pub rules: Family<RuleLabels, Counter>,
+    /// 1 = exactly once, 0 = at least once.
+    pub exactly_once: Family<ConnectorLabels, Gauge>,
     /// Blocks that are being filled, encoded or sent, in bytes of column data.
     pub block_bytes: Family<ConnectorLabels, Gauge<u64, AtomicU64>>,
 }
@@ -84,6 +97,8 @@ impl Metrics {
             ledger_seconds: Family::new_with_constructor(seconds),
             claims: Family::default(),
             failed_tasks: Family::default(),
+            rules: Family::default(),
+            exactly_once: Family::default(),
             block_bytes: Family::default(),
             registry: Mutex::new(Registry::default()),
         };
@@ -121,6 +136,8 @@ impl Metrics {
         );
         registry.register("claims", "Claims of partitions", metrics.claims.clone());
         registry.register("tasks_failed", "Tasks in state FAILED", metrics.failed_tasks.clone());
+        registry.register("rule_decisions", "Decisions of the delivery protocol's rules", metrics.rules.clone());
+        registry.register("exactly_once", "1 exactly once, 0 at least once", metrics.exactly_once.clone());
         registry.register_with_unit(
             "block",
             "Column data being filled, encoded or sent",

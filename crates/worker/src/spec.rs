@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use pumphouse_clickhouse::{Client, Endpoint, Password, TableName};
-use pumphouse_config::{ConnectorConfig, LedgerStore, WorkerConfig};
+use pumphouse_config::{BatchDecision, ConnectorConfig, LedgerStore, WorkerConfig};
 use pumphouse_decode::{PlanOptions, UnknownFields};
-use pumphouse_delivery::TaskOptions;
+use pumphouse_delivery::{Decision, TaskOptions};
 use pumphouse_kafka::{Settings, StartAt, client_settings};
 use pumphouse_types::TopicName;
 use tracing::warn;
 
 use crate::not_built;
-use crate::task::MemoryLedger;
+use crate::task::{MemoryLedger, RecipeSource};
+
+/// How much of a pause between attempts is drawn.
+const RETRY_JITTER_PERCENT: u64 = 20;
 
 /// Fixed for the life of a connector.
 #[derive(Clone)]
@@ -26,9 +29,7 @@ pub(crate) struct ConnectorSpec {
     pub state_topic: TopicName,
     pub limits: TaskOptions,
     pub max_execution_ms: u64,
-    pub extra_settings: Vec<(String, String)>,
-    pub plan_options: PlanOptions,
-    pub config_text: String,
+    pub recipe_source: RecipeSource,
     pub client: Client,
     pub memory_ledger: Option<MemoryLedger>,
 }
@@ -71,25 +72,42 @@ impl ConnectorSpec {
                 batch_bytes_max: config.batch.bytes_max,
                 batch_linger_ms: config.batch.linger_ms,
                 deadline_ms: config.insert_deadline_ms,
+                // Settled by the start-up proof.
+                exactly_once: true,
+                leaves_out: false,
+                retry_timeout_ms: config.insert_retry.timeout_ms,
+                retry_delay_ms_max: config.insert_retry.delay_ms_max,
+                retry_jitter_percent: RETRY_JITTER_PERCENT,
+                decisions: config.open_batch_decisions.iter().map(|(id, said)| (*id, decision(*said))).collect(),
                 // Drawn when a task starts.
                 seed: 0,
             },
             max_execution_ms: config.insert_execution_ms_max,
-            extra_settings: config.clickhouse_settings.clone().into_iter().collect(),
-            plan_options: PlanOptions {
-                unknown_fields: match config.unknown_fields {
-                    pumphouse_config::UnknownFields::Ignore => UnknownFields::Ignore,
-                    pumphouse_config::UnknownFields::Refuse => UnknownFields::Refuse,
+            recipe_source: RecipeSource {
+                plan_options: PlanOptions {
+                    unknown_fields: match config.unknown_fields {
+                        pumphouse_config::UnknownFields::Ignore => UnknownFields::Ignore,
+                        pumphouse_config::UnknownFields::Refuse => UnknownFields::Refuse,
+                    },
+                    ..PlanOptions::default()
                 },
-                ..PlanOptions::default()
+                config_text: config.delivery_relevant_text(),
+                settings: config.clickhouse_settings.clone().into_iter().collect(),
             },
-            config_text: config.delivery_relevant_text(),
             client,
             memory_ledger: match config.ledger_store {
                 LedgerStore::Kafka => None,
                 LedgerStore::Memory => Some(MemoryLedger::default()),
             },
         })
+    }
+}
+
+fn decision(said: BatchDecision) -> Decision {
+    match said {
+        BatchDecision::Landed => Decision::Landed,
+        BatchDecision::Again => Decision::Again,
+        BatchDecision::Missing => Decision::Missing,
     }
 }
 

@@ -1,21 +1,24 @@
 //! Performs the protocol's actions. Each line here may be the last of the process: what then happens
 //! is written in PROTOCOL.md, "Life of a batch".
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use pumphouse_decode::TablePlan;
-use pumphouse_delivery::{Action, ClaimId, Event};
-use pumphouse_kafka::OutgoingRecord;
+use pumphouse_delivery::{Action, Batch, ClaimId, Event, Letter, StoredEntry, WriteId};
 use pumphouse_types::{BatchId, ConfigVersion, TopicName, TopicPartition};
 use tracing::{error, info, warn};
 
-use super::block::Block;
+use super::block::{ReadRows, RowOffsets};
 use super::failure::Failure;
 use super::lane_shell::LaneShell;
 use super::ledger_thread::Order;
 use super::marks;
+use super::recipe::Recipe;
+use super::report;
 use super::reread::Reread;
-use super::server_jobs::{self, Attempt};
+use super::server_jobs::{self, Attempt, Question};
 use super::shell::{Outcome, Shell};
+use super::state;
 use crate::failpoint::{self, Moment};
 
 /// A configuration version on its way to the state topic, and the event that waits for it.
@@ -23,6 +26,15 @@ pub(super) struct Publishing {
     claim: ClaimId,
     version: ConfigVersion,
     event: Event,
+}
+
+/// One ledger write.
+struct Write {
+    claim: ClaimId,
+    write: WriteId,
+    entries: BTreeMap<TopicPartition, StoredEntry>,
+    letters: Vec<(TopicName, Letter)>,
+    at_rest: bool,
 }
 
 impl Shell<'_> {
@@ -60,52 +72,33 @@ impl Shell<'_> {
                 }
                 failpoint::reach(Moment::AfterSeal);
             }
-            Action::Record { claim, write, entries } => {
-                let fence = self.fence.clone();
-                let going = self.unmarked.go_with(write, entries.keys());
-                let mark =
-                    |tp: &TopicPartition| Some(marks::mark(self.cx, *self.topic_ids.get(&tp.topic)?, tp));
-                let records = going.iter().filter_map(mark).collect();
-                self.order(Order::Record { claim, write, fence, entries, records });
+            Action::Record { claim, write, entries, letters, at_rest } => {
+                self.record(Write { claim, write, entries, letters, at_rest });
             }
-            Action::Reread { claim, topic, batch } => {
-                let Some(plan) = self.lanes.get(&topic).and_then(LaneShell::plan) else { return };
-                info!(task = %self.cx.task_id, %topic, batch = %batch.id, ranges = batch.ranges_text(),
-                    rows = batch.rows(), "an open batch is resolved: its ranges are read again (R6)");
-                let reread = Reread {
-                    settings: self.cx.consumer_settings.clone(),
-                    group: self.cx.group.clone(),
-                    claim,
-                    topic,
-                    batch,
-                    plan: Arc::clone(plan),
-                };
-                reread.start(&self.cx.runtime, self.mail.clone());
+            Action::Reread { claim, topic, batch, config_version } => {
+                self.reread(claim, topic, batch, config_version);
             }
             Action::Settle { claim, topic, batch, after } => {
-                server_jobs::settle(self.cx, self.mail.clone(), claim, topic, batch, after);
+                let job = server_jobs::settle(self.cx, self.mail.clone(), claim, topic.clone(), batch, after);
+                self.with_lane(&topic, |lane| lane.asking(job));
             }
-            Action::Insert { claim, topic, batch, attempt } => {
-                let Some((block, plan)) = self.block_and_plan(&topic, batch.id) else {
-                    self.fail(Failure::Thread(format!("the block of batch {} is missing", batch.id)));
-                    return;
-                };
-                let attempt = Attempt { claim, topic, batch, attempt, block, plan };
-                let topic = attempt.topic.clone();
-                let job = server_jobs::insert(self.cx, self.mail.clone(), attempt);
-                if let Some(lane) = self.lanes.get_mut(&topic) {
-                    lane.sending(job);
-                }
+            Action::Evidence { claim, topic, batch, ranges, rows, after } => {
+                let question = Question { claim, topic: topic.clone(), batch, ranges, rows, after };
+                let job = server_jobs::evidence(self.cx, self.mail.clone(), question);
+                self.with_lane(&topic, |lane| lane.asking(job));
+            }
+            Action::Insert { claim, topic, batch, attempt, rows } => {
+                self.insert(claim, topic, batch, attempt, rows.as_ref());
             }
             Action::Confirm { claim, topic, batch } => {
-                server_jobs::confirm(self.cx, self.mail.clone(), claim, topic, batch);
+                let job = server_jobs::confirm(self.cx, self.mail.clone(), claim, topic.clone(), batch);
+                self.with_lane(&topic, |lane| lane.asking(job));
             }
-            Action::Landed { topic, batch } => {
-                self.cx.meters.landed(&topic, batch.rows());
-                if let Some(lane) = self.lanes.get_mut(&topic) {
-                    lane.release(batch.id);
-                }
+            Action::Landed { topic, batch, rows } => {
+                self.cx.meters.landed(&topic, rows, batch.piece_end.is_none());
             }
+            Action::Release { topic, batch } => self.with_lane(&topic, |lane| lane.release(batch)),
+            Action::Report { topic, batch, verdict } => report::report(self.cx, &topic, batch, &verdict),
             Action::WarnTopicGone { topic, partition } => {
                 warn!(task = %self.cx.task_id, %topic, %partition,
                     "an entry of a topic that was deleted is dropped; the new topic starts its own (R15)");
@@ -120,15 +113,80 @@ impl Shell<'_> {
                 self.fail(Failure::Delivery(reason));
             }
             Action::Leave => {
+                // Lanes are still there only if the protocol went on until everything had landed.
+                let landed = !self.lanes.is_empty() || self.assigned.is_empty();
                 self.drop_lanes();
-                self.outcome.get_or_insert(Outcome::Left);
+                self.outcome.get_or_insert(Outcome::Left { landed });
             }
         }
     }
 
-    fn block_and_plan(&self, topic: &TopicName, batch: BatchId) -> Option<(Block, Arc<TablePlan>)> {
-        let lane = self.lanes.get(topic)?;
-        Some((lane.block(batch)?.clone(), Arc::clone(lane.plan()?)))
+    fn with_lane(&mut self, topic: &TopicName, act: impl FnOnce(&mut LaneShell)) {
+        if let Some(lane) = self.lanes.get_mut(topic) {
+            act(lane);
+        }
+    }
+
+    /// R16: what is taken from now on is marked by the first write of the claim that names it.
+    fn record(&mut self, write: Write) {
+        let Write { claim, write, entries, letters, at_rest } = write;
+        assert!(letters.is_empty(), "R4: records are left out only where that was asked for");
+        let mut records = Vec::new();
+        if at_rest {
+            records.extend(entries.iter().filter_map(|(tp, entry)| {
+                Some(marks::at_rest(self.cx, *self.topic_ids.get(&tp.topic)?, tp, entry))
+            }));
+        } else {
+            let going = self.unmarked.go_with(write, entries.keys());
+            records.extend(going.iter().filter_map(|tp| {
+                Some(marks::running(self.cx, *self.topic_ids.get(&tp.topic)?, tp))
+            }));
+        }
+        let fence = self.fence.clone();
+        self.order(Order::Record { claim, write, fence, entries, records });
+    }
+
+    fn reread(&mut self, claim: ClaimId, topic: TopicName, batch: Batch, version: ConfigVersion) {
+        let Some(lane) = self.lanes.get(&topic) else { return };
+        info!(task = %self.cx.task_id, %topic, batch = %batch.id, ranges = batch.ranges_text(),
+            rows = batch.rows(), %version, "an open batch is resolved: its ranges are read again (R6)");
+        let reread = Reread {
+            settings: self.cx.consumer_settings.clone(),
+            group: self.cx.group.clone(),
+            connector: self.cx.connector.clone(),
+            state_topic: self.cx.state_topic.clone(),
+            recipe: lane.recipe(version).cloned(),
+            ended: lane.ended(),
+            leaves_out: self.cx.limits.leaves_out,
+            claim,
+            topic,
+            batch,
+            version,
+        };
+        reread.start(&self.cx.runtime, self.mail.clone());
+    }
+
+    fn insert(
+        &mut self,
+        claim: ClaimId,
+        topic: TopicName,
+        batch: Batch,
+        attempt: u32,
+        rows: Option<&RowOffsets>,
+    ) {
+        let Some(lane) = self.lanes.get_mut(&topic) else { return };
+        let Some(block) = lane.block(batch.id, rows, &self.cx.runtime) else {
+            self.fail(Failure::Thread(format!("the block of batch {} is missing", batch.id)));
+            return;
+        };
+        let rows = rows.map_or_else(
+            || batch.rows(),
+            |rows| rows.values().map(|offsets| offsets.len() as u64).sum(),
+        );
+        let pause = lane.pace.pause();
+        let attempt = Attempt { claim, topic: topic.clone(), batch, attempt, block, rows, pause };
+        let job = server_jobs::insert(self.cx, self.mail.clone(), attempt);
+        self.with_lane(&topic, |lane| lane.sending(job));
     }
 
     fn give_up(&mut self) {
@@ -161,33 +219,29 @@ impl Shell<'_> {
                 self.fail(Failure::Thread(format!("the queue of {topic} is taken")));
                 return;
             };
-            self.lanes.insert(topic.clone(), LaneShell::new(topic.clone(), queue));
+            // Held back for longer, an attempt would meet its deadline on the way.
+            let pause_max = Duration::from_millis(self.cx.limits.deadline_ms / 4);
+            self.lanes.insert(topic.clone(), LaneShell::new(topic.clone(), queue, pause_max));
         }
-        server_jobs::inspect(self.cx, self.mail.clone(), claim, topic);
+        let job = server_jobs::inspect(self.cx, self.mail.clone(), claim, topic.clone());
+        self.with_lane(&topic, |lane| lane.asking(job));
     }
 
     /// R15: a configuration version stands in the state topic before a batch names it.
-    pub(super) fn inspected(&mut self, event: Event, plan: &Arc<TablePlan>, config_text: String) {
+    pub(super) fn inspected(&mut self, event: Event, recipe: &Arc<Recipe>) {
         let Event::Inspected { claim, topic, config_version, .. } = &event else { return };
         if *claim != self.task.claim() {
             return;
         }
         if let Some(lane) = self.lanes.get_mut(topic) {
-            lane.set_plan(Arc::clone(plan));
+            lane.set_recipe(recipe);
         }
         if self.published.contains(config_version) || self.cx.memory_ledger.is_some() {
             self.hear(event);
             return;
         }
-        let record = OutgoingRecord {
-            topic: self.cx.state_topic.clone(),
-            partition: None,
-            key: Some(format!("{}/config/{config_version}", self.cx.connector).into_bytes()),
-            value: Some(config_text.into_bytes()),
-            headers: Vec::new(),
-            timestamp_ms: None,
-        };
         let (claim, version) = (*claim, *config_version);
+        let record = state::config_record(&self.cx.state_topic, &self.cx.connector, version, &recipe.text);
         self.publishing.push(Publishing { claim, version, event });
         self.order(Order::Publish { claim, record });
     }
@@ -202,12 +256,12 @@ impl Shell<'_> {
         self.hear(event);
     }
 
-    pub(super) fn reread_done(&mut self, event: Event, batch: BatchId, block: Block) {
+    pub(super) fn reread_done(&mut self, event: Event, batch: BatchId, rows: Arc<ReadRows>) {
         if let Event::Reread { claim, topic, .. } = &event
             && *claim == self.task.claim()
             && let Some(lane) = self.lanes.get_mut(topic)
         {
-            lane.keep(batch, block);
+            lane.keep(batch, rows);
         }
         self.hear(event);
     }

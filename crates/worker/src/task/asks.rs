@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use pumphouse_delivery::{Action, ClaimId, Event, StoredEntry};
 use pumphouse_kafka::{KafkaError, StartAt};
-use pumphouse_types::{BatchId, Millis, Partition, TopicId, TopicName, TopicPartition};
-use tracing::{debug, info};
+use pumphouse_types::{BatchId, Millis, Offset, Partition, TopicId, TopicName, TopicPartition};
+use tracing::{debug, info, warn};
 
 use super::failure::Failure;
 use super::ledger_thread::Order;
-use super::marks;
+use super::marks::{self, History};
 use super::shell::Shell;
 
 /// One question to a broker.
@@ -144,6 +144,10 @@ impl Shell<'_> {
                         "entries claimed (R5)");
                     self.fence = Some(fence);
                     self.topic_ids = topic_ids.clone();
+                    // At least once, lost offsets are a fresh start, as for any consumer.
+                    if self.cx.limits.exactly_once {
+                        self.unmarked.add(&pending.partitions);
+                    }
                     let claim = pending.claim;
                     self.hear(Event::Claimed { claim, entries, topic_ids });
                 }
@@ -211,31 +215,11 @@ impl Shell<'_> {
             if start.claim != self.task.claim() {
                 continue;
             }
-            // R16: a missing entry is a fresh start only for a partition that was never taken.
-            let named: Vec<(TopicPartition, TopicId)> = start
-                .partitions
-                .iter()
-                .filter_map(|tp| Some((tp.clone(), *self.topic_ids.get(&tp.topic)?)))
-                .collect();
-            match marks::first_with_history(self.cx, &named) {
-                Ok(None) => {}
-                Ok(Some(topic_partition)) => {
-                    self.fail(Failure::OffsetsLost { topic_partition });
+            match self.starts(&start) {
+                Ok(Ok(offsets)) => self.hear(Event::StartOffsets { claim: start.claim, offsets }),
+                Ok(Err(failure)) => {
+                    self.fail(failure);
                     return true;
-                }
-                Err(error) => {
-                    self.asks.starts.push(start);
-                    return self.not_answered(error);
-                }
-            }
-            let Some(start_at) = self.cx.start_at else {
-                self.fail(Failure::NoStart { topic_partition: start.partitions[0].clone() });
-                return true;
-            };
-            match self.consumer.start_offsets(&start.partitions, start_at, ASK_TIMEOUT * 5) {
-                Ok(offsets) => {
-                    self.unmarked.add(&start.partitions);
-                    self.hear(Event::StartOffsets { claim: start.claim, offsets });
                 }
                 Err(error) => {
                     self.asks.starts.push(start);
@@ -244,6 +228,41 @@ impl Shell<'_> {
             }
         }
         true
+    }
+
+    /// R16: a missing entry is a fresh start only for a partition that was never taken; one that a clean
+    /// stop left at rest goes on from there.
+    /// Errors: Kafka's, and inside of those, why a person has to look.
+    fn starts(
+        &self,
+        start: &PendingStart,
+    ) -> Result<Result<BTreeMap<TopicPartition, Offset>, Failure>, KafkaError> {
+        let named: Vec<(TopicPartition, TopicId)> = start
+            .partitions
+            .iter()
+            .filter_map(|tp| Some((tp.clone(), *self.topic_ids.get(&tp.topic)?)))
+            .collect();
+        let (mut offsets, mut fresh) = (BTreeMap::new(), Vec::new());
+        for (topic_partition, history) in marks::histories(self.cx, &named)? {
+            match history {
+                History::None => fresh.push(topic_partition),
+                History::AtRest(next) => {
+                    warn!(task = %self.cx.task_id, rule = "R16", %topic_partition, %next,
+                        "the group's offset is gone; the partition goes on from where a clean stop left it");
+                    self.cx.meters.ruled("R16");
+                    offsets.insert(topic_partition, next);
+                }
+                History::Running => return Ok(Err(Failure::OffsetsLost { topic_partition })),
+            }
+        }
+        if fresh.is_empty() {
+            return Ok(Ok(offsets));
+        }
+        let Some(start_at) = self.cx.start_at else {
+            return Ok(Err(Failure::NoStart { topic_partition: fresh[0].clone() }));
+        };
+        offsets.extend(self.consumer.start_offsets(&fresh, start_at, ASK_TIMEOUT * 5)?);
+        Ok(Ok(offsets))
     }
 
     fn not_answered(&mut self, error: KafkaError) -> bool {

@@ -1,15 +1,18 @@
 //! A block on its way: filled on the consuming thread, encoded and compressed beside it, kept until
 //! it has landed so that a retry sends the same bytes (R2).
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use pumphouse_columns::{Segment, compress_lz4, encode_block};
 use pumphouse_decode::TablePlan;
-use pumphouse_types::Partition;
+use pumphouse_types::{Offset, Partition};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+
+use super::recipe::Recipe;
 
 /// Most bytes per piece that is handed to the connection: large enough to cost nothing per piece, small
 /// enough that a slow server's back-pressure is felt.
@@ -22,6 +25,9 @@ const BODY_PIECES_MIN: usize = 4;
 /// (partition, offset) whatever the order in which records came (R13).
 pub(super) type Segments = BTreeMap<Partition, Segment>;
 
+/// Offsets of rows, by partition and in order.
+pub(super) type RowOffsets = BTreeMap<Partition, Vec<Offset>>;
+
 /// The bytes of a block, as they travel.
 #[derive(Debug, Clone)]
 pub(super) struct Frames {
@@ -33,6 +39,7 @@ pub(super) struct Frames {
 #[derive(Clone)]
 pub(super) struct Block {
     frames: watch::Receiver<Option<Frames>>,
+    pub recipe: Arc<Recipe>,
     /// Column data, for the memory metric.
     pub column_bytes: u64,
 }
@@ -42,12 +49,13 @@ impl Block {
     /// through `recycle`.
     pub(super) fn encode(
         runtime: &Handle,
-        plan: Arc<TablePlan>,
+        recipe: Arc<Recipe>,
         segments: Segments,
         recycle: impl FnOnce(Segments) + Send + 'static,
     ) -> Block {
         let (ready, frames) = watch::channel(None);
         let column_bytes = segments.values().map(|segment| segment.bytes() as u64).sum();
+        let plan = Arc::clone(&recipe.plan);
         runtime.spawn_blocking(move || {
             let made = make_frames(&plan, &segments);
             // Nobody waits any more when the claim has ended.
@@ -56,7 +64,7 @@ impl Block {
             segments.values_mut().for_each(Segment::clear);
             recycle(segments);
         });
-        Block { frames, column_bytes }
+        Block { frames, recipe, column_bytes }
     }
 
     /// Waits for the frames. `None` if the encoding thread died.
@@ -67,14 +75,80 @@ impl Block {
     }
 }
 
+/// The rows of a batch that was read again: parts of them can be sent (R7, R11).
+pub(super) struct ReadRows {
+    pub recipe: Arc<Recipe>,
+    pub segments: Segments,
+    /// Of every row, in the order of the segments.
+    pub offsets: RowOffsets,
+}
+
+impl ReadRows {
+    /// Encodes all rows (`None`), or these. Shape: `wanted` names rows that were read; panics if one was
+    /// not.
+    pub(super) fn encode(self: &Arc<ReadRows>, runtime: &Handle, wanted: Option<&RowOffsets>) -> Block {
+        let (ready, frames) = watch::channel(None);
+        let selection = wanted.map(|wanted| self.selection(wanted));
+        let rows = Arc::clone(self);
+        let recipe = Arc::clone(&self.recipe);
+        runtime.spawn_blocking(move || {
+            let made = match selection {
+                None => make_frames(&rows.recipe.plan, &rows.segments),
+                Some(selection) => {
+                    let cut = |(partition, ranges): (Partition, Vec<Range<usize>>)| {
+                        (partition, rows.segments[&partition].select(&ranges))
+                    };
+                    make_frames(&rows.recipe.plan, &selection.into_iter().map(cut).collect())
+                }
+            };
+            // Nobody waits any more when the claim has ended.
+            let _ = ready.send(Some(made));
+        });
+        // The rows are counted where they are kept.
+        Block { frames, recipe, column_bytes: 0 }
+    }
+
+    pub(super) fn column_bytes(&self) -> u64 {
+        self.segments.values().map(|segment| segment.bytes() as u64).sum()
+    }
+
+    fn selection(&self, wanted: &RowOffsets) -> BTreeMap<Partition, Vec<Range<usize>>> {
+        wanted
+            .iter()
+            .map(|(partition, wanted)| (*partition, row_ranges(&self.offsets[partition], wanted)))
+            .collect()
+    }
+}
+
+/// Where the `wanted` offsets stand among `held`; both ascend. Panics if one is not held.
+fn row_ranges(held: &[Offset], wanted: &[Offset]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    let mut from = 0;
+    for offset in wanted {
+        let at = held[from..]
+            .binary_search(offset)
+            .map(|at| from + at)
+            .unwrap_or_else(|_| panic!("R2: the row of {offset} was not read"));
+        from = at + 1;
+        match ranges.last_mut() {
+            Some(last) if last.end == at => last.end = from,
+            Some(_) | None => ranges.push(at..from),
+        }
+    }
+    ranges
+}
+
 fn make_frames(plan: &TablePlan, segments: &Segments) -> Frames {
     let began = Instant::now();
     let shape = plan.shape();
     let parts: Vec<&Segment> = segments.values().filter(|segment| segment.rows() > 0).collect();
     let rows: usize = parts.iter().map(|segment| segment.rows()).sum();
     let mut raw = Vec::new();
-    encode_block(&shape.wire_names(), &shape.wire_types(), &parts, &mut raw)
-        .expect("the plan made the segments, so names, types and columns agree");
+    // A batch of dead letters alone has no rows, and is not sent.
+    if rows > 0 {
+        encode_block(&shape.wire_names(), &shape.wire_types(), &parts, &mut raw)
+            .expect("the plan made the segments, so names, types and columns agree");
+    }
     let mut framed = Vec::with_capacity(raw.len() / 2);
     compress_lz4(&raw, &mut framed);
     let framed = Bytes::from(framed);
@@ -92,4 +166,27 @@ fn make_frames(plan: &TablePlan, segments: &Segments) -> Frames {
         "block encoded"
     );
     Frames { pieces: Arc::new(pieces), bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offsets(numbers: &[i64]) -> Vec<Offset> {
+        numbers.iter().map(|number| Offset::new(*number).unwrap()).collect()
+    }
+
+    #[test]
+    fn rows_are_found_by_their_offsets() {
+        let held = offsets(&[5, 6, 9, 12, 13, 14]);
+        assert_eq!(row_ranges(&held, &held), [0..6]);
+        assert_eq!(row_ranges(&held, &offsets(&[6, 9, 13])), [1..3, 4..5]);
+        assert_eq!(row_ranges(&held, &[]), []);
+    }
+
+    #[test]
+    #[should_panic(expected = "R2: the row of 7 was not read")]
+    fn a_row_that_was_not_read_is_never_left_out_silently() {
+        row_ranges(&offsets(&[5, 6, 9]), &offsets(&[6, 7]));
+    }
 }

@@ -4,7 +4,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use pumphouse_clickhouse::{Client, TableName};
-use pumphouse_decode::PlanOptions;
 use pumphouse_delivery::TaskOptions;
 use pumphouse_kafka::{Settings, StartAt};
 use pumphouse_types::{TopicName, TopicPartition};
@@ -12,8 +11,9 @@ use std::collections::BTreeMap;
 use tokio::runtime::Handle;
 
 use super::ledger_thread::MemoryLedger;
+use super::recipe::RecipeSource;
 use crate::clock::Clock;
-use crate::metrics::{ConnectorLabels, LaneLabels, Metrics, PartitionLabels, in_seconds};
+use crate::metrics::{ConnectorLabels, LaneLabels, Metrics, PartitionLabels, RuleLabels, in_seconds};
 
 /// Fixed for the life of a task.
 pub struct TaskContext {
@@ -41,12 +41,8 @@ pub struct TaskContext {
     pub limits: TaskOptions,
     /// `max_execution_time` of an insert, in ms.
     pub max_execution_ms: u64,
-    /// The connector's own ClickHouse settings.
-    pub extra_settings: Vec<(String, String)>,
-    /// What becomes of fields and lineage columns.
-    pub plan_options: PlanOptions,
-    /// What of the configuration decides which rows a record becomes, as canonical text.
-    pub config_text: String,
+    /// What of the configuration decides which rows a record becomes.
+    pub recipe_source: RecipeSource,
     /// ClickHouse.
     pub client: Client,
     /// Entries of the `memory` store, if that is the ledger.
@@ -84,9 +80,10 @@ impl Meters {
         }
     }
 
-    pub(super) fn landed(&self, topic: &TopicName, rows: u64) {
+    /// `last`: no piece of the batch is left.
+    pub(super) fn landed(&self, topic: &TopicName, rows: u64, last: bool) {
         let lane = self.lane(topic);
-        self.metrics.batches.get_or_create(&lane).inc();
+        self.metrics.batches.get_or_create(&lane).inc_by(u64::from(last));
         self.metrics.rows.get_or_create(&lane).inc_by(rows);
     }
 
@@ -101,6 +98,11 @@ impl Meters {
 
     pub(super) fn ledger_written(&self, took: Duration) {
         self.metrics.ledger_seconds.get_or_create(&self.connector()).observe(in_seconds(took));
+    }
+
+    pub(super) fn ruled(&self, rule: &str) {
+        let labels = RuleLabels { connector: self.connector.clone(), rule: rule.to_owned() };
+        self.metrics.rules.get_or_create(&labels).inc();
     }
 
     pub(super) fn claimed(&self) {

@@ -2,7 +2,7 @@
 use pumphouse_decode::{DecodeError, PlanError};
 use pumphouse_delivery::StopReason;
 use pumphouse_kafka::KafkaError;
-use pumphouse_types::{Offset, TopicPartition};
+use pumphouse_types::{BatchId, ConfigVersion, Offset, TopicPartition};
 
 /// A reason that a person has to look at. The codes are those of the rooms that they come from.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,19 @@ pub enum Failure {
     OffsetsLost {
         /// The first such partition.
         topic_partition: TopicPartition,
+    },
+    /// R15: an open batch was built by a configuration version that cannot be had any more.
+    #[error(
+        "WORKER-007: batch {batch} was built by configuration version {version}, which cannot be had: {why}; \
+         start once with the configuration and the table that built it, then change them"
+    )]
+    VersionLost {
+        /// The batch.
+        batch: BatchId,
+        /// Its version.
+        version: ConfigVersion,
+        /// What is wrong.
+        why: String,
     },
     /// A thread could not be started, or died.
     #[error("WORKER-001: {0}")]

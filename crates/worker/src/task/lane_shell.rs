@@ -2,20 +2,23 @@
 //! the blocks of its batches until they have landed.
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pumphouse_columns::Segment;
-use pumphouse_decode::{JsonDecoder, RecordRef, TablePlan};
+use pumphouse_decode::{JsonDecoder, RecordRef};
 use pumphouse_delivery::Task;
 use pumphouse_kafka::{LaneQueue, MessageBatch};
-use pumphouse_types::{BatchId, Millis, Offset, TopicName, TopicPartition};
+use pumphouse_types::{BatchId, ConfigVersion, Millis, Offset, TopicName, TopicPartition};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::block::{Block, Segments};
+use super::block::{Block, ReadRows, RowOffsets, Segments};
 use super::failure::Failure;
 use super::mail::Mail;
+use super::pace::Pace;
+use super::recipe::Recipe;
 
 /// Messages of one call: some milliseconds of decoding, after which other work is looked at.
 const MESSAGES_PER_CALL: usize = 5_000;
@@ -37,21 +40,46 @@ pub(super) struct LaneShell {
     /// How many of `in_hand` are done with.
     done: usize,
     decoder: Option<JsonDecoder>,
+    /// What fills the open block.
+    running: Option<Arc<Recipe>>,
+    /// What the table asks for now; the next claim fills for it (R15).
+    newest: Option<Arc<Recipe>>,
     open: Segments,
     open_bytes: u64,
     spare: Vec<Segment>,
-    blocks: HashMap<BatchId, Block>,
+    blocks: HashMap<BatchId, Held>,
     offsets: Vec<Offset>,
     told_positions_at: Millis,
     /// The attempt under way; it ends with the lane.
-    job: Option<AbortHandle>,
+    attempt: Option<AbortHandle>,
+    /// Questions under way; they end with the lane, since nobody would hear their answers.
+    questions: Vec<AbortHandle>,
+    /// Set when the lane ends, for jobs that cannot be aborted.
+    ended: Arc<AtomicBool>,
+    pub(super) pace: Pace,
+}
+
+/// What is kept of a batch until it is settled.
+enum Held {
+    /// As it was filled.
+    Sealed(Block),
+    /// As it was read again: whole, or a part of its rows, encoded as they were last asked for.
+    Read { rows: Arc<ReadRows>, encoded: Option<(Option<RowOffsets>, Block)> },
+}
+
+impl Held {
+    fn column_bytes(&self) -> u64 {
+        match self {
+            Held::Sealed(block) => block.column_bytes,
+            Held::Read { rows, .. } => rows.column_bytes(),
+        }
+    }
 }
 
 impl Drop for LaneShell {
     fn drop(&mut self) {
-        if let Some(job) = self.job.take() {
-            job.abort();
-        }
+        self.ended.store(true, Ordering::Relaxed);
+        self.attempt.iter().chain(&self.questions).for_each(AbortHandle::abort);
     }
 }
 
@@ -67,30 +95,46 @@ pub(super) struct Taken {
 }
 
 impl LaneShell {
-    pub(super) fn new(topic: TopicName, queue: LaneQueue) -> LaneShell {
+    /// `pause_max`: the longest that an attempt may be held back for an overloaded server.
+    pub(super) fn new(topic: TopicName, queue: LaneQueue, pause_max: Duration) -> LaneShell {
         LaneShell {
             topic,
             queue,
             in_hand: MessageBatch::with_capacity(MESSAGES_PER_CALL),
             done: 0,
             decoder: None,
+            running: None,
+            newest: None,
             open: Segments::new(),
             open_bytes: 0,
             spare: Vec::new(),
             blocks: HashMap::new(),
             offsets: Vec::with_capacity(RECORDS_PER_RUN),
             told_positions_at: Millis::default(),
-            job: None,
+            attempt: None,
+            questions: Vec::new(),
+            ended: Arc::default(),
+            pace: Pace::new(pause_max),
         }
     }
 
-    /// The plan that this claim fills blocks with; the first one that came stays until the next claim.
-    pub(super) fn set_plan(&mut self, plan: Arc<TablePlan>) {
-        self.decoder.get_or_insert_with(|| JsonDecoder::new(plan));
+    /// The table as it is now. The first recipe that comes fills blocks until the next claim.
+    pub(super) fn set_recipe(&mut self, recipe: &Arc<Recipe>) {
+        self.newest = Some(Arc::clone(recipe));
+        if self.running.is_none() {
+            self.running = Some(Arc::clone(recipe));
+            self.decoder = Some(JsonDecoder::new(Arc::clone(&recipe.plan)));
+        }
     }
 
-    pub(super) fn plan(&self) -> Option<&Arc<TablePlan>> {
-        self.decoder.as_ref().map(JsonDecoder::plan)
+    /// The recipe of a version, if this claim has seen it.
+    pub(super) fn recipe(&self, version: ConfigVersion) -> Option<&Arc<Recipe>> {
+        [&self.running, &self.newest].into_iter().flatten().find(|recipe| recipe.version == version)
+    }
+
+    /// True from the moment that the lane ends.
+    pub(super) fn ended(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.ended)
     }
 
     /// What was taken from the queue but is not in the open block comes again.
@@ -202,42 +246,67 @@ impl LaneShell {
 
     /// Closes the open block: it belongs to `batch` now.
     pub(super) fn seal(&mut self, batch: BatchId, runtime: &Handle, mail: &Sender<Mail>) {
-        let plan = self.plan().expect("records were decoded with it");
-        let (plan, topic, mail) = (Arc::clone(plan), self.topic.clone(), mail.clone());
+        let recipe = Arc::clone(self.running.as_ref().expect("records were decoded with it"));
+        let (topic, mail) = (self.topic.clone(), mail.clone());
         let segments = std::mem::take(&mut self.open);
         self.open_bytes = 0;
-        let made_by = Arc::clone(&plan);
-        let block = Block::encode(runtime, plan, segments, move |segments| {
+        let made_by = Arc::clone(&recipe);
+        let block = Block::encode(runtime, recipe, segments, move |segments| {
             // Only to save allocations: nobody misses it.
-            let _ = mail.send(Mail::Recycled { topic, plan: made_by, segments });
+            let _ = mail.send(Mail::Recycled { topic, recipe: made_by, segments });
         });
-        self.blocks.insert(batch, block);
+        self.blocks.insert(batch, Held::Sealed(block));
     }
 
-    /// A block that was built again from the source.
-    pub(super) fn keep(&mut self, batch: BatchId, block: Block) {
-        self.blocks.insert(batch, block);
+    /// Rows that were read again from the source.
+    pub(super) fn keep(&mut self, batch: BatchId, rows: Arc<ReadRows>) {
+        self.blocks.insert(batch, Held::Read { rows, encoded: None });
     }
 
-    pub(super) fn block(&self, batch: BatchId) -> Option<&Block> {
-        self.blocks.get(&batch)
+    /// The batch's block, or one of these rows of it; the same bytes for the same rows (R2). `None`: it
+    /// is not kept, or not so that it could be cut.
+    pub(super) fn block(
+        &mut self,
+        batch: BatchId,
+        wanted: Option<&RowOffsets>,
+        runtime: &Handle,
+    ) -> Option<Block> {
+        match self.blocks.get_mut(&batch)? {
+            Held::Sealed(block) => wanted.is_none().then(|| block.clone()),
+            Held::Read { rows, encoded } => {
+                if let Some((made_of, block)) = encoded
+                    && made_of.as_ref() == wanted
+                {
+                    return Some(block.clone());
+                }
+                let block = rows.encode(runtime, wanted);
+                *encoded = Some((wanted.cloned(), block.clone()));
+                Some(block)
+            }
+        }
     }
 
     /// A new attempt is under way; the one before it is not waited for any more.
-    pub(super) fn sending(&mut self, job: AbortHandle) {
-        if let Some(before) = self.job.replace(job) {
+    pub(super) fn sending(&mut self, attempt: AbortHandle) {
+        if let Some(before) = self.attempt.replace(attempt) {
             before.abort();
         }
     }
 
-    /// The batch has landed: its bytes are not needed any more.
+    /// A question is under way.
+    pub(super) fn asking(&mut self, question: AbortHandle) {
+        self.questions.retain(|question| !question.is_finished());
+        self.questions.push(question);
+    }
+
+    /// The batch is settled: its rows are not needed any more.
     pub(super) fn release(&mut self, batch: BatchId) {
         self.blocks.remove(&batch);
     }
 
-    /// Takes emptied segments back, if the plan that made them is still the one that is filled for.
-    pub(super) fn recycle(&mut self, plan: &Arc<TablePlan>, segments: Segments) {
-        if self.plan().is_some_and(|mine| Arc::ptr_eq(mine, plan)) {
+    /// Takes emptied segments back, if the recipe that made them is still the one that is filled for.
+    pub(super) fn recycle(&mut self, recipe: &Arc<Recipe>, segments: Segments) {
+        if self.running.as_ref().is_some_and(|mine| Arc::ptr_eq(mine, recipe)) {
             let room = SPARE_SEGMENTS_MAX.saturating_sub(self.spare.len());
             self.spare.extend(segments.into_values().take(room));
         }
@@ -245,6 +314,6 @@ impl LaneShell {
 
     /// Column data that this lane holds, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        self.open_bytes + self.blocks.values().map(|block| block.column_bytes).sum::<u64>()
+        self.open_bytes + self.blocks.values().map(Held::column_bytes).sum::<u64>()
     }
 }

@@ -1,6 +1,7 @@
 //! The thread that writes the ledger: one write at a time, so that a transaction once begun is
 //! settled before anything else is written (R14), and the consuming thread never waits for it.
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,6 +17,10 @@ use crate::failpoint::{self, Moment};
 
 /// Pause before a producer that could not be replaced is tried again.
 const REPLACE_AGAIN: Duration = Duration::from_millis(500);
+
+/// A producer that cannot be replaced for so long ends the membership: the next one opens its own, and in
+/// between the task can be stopped.
+const REPLACE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Where entries live.
 pub(super) enum Store {
@@ -50,17 +55,19 @@ pub(super) enum Order {
     Publish { claim: ClaimId, record: OutgoingRecord },
 }
 
+/// `abandoned`: set when nobody waits for an answer any more.
 pub(super) fn spawn(
     mut store: Store,
     orders: Receiver<Order>,
     mail: Sender<Mail>,
     name: String,
+    abandoned: Arc<AtomicBool>,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name).spawn(move || {
         let _report = PanicReport::new(&mail, None, "the ledger's thread");
         for order in orders {
             let letter = match order {
-                Order::Prepare { claim } => store.prepare(claim),
+                Order::Prepare { claim } => store.prepare(claim, &abandoned),
                 Order::Record { claim, write, fence, entries, records } => {
                     let began = Instant::now();
                     let answer = store.record(fence.as_ref(), entries, &records);
@@ -78,14 +85,19 @@ pub(super) fn spawn(
 }
 
 impl Store {
-    fn prepare(&mut self, claim: ClaimId) -> Mail {
+    fn prepare(&mut self, claim: ClaimId, abandoned: &AtomicBool) -> Mail {
         let Store::Kafka { producer, unsettled } = self else { return Mail::Prepared { claim } };
         // A handle whose last write is in doubt, or that lost a connection, is replaced: that settles
         // the write, and what is read afterwards is what stands.
+        let until = Instant::now() + REPLACE_LIMIT;
         while *unsettled || producer.tainted() {
             match producer.replace() {
                 Ok(()) => *unsettled = false,
-                Err(error) if error.remedy() == Remedy::Retry => {
+                Err(error)
+                    if error.remedy() == Remedy::Retry
+                        && Instant::now() < until
+                        && !abandoned.load(Ordering::Relaxed) =>
+                {
                     warn!(%error, "the ledger's producer is being replaced");
                     std::thread::sleep(REPLACE_AGAIN);
                 }

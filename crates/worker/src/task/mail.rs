@@ -3,13 +3,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use pumphouse_decode::TablePlan;
 use pumphouse_delivery::{ClaimId, Event};
 use pumphouse_kafka::KafkaError;
 use pumphouse_types::{BatchId, TopicName};
 
-use super::block::{Block, Segments};
+use super::block::{ReadRows, Segments};
 use super::failure::Failure;
+use super::recipe::Recipe;
 
 /// A letter. Those with a claim are read only while it is in force.
 pub(super) enum Mail {
@@ -23,14 +23,14 @@ pub(super) enum Mail {
     Published { claim: ClaimId },
     /// The ledger's producer cannot be had.
     LedgerFailed { error: KafkaError },
-    /// The lane's table was read; `plan` turns records into its rows.
-    Inspected { event: Event, plan: Arc<TablePlan>, config_text: String },
+    /// The lane's table was read; the recipe turns records into its rows.
+    Inspected { event: Event, recipe: Arc<Recipe> },
     /// A batch was read again from Kafka.
-    Reread { event: Event, batch: BatchId, block: Block },
+    Reread { event: Event, batch: BatchId, rows: Arc<ReadRows> },
     /// An attempt was answered.
     Inserted { event: Event, took: Duration, bytes: u64 },
     /// Emptied columns, to be filled again.
-    Recycled { topic: TopicName, plan: Arc<TablePlan>, segments: Segments },
+    Recycled { topic: TopicName, recipe: Arc<Recipe>, segments: Segments },
     /// Something that stops the task, unless the claim that it is about has ended; `None` = in any case.
     Failed { claim: Option<ClaimId>, failure: Failure },
 }

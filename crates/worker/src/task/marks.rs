@@ -1,23 +1,20 @@
 //! Marks in the state topic: a partition that was ever taken has one, so that an entry that is missing
 //! later (Kafka forgets the offsets of a group that was empty for seven days) is not taken for a fresh
-//! start. Carries R16's stop. A mark is written in the transaction of the partition's first entry.
-use std::collections::BTreeSet;
-use std::time::Duration;
+//! start. `running` goes with the first write of every claim, `at rest <next>` with the plain marks of a
+//! clean stop: only the latter says where to go on. Carries R16.
+use std::collections::{BTreeMap, BTreeSet};
 
-use pumphouse_delivery::{LedgerAnswer, WriteId};
-use pumphouse_kafka::{KafkaError, OutgoingRecord, RangeReader, ReadLimits, read_compacted};
-use pumphouse_types::{TopicId, TopicPartition};
+use pumphouse_delivery::{LedgerAnswer, StoredEntry, WriteId};
+use pumphouse_kafka::{KafkaError, OutgoingRecord, RangeReader, read_compacted};
+use pumphouse_types::{Offset, TopicId, TopicPartition};
 
 use super::context::TaskContext;
+use super::state::{STATE_LIMITS, STATE_TIMEOUT};
 
-/// The state topic holds a mark per partition and some configuration versions per connector.
-const STATE_LIMITS: ReadLimits =
-    ReadLimits { records_max: 2_000_000, bytes_max: 512 << 20, idle_timeout: Duration::from_secs(5) };
+const RUNNING: &str = "running";
+const AT_REST: &str = "at rest ";
 
-/// One question while the state topic is read.
-const STATE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Partitions of the present claim that have neither an entry nor a mark.
+/// Partitions of the present claim whose `running` does not stand yet.
 #[derive(Default)]
 pub(super) struct Unmarked {
     partitions: BTreeSet<TopicPartition>,
@@ -25,7 +22,7 @@ pub(super) struct Unmarked {
 }
 
 impl Unmarked {
-    /// These are taken for the first time.
+    /// These are claimed.
     pub(super) fn add(&mut self, partitions: &[TopicPartition]) {
         self.partitions.extend(partitions.iter().cloned());
     }
@@ -57,31 +54,71 @@ impl Unmarked {
     }
 }
 
+/// Where a partition without an entry goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum History {
+    /// It was never taken.
+    None,
+    /// A clean stop left it here.
+    AtRest(Offset),
+    /// It was taken, and not left at rest: where it stood is not known.
+    Running,
+}
+
 /// The mark of a partition that is taken from now on.
-pub(super) fn mark(cx: &TaskContext, topic_id: TopicId, tp: &TopicPartition) -> OutgoingRecord {
+pub(super) fn running(cx: &TaskContext, topic_id: TopicId, tp: &TopicPartition) -> OutgoingRecord {
+    record(cx, topic_id, tp, RUNNING.to_owned())
+}
+
+/// The mark of a partition whose plain mark this is, written by a clean stop.
+pub(super) fn at_rest(
+    cx: &TaskContext,
+    topic_id: TopicId,
+    tp: &TopicPartition,
+    entry: &StoredEntry,
+) -> OutgoingRecord {
+    record(cx, topic_id, tp, format!("{AT_REST}{}", entry.offset))
+}
+
+fn record(cx: &TaskContext, topic_id: TopicId, tp: &TopicPartition, value: String) -> OutgoingRecord {
     OutgoingRecord {
         topic: cx.state_topic.clone(),
         partition: None,
         key: Some(key(cx, topic_id, tp)),
-        value: Some(b"running".to_vec()),
+        value: Some(value.into_bytes()),
         headers: Vec::new(),
         timestamp_ms: None,
     }
 }
 
-/// The first of `partitions` that has a mark although it has no entry.
+/// What is known of partitions that have no entry.
 /// Errors: the state topic cannot be read.
-pub(super) fn first_with_history(
+pub(super) fn histories(
     cx: &TaskContext,
     partitions: &[(TopicPartition, TopicId)],
-) -> Result<Option<TopicPartition>, KafkaError> {
+) -> Result<BTreeMap<TopicPartition, History>, KafkaError> {
+    let mut histories = BTreeMap::new();
     if cx.memory_ledger.is_some() {
-        return Ok(None);
+        histories.extend(partitions.iter().map(|(tp, _)| (tp.clone(), History::None)));
+        return Ok(histories);
     }
     let mut reader = RangeReader::open(&cx.consumer_settings, &cx.group)?;
     let state = read_compacted(&mut reader, &cx.state_topic, STATE_LIMITS, STATE_TIMEOUT)?;
-    let marked = |(tp, topic_id): &&(TopicPartition, TopicId)| state.contains_key(&key(cx, *topic_id, tp));
-    Ok(partitions.iter().find(marked).map(|(tp, _)| tp.clone()))
+    for (tp, topic_id) in partitions {
+        let mark = state.get(&key(cx, *topic_id, tp));
+        histories.insert(tp.clone(), mark.map_or(History::None, |mark| understand(mark)));
+    }
+    Ok(histories)
+}
+
+/// A text that cannot be read is one more reason not to guess.
+fn understand(mark: &[u8]) -> History {
+    let next = std::str::from_utf8(mark)
+        .ok()
+        .and_then(|text| text.strip_prefix(AT_REST))
+        .and_then(|next| next.parse().ok())
+        .and_then(Offset::new);
+    next.map_or(History::Running, History::AtRest)
 }
 
 /// The identity of the topic stands in the key: a re-created topic has no history.
@@ -110,5 +147,14 @@ mod tests {
         unmarked.answered(WriteId(2), &LedgerAnswer::Recorded);
         assert!(unmarked.go_with(WriteId(3), entries.iter()).is_empty());
         assert_eq!(unmarked.go_with(WriteId(4), [p(1)].iter()), [p(1)]);
+    }
+
+    #[test]
+    fn only_a_clean_stop_says_where_to_go_on() {
+        assert_eq!(understand(b"running"), History::Running);
+        assert_eq!(understand(b"at rest 17"), History::AtRest(Offset::new(17).unwrap()));
+        for strange in [&b"at rest -1"[..], b"at rest", b"at rest 1x", b"\xff", b""] {
+            assert_eq!(understand(strange), History::Running, "{strange:?}");
+        }
     }
 }

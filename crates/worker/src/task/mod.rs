@@ -6,11 +6,16 @@ mod context;
 mod failure;
 mod lane_shell;
 mod ledger_thread;
+mod log_comment;
 mod mail;
 mod marks;
+mod pace;
+mod recipe;
+mod report;
 mod reread;
 mod server_jobs;
 mod shell;
+mod state;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -23,11 +28,12 @@ pub use context::{Meters, TaskContext};
 pub use failure::Failure;
 pub(crate) use ledger_thread::MemoryLedger;
 use ledger_thread::Store;
+pub use recipe::RecipeSource;
 use shell::{Outcome, Shell};
 
 /// A producer is opened, or replaced, within this time: the transaction that its predecessor left
 /// open is ended by it.
-const PRODUCER_TIMEOUT: Duration = Duration::from_secs(30);
+const PRODUCER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// First pause before a membership is begun anew; doubles up to the longest.
 const REJOIN_FIRST: Duration = Duration::from_millis(250);
@@ -39,14 +45,25 @@ const REPLACED_PAUSE: Duration = Duration::from_secs(30);
 /// A membership that lived this long was a good one: the pauses begin anew.
 const MEMBERSHIP_GOOD: Duration = Duration::from_secs(60);
 
-/// Runs the task until it is stopped (`Ok`) or fails.
-pub fn run(cx: &TaskContext) -> Result<(), Failure> {
+/// How a task was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Everything that it took has landed.
+    Landed,
+    /// Something stood in the way, such as brokers that do not answer: an open batch may stand in the
+    /// ledger, and is resolved at the next start (R6).
+    Interrupted,
+}
+
+/// Runs the task until it is stopped or fails.
+pub fn run(cx: &TaskContext) -> Result<Stopped, Failure> {
     let mut pause = REJOIN_FIRST;
     let mut task = Task::new(TaskOptions { seed: rand::random(), ..cx.limits.clone() });
     loop {
         let began = Instant::now();
         match membership(cx, &mut task)? {
-            Outcome::Left => return Ok(()),
+            Outcome::Left { landed: true } => return Ok(Stopped::Landed),
+            Outcome::Left { landed: false } => return Ok(Stopped::Interrupted),
             Outcome::Failed(failure) => return Err(failure),
             outcome @ (Outcome::Rejoin | Outcome::Replaced) => {
                 if began.elapsed() > MEMBERSHIP_GOOD {
@@ -57,7 +74,7 @@ pub fn run(cx: &TaskContext) -> Result<(), Failure> {
                 }
                 info!(task = %cx.task_id, pause_ms = pause.as_millis() as u64, "joining anew after a pause");
                 if pause_or_stop(cx, pause) {
-                    return Ok(());
+                    return Ok(Stopped::Interrupted);
                 }
                 pause = (pause * 2).min(REJOIN_MAX.max(pause));
             }

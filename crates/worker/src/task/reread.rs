@@ -1,20 +1,24 @@
-//! Builds the block of a recorded batch again: reads exactly its ranges, with a second consumer that
-//! belongs to no group (R6, R14), and decodes them as the first time (R13).
+//! Builds the rows of a recorded batch again: reads exactly its ranges, with a second consumer that
+//! belongs to no group (R6, R14), and decodes them as the configuration version in question does (R13,
+//! R15). What the source no longer has is left to the protocol (R9).
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use pumphouse_decode::{JsonDecoder, RecordRef, TablePlan};
+use pumphouse_decode::{JsonDecoder, RecordRef};
 use pumphouse_delivery::{Batch, ClaimId, Event, RereadRange};
-use pumphouse_kafka::{RangeReader, ReadLimits, Remedy, Settings};
-use pumphouse_types::{OffsetsHash, Partition, TopicName, TopicPartition};
+use pumphouse_kafka::{KafkaError, RangeReader, ReadLimits, Remedy, Settings};
+use pumphouse_types::{ConfigVersion, OffsetRange, Partition, TopicName, TopicPartition};
 use tokio::runtime::Handle;
 use tracing::warn;
 
-use super::block::{Block, Segments};
+use super::block::{ReadRows, RowOffsets, Segments};
 use super::failure::Failure;
 use super::mail::{Mail, PanicReport};
+use super::recipe::Recipe;
+use super::state;
 
 /// The most that a batch can hold, with room to spare; more is another batch than the recorded one.
 const READ_BYTES_MAX: u64 = 8 << 30;
@@ -22,92 +26,160 @@ const READ_BYTES_MAX: u64 = 8 << 30;
 /// Nothing comes although the range has not ended.
 const READ_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// One question to a broker.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Pause before the brokers are asked again.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// Tries before the task gives up; the batch stays open in the ledger.
+/// Tries before the membership ends and another one looks; the batch stays open in the ledger.
 const READS_MAX: u32 = 10;
 
 /// Everything that re-reading one batch takes.
 pub(super) struct Reread {
     pub settings: Settings,
     pub group: String,
+    pub connector: String,
+    pub state_topic: TopicName,
     pub claim: ClaimId,
     pub topic: TopicName,
     pub batch: Batch,
-    pub plan: Arc<TablePlan>,
+    pub version: ConfigVersion,
+    /// `None`: it is looked for in the state topic.
+    pub recipe: Option<Arc<Recipe>>,
+    /// Whether records that cannot become rows are counted, in place of a failure.
+    pub leaves_out: bool,
+    /// Set when nobody waits any more.
+    pub ended: Arc<AtomicBool>,
 }
+
+type Found = BTreeMap<Partition, RereadRange>;
 
 impl Reread {
     /// Runs on a blocking thread; answers by mail.
     pub(super) fn start(self, runtime: &Handle, mail: Sender<Mail>) {
-        let encoder = runtime.clone();
         runtime.spawn_blocking(move || {
             let _report = PanicReport::new(&mail, Some(self.claim), "reading a batch again");
             let letter = match self.run() {
-                Ok((segments, ranges)) => {
-                    let event = Event::Reread {
-                        claim: self.claim,
-                        topic: self.topic.clone(),
-                        batch: self.batch.id,
-                        ranges,
-                    };
-                    let block = Block::encode(&encoder, self.plan, segments, |_| {});
-                    Mail::Reread { event, batch: self.batch.id, block }
+                Ok(Some((rows, ranges))) => {
+                    let (claim, topic, batch) = (self.claim, self.topic.clone(), self.batch.id);
+                    let event = Event::Reread { claim, topic, batch, ranges };
+                    Mail::Reread { event, batch, rows: Arc::new(rows) }
                 }
+                Ok(None) => return,
                 Err(failure) => Mail::Failed { claim: Some(self.claim), failure },
             };
-            // The task has ended: nobody needs the block.
+            // The task has ended: nobody needs the rows.
             let _ = mail.send(letter);
         });
     }
 
-    fn run(&self) -> Result<(Segments, BTreeMap<Partition, RereadRange>), Failure> {
+    /// `None`: nobody waits any more.
+    fn run(&self) -> Result<Option<(ReadRows, Found)>, Failure> {
         let mut tries = 0;
-        loop {
+        while !self.ended.load(Ordering::Relaxed) {
             tries += 1;
             match self.read() {
-                Err(Failure::Kafka(error)) if error.remedy() == Remedy::Retry && tries < READS_MAX => {
+                Err(Failure::Kafka(error)) if is_worth_another(&error) && tries < READS_MAX => {
                     warn!(%error, batch = %self.batch.id, "a batch is being read again");
                     std::thread::sleep(READ_AGAIN);
                 }
-                answer => return answer,
+                answer => return answer.map(Some),
             }
         }
+        Ok(None)
     }
 
-    fn read(&self) -> Result<(Segments, BTreeMap<Partition, RereadRange>), Failure> {
+    fn read(&self) -> Result<(ReadRows, Found), Failure> {
         let mut reader = RangeReader::open(&self.settings, &self.group)?;
-        let mut decoder = JsonDecoder::new(Arc::clone(&self.plan));
-        let ranges: Vec<_> = self.batch.ranges.iter().map(|(p, share)| (*p, share.range)).collect();
+        let recipe = match &self.recipe {
+            Some(recipe) => Arc::clone(recipe),
+            None => Arc::new(self.recorded_recipe(&mut reader)?),
+        };
+        let ranges = self.ranges_left(&reader)?;
         let limits = ReadLimits {
-            records_max: self.batch.rows().saturating_add(1),
+            records_max: self.records_max(),
             bytes_max: READ_BYTES_MAX,
             idle_timeout: READ_IDLE_TIMEOUT,
         };
-        let (mut segments, mut found) = (Segments::new(), BTreeMap::new());
+        let mut decoder = JsonDecoder::new(Arc::clone(&recipe.plan));
+        let (mut segments, mut offsets, mut left_out) = (Segments::new(), RowOffsets::new(), BTreeMap::new());
         let mut failed = None;
         reader.read(&self.topic, &ranges, limits, |record| {
+            if failed.is_some() || self.ended.load(Ordering::Relaxed) {
+                return;
+            }
             let (partition, offset) = (record.partition(), record.offset());
-            let segment = segments.entry(partition).or_insert_with(|| self.plan.new_segment());
+            let segment = segments.entry(partition).or_insert_with(|| recipe.plan.new_segment());
             let given = RecordRef {
                 topic: self.topic.as_str(),
                 partition: partition.0,
                 offset: offset.get(),
                 value: record.value(),
             };
-            if let Err(source) = decoder.decode(segment, given) {
-                let topic_partition = TopicPartition { topic: self.topic.clone(), partition };
-                failed.get_or_insert(Failure::Decode { topic_partition, offset, source });
-                return;
+            match decoder.decode(segment, given) {
+                Ok(()) => offsets.entry(partition).or_insert_with(Vec::new).push(offset),
+                // Recorded so, its dead letter stands already (R4).
+                Err(_) if self.counts_left_out(partition) => *left_out.entry(partition).or_insert(0) += 1,
+                Err(source) => {
+                    let topic_partition = TopicPartition { topic: self.topic.clone(), partition };
+                    failed = Some(Failure::Decode { topic_partition, offset, source });
+                }
             }
-            let range = found.entry(partition).or_insert(RereadRange { rows: 0, hash: OffsetsHash::EMPTY });
-            range.rows += 1;
-            range.hash = range.hash.push(offset);
         })?;
-        match failed {
-            Some(failure) => Err(failure),
-            None => Ok((segments, found)),
+        if let Some(failure) = failed {
+            return Err(failure);
         }
+        let mut found = Found::new();
+        for (partition, offsets) in &offsets {
+            found.insert(*partition, RereadRange { offsets: offsets.clone(), left_out: 0 });
+        }
+        for (partition, left_out) in left_out {
+            let range = found.entry(partition).or_insert(RereadRange { offsets: Vec::new(), left_out: 0 });
+            range.left_out = left_out;
+        }
+        Ok((ReadRows { recipe, segments, offsets }, found))
     }
+
+    fn counts_left_out(&self, partition: Partition) -> bool {
+        self.leaves_out || self.batch.ranges.get(&partition).is_some_and(|share| share.left_out > 0)
+    }
+
+    /// One more than were recorded: more is another batch.
+    fn records_max(&self) -> u64 {
+        let recorded: u64 = self.batch.ranges.values().map(|share| share.rows + share.left_out).sum();
+        recorded.saturating_add(1)
+    }
+
+    /// What of the ranges the source still has: retention may have passed their beginning (R9).
+    fn ranges_left(&self, reader: &RangeReader) -> Result<Vec<(Partition, OffsetRange)>, Failure> {
+        let mut left = Vec::new();
+        for (partition, share) in &self.batch.ranges {
+            if share.range.is_empty() {
+                continue;
+            }
+            let topic_partition = TopicPartition { topic: self.topic.clone(), partition: *partition };
+            let held = reader.watermarks(&topic_partition, ASK_TIMEOUT)?;
+            let first = share.range.first().max(held.first());
+            if let Some(range) = OffsetRange::new(first, share.range.end())
+                && !range.is_empty()
+            {
+                left.push((*partition, range));
+            }
+        }
+        Ok(left)
+    }
+
+    fn recorded_recipe(&self, reader: &mut RangeReader) -> Result<Recipe, Failure> {
+        let (batch, version) = (self.batch.id, self.version);
+        let lost = |why: String| Failure::VersionLost { batch, version, why };
+        let text = state::config_text(reader, &self.state_topic, &self.connector, version)?
+            .ok_or_else(|| lost("the state topic does not have it".to_owned()))?;
+        Recipe::rebuild(version, &text).map_err(lost)
+    }
+}
+
+/// A log that was cut meanwhile is looked at anew, too.
+fn is_worth_another(error: &KafkaError) -> bool {
+    error.remedy() == Remedy::Retry || matches!(error, KafkaError::OffsetOutOfRange { .. })
 }

@@ -1,5 +1,6 @@
 //! Jobs that ask ClickHouse something, beside the consuming thread. Questions that change nothing are
 //! asked again until they are answered; an attempt is sent once, and what follows is the protocol's.
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,18 +8,19 @@ use crossbeam_channel::Sender;
 use pumphouse_clickhouse::{
     Answer, ClickHouseError, Engine, ErrorClass, InsertRequest, InsertStatement, Inspection, TableName,
 };
-use pumphouse_decode::{TableColumn, TablePlan};
 use pumphouse_delivery::{
-    Batch, ClaimId, Event, InsertAnswer, Refusal, RefusalClass, TableEngine, TableFacts,
+    Batch, ClaimId, Event, Evidence, InsertAnswer, Refusal, RefusalClass, TableEngine, TableFacts,
 };
-use pumphouse_types::{BatchId, ConfigVersion, Millis, ServerMillis, TopicName};
-use sha2::{Digest, Sha256};
+use pumphouse_types::{BatchId, Millis, OffsetRange, Partition, ServerMillis, TopicName};
+use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
 use super::block::Block;
 use super::context::TaskContext;
 use super::failure::Failure;
+use super::log_comment::log_comment;
 use super::mail::{Mail, PanicReport};
+use super::recipe::Recipe;
 use crate::clock::Clock;
 use crate::failpoint::{self, Moment};
 
@@ -52,61 +54,41 @@ fn post(mail: &Sender<Mail>, claim: ClaimId, letter: Result<Mail, Failure>) {
 }
 
 /// Reads the lane's table and compiles the plan for it.
-pub(super) fn inspect(cx: &TaskContext, mail: Sender<Mail>, claim: ClaimId, topic: TopicName) {
+pub(super) fn inspect(
+    cx: &TaskContext,
+    mail: Sender<Mail>,
+    claim: ClaimId,
+    topic: TopicName,
+) -> AbortHandle {
     let (client, table, clock) = (cx.client.clone(), cx.tables[&topic].clone(), cx.clock);
-    let (options, config_text) = (cx.plan_options.clone(), cx.config_text.clone());
-    cx.runtime.spawn(async move {
+    let (source, exactly_once) = (cx.recipe_source.clone(), cx.limits.exactly_once);
+    let job = cx.runtime.spawn(async move {
         let _report = PanicReport::new(&mail, Some(claim), "inspecting a table");
         let read = async {
             let found = insist("inspect", || client.inspect(&table)).await?;
             let columns = insist("columns", || client.columns(&table)).await?;
-            let plan = compile(&table, &columns, options)?;
-            let facts = facts(&table, &found, clock)?;
-            let shape = plan.shape();
-            let (columns, structure) = (shape.column_list(), shape.input_structure());
-            let config_text =
-                format!("{config_text}table {table}\n{columns}\n{}\n{structure}\n", shape.select_list());
-            let config_version = version_of(&config_text);
-            let event = Event::Inspected { claim, topic, facts, config_version };
-            Ok(Mail::Inspected { event, plan: Arc::new(plan), config_text })
+            let recipe = Recipe::compile(&source, &table, &columns)?;
+            let facts = facts(&table, &found, clock, exactly_once)?;
+            let event = Event::Inspected { claim, topic, facts, config_version: recipe.version };
+            Ok(Mail::Inspected { event, recipe: Arc::new(recipe) })
         };
         post(&mail, claim, read.await);
     });
+    job.abort_handle()
 }
 
-fn compile(
+/// Errors: exactly once was proven for a table of another kind.
+fn facts(
     table: &TableName,
-    columns: &[pumphouse_clickhouse::Column],
-    options: pumphouse_decode::PlanOptions,
-) -> Result<TablePlan, Failure> {
-    let mut described = Vec::with_capacity(columns.len());
-    for column in columns {
-        described.push(TableColumn {
-            name: column.name.clone(),
-            type_text: column.type_text.clone(),
-            default_kind: column.default_kind.parse().map_err(
-                |error: pumphouse_decode::UnknownDefaultKind| {
-                    Failure::ClickHouse(format!("{table}: column {}: {error}", column.name))
-                },
-            )?,
-            default_expression: column.default_expression.clone(),
-        });
-    }
-    TablePlan::compile(&described, options)
-        .map_err(|source| Failure::Plan { table: table.to_string(), source })
-}
-
-/// The first 64 bits of the text's SHA-256: the same for every build that agrees on the text.
-fn version_of(config_text: &str) -> ConfigVersion {
-    let digest = Sha256::digest(config_text.as_bytes());
-    let head: [u8; 8] = digest[..8].try_into().expect("a digest has 32 bytes");
-    ConfigVersion(u64::from_be_bytes(head))
-}
-
-fn facts(table: &TableName, found: &Inspection, clock: Clock) -> Result<TableFacts, Failure> {
+    found: &Inspection,
+    clock: Clock,
+    exactly_once: bool,
+) -> Result<TableFacts, Failure> {
     let engine = match &found.engine {
         Engine::Plain => TableEngine::Plain,
         Engine::Replicated => TableEngine::Replicated,
+        // At least once, no answer counts for more than it says: as a table without a window.
+        Engine::Other(_) if !exactly_once => TableEngine::Plain,
         Engine::Other(name) => {
             return Err(Failure::ClickHouse(format!("PROOF-003: {table} has become a {name} table")));
         }
@@ -120,6 +102,9 @@ fn facts(table: &TableName, found: &Inspection, clock: Clock) -> Result<TableFac
         window_blocks: found.window_blocks,
         window_ms: found.window_ms,
         blocks: found.blocks,
+        definition: found.schema_hash.parse().unwrap_or_default(),
+        has_views: found.dependants > 0,
+        pure_checks: false,
         server_now: found.server_now,
         read_at: clock.at(found.received),
     })
@@ -133,22 +118,96 @@ pub(super) fn settle(
     topic: TopicName,
     batch: BatchId,
     after: Option<ServerMillis>,
-) {
-    let (client, table, clock) = (cx.client.clone(), cx.tables[&topic].clone(), cx.clock);
+) -> AbortHandle {
+    let quiet = Quiet::new(cx, &topic, batch, after);
     let task = cx.task_id.clone();
-    cx.runtime.spawn(async move {
+    let job = cx.runtime.spawn(async move {
         let _report = PanicReport::new(&mail, Some(claim), "settling a batch");
         let settled = async {
             let began = Instant::now();
-            insist("quiet", || client.make_quiet(batch, after)).await?;
-            let found = insist("inspect", || client.inspect(&table)).await?;
+            let facts = quiet.reached().await?;
             info!(%task, %topic, %batch, ms = began.elapsed().as_millis() as u64,
                 "earlier attempts have ended; the batch may be sent again if the window allows (R7)");
-            let facts = facts(&table, &found, clock)?;
             Ok(Mail::Event(Event::Settled { claim, topic, batch, facts }))
         };
         post(&mail, claim, settled.await);
     });
+    job.abort_handle()
+}
+
+/// A batch that is to have no attempt left.
+struct Quiet {
+    client: pumphouse_clickhouse::Client,
+    table: TableName,
+    clock: Clock,
+    exactly_once: bool,
+    batch: BatchId,
+    after: Option<ServerMillis>,
+}
+
+impl Quiet {
+    fn new(cx: &TaskContext, topic: &TopicName, batch: BatchId, after: Option<ServerMillis>) -> Quiet {
+        Quiet {
+            client: cx.client.clone(),
+            table: cx.tables[topic].clone(),
+            clock: cx.clock,
+            exactly_once: cx.limits.exactly_once,
+            batch,
+            after,
+        }
+    }
+
+    /// Ends the attempts, then reads the table.
+    async fn reached(&self) -> Result<TableFacts, Failure> {
+        let quiet = insist("quiet", || self.client.make_quiet(self.batch, self.after)).await;
+        match quiet {
+            Ok(_) => {}
+            // At least once, an attempt that cannot be ended may double rows, which is allowed.
+            Err(failure) if !self.exactly_once => {
+                warn!(batch = %self.batch, %failure, "earlier attempts could not be ended");
+            }
+            Err(failure) => return Err(failure),
+        }
+        let found = insist("inspect", || self.client.inspect(&self.table)).await?;
+        facts(&self.table, &found, self.clock, self.exactly_once)
+    }
+}
+
+/// What evidence is asked for.
+pub(super) struct Question {
+    pub claim: ClaimId,
+    pub topic: TopicName,
+    pub batch: Batch,
+    pub ranges: BTreeMap<Partition, OffsetRange>,
+    pub rows: u64,
+    pub after: ServerMillis,
+}
+
+/// Makes the batch quiet, then looks for its rows in the table (R7).
+pub(super) fn evidence(cx: &TaskContext, mail: Sender<Mail>, question: Question) -> AbortHandle {
+    let Question { claim, topic, batch, ranges, rows, after } = question;
+    let quiet = Quiet::new(cx, &topic, batch.id, Some(after));
+    let job = cx.runtime.spawn(async move {
+        let _report = PanicReport::new(&mail, Some(claim), "looking for a batch");
+        let found = async {
+            let facts = quiet.reached().await?;
+            let evidence = look(&quiet, &topic, &batch, &ranges, rows).await?;
+            Ok(Mail::Event(Event::Evidence { claim, topic, batch: batch.id, facts, evidence }))
+        };
+        post(&mail, claim, found.await);
+    });
+    job.abort_handle()
+}
+
+async fn look(
+    quiet: &Quiet,
+    topic: &TopicName,
+    batch: &Batch,
+    ranges: &BTreeMap<Partition, OffsetRange>,
+    rows: u64,
+) -> Result<Evidence, Failure> {
+    let _ = (quiet, topic, batch, ranges, rows);
+    Ok(Evidence::Unknown { why: "the table was not asked".to_owned() })
 }
 
 /// Asks the server for its process, after an answer.
@@ -158,9 +217,9 @@ pub(super) fn confirm(
     claim: ClaimId,
     topic: TopicName,
     batch: BatchId,
-) {
+) -> AbortHandle {
     let (client, table) = (cx.client.clone(), cx.tables[&topic].clone());
-    cx.runtime.spawn(async move {
+    let job = cx.runtime.spawn(async move {
         let _report = PanicReport::new(&mail, Some(claim), "confirming a batch");
         let confirmed = async {
             let found = insist("confirm", || client.inspect(&table)).await?;
@@ -169,6 +228,7 @@ pub(super) fn confirm(
         };
         post(&mail, claim, confirmed.await);
     });
+    job.abort_handle()
 }
 
 /// What one attempt takes.
@@ -178,28 +238,27 @@ pub(super) struct Attempt {
     pub batch: Batch,
     pub attempt: u32,
     pub block: Block,
-    pub plan: Arc<TablePlan>,
+    /// Rows of the block.
+    pub rows: u64,
+    /// To be waited first: the server has said that it has too much to do.
+    pub pause: Duration,
 }
 
 /// Sends an attempt. The job ends with the claim: dropping the answer of an attempt is harmless,
 /// whoever resolves the batch makes it end first.
-pub(super) fn insert(cx: &TaskContext, mail: Sender<Mail>, attempt: Attempt) -> tokio::task::AbortHandle {
-    let Attempt { claim, topic, batch, attempt, block, plan } = attempt;
-    let (client, clock, table) = (cx.client.clone(), cx.clock, cx.tables[&topic].clone());
+pub(super) fn insert(cx: &TaskContext, mail: Sender<Mail>, attempt: Attempt) -> AbortHandle {
+    let Attempt { claim, topic, batch, attempt, block, rows, pause } = attempt;
+    let (client, clock) = (cx.client.clone(), cx.clock);
+    let shape = block.recipe.plan.shape();
     let statement = InsertStatement {
-        table,
-        column_list: plan.shape().column_list(),
-        select_list: plan.shape().select_list(),
-        input_structure: plan.shape().input_structure(),
+        table: cx.tables[&topic].clone(),
+        column_list: shape.column_list(),
+        select_list: shape.select_list(),
+        input_structure: shape.input_structure(),
     };
-    let log_comment = format!(
-        "{{\"pumphouse\":{:?},\"topic\":{:?},\"batch\":\"{}\",\"ranges\":{:?}}}",
-        cx.connector,
-        topic.as_str(),
-        batch.id,
-        batch.ranges_text()
-    );
-    let (max_execution_ms, extra_settings) = (cx.max_execution_ms, cx.extra_settings.clone());
+    let log_comment = log_comment(&cx.connector, &topic, &batch, rows);
+    let max_execution_ms = cx.max_execution_ms;
+    let extra_settings = block.recipe.settings.clone();
     let until_deadline_ms = cx.limits.deadline_ms;
     let query_id = format!("{}-{}-{attempt}-{:08x}", batch.id, claim.0, rand::random::<u32>());
     let job = cx.runtime.spawn(async move {
@@ -208,6 +267,7 @@ pub(super) fn insert(cx: &TaskContext, mail: Sender<Mail>, attempt: Attempt) -> 
             post(&mail, claim, Err(Failure::Thread("a block could not be encoded".to_owned())));
             return;
         };
+        tokio::time::sleep(pause).await;
         let began = clock.now();
         let request = InsertRequest {
             statement,

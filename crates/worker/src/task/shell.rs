@@ -1,7 +1,8 @@
 //! A membership: the loop that serves the group protocol, takes records, and performs what the
 //! delivery protocol asks for. It decides nothing about delivery (ARCHITECTURE.md, absences).
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -39,8 +40,11 @@ pub(super) enum Outcome {
     Replaced,
     /// A person has to look.
     Failed(Failure),
-    /// The connector was stopped, and everything taken has landed.
-    Left,
+    /// The connector was stopped.
+    Left {
+        /// Everything that was taken has landed; else an open batch may stand in the ledger.
+        landed: bool,
+    },
 }
 
 impl Outcome {
@@ -79,6 +83,8 @@ pub(super) struct Shell<'a> {
     pub(super) outcome: Option<Outcome>,
     ticked_at: Millis,
     stop_heard: bool,
+    /// Tells the ledger's thread that nobody waits for it any more.
+    abandoned: Arc<AtomicBool>,
 }
 
 impl<'a> Shell<'a> {
@@ -93,7 +99,9 @@ impl<'a> Shell<'a> {
         consumer.subscribe(&cx.topics)?;
         let (mail, letters) = unbounded();
         let (orders, ordered) = unbounded();
-        let thread = ledger_thread::spawn(store, ordered, mail.clone(), format!("ledger-{}", cx.task_id))
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let (name, left) = (format!("ledger-{}", cx.task_id), Arc::clone(&abandoned));
+        let thread = ledger_thread::spawn(store, ordered, mail.clone(), name, left)
             .map_err(|error| Failure::Thread(error.to_string()))?;
         // Whatever an earlier membership left is over, and so is what it asked for.
         task.hear(Event::Lost, cx.clock.now());
@@ -117,6 +125,7 @@ impl<'a> Shell<'a> {
             outcome: None,
             ticked_at: Millis::default(),
             stop_heard: false,
+            abandoned,
         };
         Ok((shell, thread))
     }
@@ -185,7 +194,7 @@ impl<'a> Shell<'a> {
                 warn!(task = %self.cx.task_id, %error, "the membership ends and is begun anew");
                 match error {
                     KafkaError::InstanceFenced { .. } | KafkaError::ProducerReplaced { .. } => {
-                        if !matches!(self.outcome, Some(Outcome::Failed(_) | Outcome::Left)) {
+                        if !matches!(self.outcome, Some(Outcome::Failed(_) | Outcome::Left { .. })) {
                             self.outcome = Some(Outcome::Replaced);
                         }
                     }
@@ -226,19 +235,20 @@ impl<'a> Shell<'a> {
                     if *answer == InsertAnswer::Accepted {
                         failpoint::reach(Moment::Accepted);
                     }
+                    if let Some(lane) = self.lanes.get_mut(topic) {
+                        lane.pace.answered(answer);
+                    }
                     self.cx.meters.inserted(topic, took, bytes, *answer == InsertAnswer::Accepted);
                 }
                 self.hear(event);
             }
             Mail::Prepared { claim } => self.asks.prepared(claim, self.task.claim()),
-            Mail::Inspected { event, plan, config_text } => {
-                self.inspected(event, &plan, config_text);
-            }
+            Mail::Inspected { event, recipe } => self.inspected(event, &recipe),
             Mail::Published { claim } => self.published(claim),
-            Mail::Reread { event, batch, block } => self.reread_done(event, batch, block),
-            Mail::Recycled { topic, plan, segments } => {
+            Mail::Reread { event, batch, rows } => self.reread_done(event, batch, rows),
+            Mail::Recycled { topic, recipe, segments } => {
                 if let Some(lane) = self.lanes.get_mut(&topic) {
-                    lane.recycle(&plan, segments);
+                    lane.recycle(&recipe, segments);
                 }
             }
             Mail::LedgerFailed { error } => match error.remedy() {
@@ -320,7 +330,8 @@ impl<'a> Shell<'a> {
     }
 
     fn close(self, outcome: &Outcome) {
-        let Shell { lanes, consumer, orders, cx, .. } = self;
+        let Shell { lanes, consumer, orders, cx, abandoned, .. } = self;
+        abandoned.store(true, Ordering::Relaxed);
         // Queues first: the handle lives as long as one of them.
         drop(lanes);
         drop(orders);
@@ -328,7 +339,7 @@ impl<'a> Shell<'a> {
         let leaving = match outcome {
             // It comes back at once, and should find its partitions.
             Outcome::Rejoin | Outcome::Replaced => Leaving::Stay,
-            Outcome::Failed(_) | Outcome::Left => Leaving::Leave,
+            Outcome::Failed(_) | Outcome::Left { .. } => Leaving::Leave,
         };
         if let Err(error) = consumer.close(leaving, CLOSE_TIMEOUT) {
             warn!(task = %cx.task_id, %error, "leaving the group was not answered");
@@ -343,11 +354,11 @@ mod tests {
 
     #[test]
     fn a_task_that_leaves_for_a_reason_does_not_join_anew() {
-        for outcome in [Outcome::Rejoin, Outcome::Replaced, Outcome::Left] {
+        for outcome in [Outcome::Rejoin, Outcome::Replaced, Outcome::Left { landed: true }] {
             let ended = outcome.because(Some(Failure::Thread("a bad record".to_owned())));
             assert!(matches!(ended, Outcome::Failed(_)));
         }
         assert!(matches!(Outcome::Rejoin.because(None), Outcome::Rejoin));
-        assert!(matches!(Outcome::Left.because(None), Outcome::Left));
+        assert!(matches!(Outcome::Left { landed: true }.because(None), Outcome::Left { landed: true }));
     }
 }

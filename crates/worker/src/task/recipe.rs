@@ -1,0 +1,223 @@
+//! How records become rows of one table: the compiled plan, what its inserts set, and the text that
+//! stands in the state topic, from which a later process makes the same plan again. Carries R15.
+use std::sync::Arc;
+
+use pumphouse_clickhouse::{Column, TableName};
+use pumphouse_decode::{
+    LineageNames, PlanOptions, TableColumn, TablePlan, UnknownDefaultKind, UnknownFields,
+};
+use pumphouse_types::ConfigVersion;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::failure::Failure;
+
+/// What of a connector's configuration goes into a recipe.
+#[derive(Debug, Clone)]
+pub struct RecipeSource {
+    /// Fields without a column, and the names of the lineage columns.
+    pub plan_options: PlanOptions,
+    /// What of the configuration decides which rows a record becomes, as canonical text.
+    pub config_text: String,
+    /// The connector's own settings of its inserts.
+    pub settings: Vec<(String, String)>,
+}
+
+/// One configuration version: who has it makes the same rows of the same records.
+#[derive(Debug)]
+pub(super) struct Recipe {
+    pub version: ConfigVersion,
+    pub table: TableName,
+    pub plan: Arc<TablePlan>,
+    pub settings: Vec<(String, String)>,
+    /// What the state topic keeps.
+    pub text: String,
+}
+
+/// The state topic's value. Fields are only ever added: an old text must stay readable.
+#[derive(Serialize, Deserialize)]
+struct Recorded {
+    config: String,
+    database: String,
+    table: String,
+    columns: Vec<RecordedColumn>,
+    unknown_fields: String,
+    lineage: RecordedLineage,
+    settings: Vec<(String, String)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RecordedColumn {
+    name: String,
+    #[serde(rename = "type")]
+    type_text: String,
+    default_kind: String,
+    default_expression: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RecordedLineage {
+    topic: String,
+    partition: String,
+    offset: String,
+}
+
+impl Recipe {
+    /// Compiles the plan for a table as it is now.
+    /// Errors: a table that this version cannot fill.
+    pub(super) fn compile(
+        source: &RecipeSource,
+        table: &TableName,
+        columns: &[Column],
+    ) -> Result<Recipe, Failure> {
+        let mut described = Vec::with_capacity(columns.len());
+        for column in columns {
+            described.push(TableColumn {
+                name: column.name.clone(),
+                type_text: column.type_text.clone(),
+                default_kind: column.default_kind.parse().map_err(|error: UnknownDefaultKind| {
+                    Failure::ClickHouse(format!("{table}: column {}: {error}", column.name))
+                })?,
+                default_expression: column.default_expression.clone(),
+            });
+        }
+        let plan = TablePlan::compile(&described, source.plan_options.clone())
+            .map_err(|source| Failure::Plan { table: table.to_string(), source })?;
+        let recorded = Recorded::new(source, table, columns);
+        let text = serde_json::to_string(&recorded).expect("texts and lists are JSON");
+        Ok(Recipe {
+            version: version_of(&source.config_text, table, &plan),
+            table: table.clone(),
+            plan: Arc::new(plan),
+            settings: source.settings.clone(),
+            text,
+        })
+    }
+
+    /// Makes the recipe of a recorded text again.
+    /// Errors: what is wrong; also where this build makes other rows of it than the one that recorded it.
+    pub(super) fn rebuild(wanted: ConfigVersion, text: &[u8]) -> Result<Recipe, String> {
+        let recorded: Recorded =
+            serde_json::from_slice(text).map_err(|error| format!("its text cannot be read: {error}"))?;
+        let (source, table, columns) = recorded.parts()?;
+        let recipe =
+            Recipe::compile(&source, &table, &columns).map_err(|failure| failure.to_string())?;
+        if recipe.version != wanted {
+            return Err(format!("this build makes version {} of its text", recipe.version));
+        }
+        Ok(recipe)
+    }
+}
+
+impl Recorded {
+    fn new(source: &RecipeSource, table: &TableName, columns: &[Column]) -> Recorded {
+        let PlanOptions { unknown_fields, lineage } = &source.plan_options;
+        let column = |column: &Column| RecordedColumn {
+            name: column.name.clone(),
+            type_text: column.type_text.clone(),
+            default_kind: column.default_kind.clone(),
+            default_expression: column.default_expression.clone(),
+        };
+        Recorded {
+            config: source.config_text.clone(),
+            database: table.database.clone(),
+            table: table.table.clone(),
+            columns: columns.iter().map(column).collect(),
+            unknown_fields: match unknown_fields {
+                UnknownFields::Ignore => "ignore".to_owned(),
+                UnknownFields::Refuse => "refuse".to_owned(),
+            },
+            lineage: RecordedLineage {
+                topic: lineage.topic.clone(),
+                partition: lineage.partition.clone(),
+                offset: lineage.offset.clone(),
+            },
+            settings: source.settings.clone(),
+        }
+    }
+
+    fn parts(self) -> Result<(RecipeSource, TableName, Vec<Column>), String> {
+        let unknown_fields = match self.unknown_fields.as_str() {
+            "ignore" => UnknownFields::Ignore,
+            "refuse" => UnknownFields::Refuse,
+            other => return Err(format!("unknown fields are to be {other:?}, which this build does not know")),
+        };
+        let RecordedLineage { topic, partition, offset } = self.lineage;
+        let lineage = LineageNames { topic, partition, offset };
+        let column = |column: RecordedColumn| Column {
+            name: column.name,
+            type_text: column.type_text,
+            default_kind: column.default_kind,
+            default_expression: column.default_expression,
+        };
+        let source = RecipeSource {
+            plan_options: PlanOptions { unknown_fields, lineage },
+            config_text: self.config,
+            settings: self.settings,
+        };
+        let table = TableName { database: self.database, table: self.table };
+        Ok((source, table, self.columns.into_iter().map(column).collect()))
+    }
+}
+
+/// The first 64 bits of a SHA-256 of all that decides which rows, in which columns, a record becomes: the
+/// same for every build that agrees on that.
+fn version_of(config_text: &str, table: &TableName, plan: &TablePlan) -> ConfigVersion {
+    let shape = plan.shape();
+    let (columns, values) = (shape.column_list(), shape.select_list());
+    let text = format!("{config_text}table {table}\n{columns}\n{values}\n{}\n", shape.input_structure());
+    let digest = Sha256::digest(text.as_bytes());
+    let head: [u8; 8] = digest[..8].try_into().expect("a digest has 32 bytes");
+    ConfigVersion(u64::from_be_bytes(head))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, type_text: &str, default_expression: &str) -> Column {
+        let default_kind = if default_expression.is_empty() { "" } else { "DEFAULT" };
+        Column {
+            name: name.to_owned(),
+            type_text: type_text.to_owned(),
+            default_kind: default_kind.to_owned(),
+            default_expression: default_expression.to_owned(),
+        }
+    }
+
+    fn recipe(columns: &[Column], unknown_fields: UnknownFields) -> Recipe {
+        let source = RecipeSource {
+            plan_options: PlanOptions { unknown_fields, ..PlanOptions::default() },
+            config_text: format!("unknown.fields={unknown_fields:?}\n"),
+            settings: vec![("insert_quorum".to_owned(), "2".to_owned())],
+        };
+        let table = TableName { database: "d".to_owned(), table: "t".to_owned() };
+        Recipe::compile(&source, &table, columns).unwrap()
+    }
+
+    #[test]
+    fn a_recorded_version_is_made_again() {
+        let columns =
+            [column("id", "UInt64", ""), column("at", "DateTime64(3)", "now64(3)"), column("_offset", "Int64", "")];
+        let recipe = recipe(&columns, UnknownFields::Refuse);
+        let again = Recipe::rebuild(recipe.version, recipe.text.as_bytes()).unwrap();
+        assert_eq!(again.version, recipe.version);
+        assert_eq!(again.plan.shape(), recipe.plan.shape());
+        assert_eq!((again.settings, again.table), (recipe.settings, recipe.table));
+        assert_eq!(again.text, recipe.text);
+    }
+
+    #[test]
+    fn another_shape_is_another_version() {
+        let narrow = recipe(&[column("id", "UInt64", "")], UnknownFields::Ignore);
+        let wide = recipe(&[column("id", "UInt64", ""), column("n", "UInt8", "")], UnknownFields::Ignore);
+        assert_ne!(narrow.version, wide.version);
+        assert!(Recipe::rebuild(narrow.version, wide.text.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_text_of_another_build_is_refused_with_the_reason() {
+        let why = Recipe::rebuild(ConfigVersion(1), b"pumphouse configuration 1\ntable d.t\n").unwrap_err();
+        assert!(why.contains("cannot be read"), "{why}");
+    }
+}
