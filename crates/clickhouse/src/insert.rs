@@ -81,7 +81,7 @@ pub fn is_reserved_setting(name: &str) -> bool {
 const ANSWER_MARGIN: Duration = Duration::from_secs(10);
 
 /// The longest `log_comment` that an URL carries safely.
-const LOG_COMMENT_CHARS_MAX: usize = 8_000;
+const LOG_COMMENT_CHARS_MAX: usize = 32_000;
 
 /// The statement around a block; texts are quoted already.
 #[derive(Debug, Clone)]

@@ -92,6 +92,7 @@ fn words(state: &ConnectorState) -> (&'static str, Option<String>) {
     match state {
         ConnectorState::Unassigned => ("UNASSIGNED", None),
         ConnectorState::Running => ("RUNNING", None),
+        ConnectorState::RunningWith(note) => ("RUNNING", Some(note.clone())),
         ConnectorState::Failed(why) => ("FAILED", Some(why.clone())),
         ConnectorState::Stopped => ("STOPPED", None),
     }

@@ -8,6 +8,8 @@ pub enum ConnectorState {
     Unassigned,
     /// At work.
     Running,
+    /// At work, with something that an operator should know.
+    RunningWith(String),
     /// A person has to look; why.
     Failed(String),
     /// Stopped.

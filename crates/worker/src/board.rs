@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub enum State {
     /// Not started yet: what it needs does not answer.
     Unassigned,
-    /// At work.
-    Running,
+    /// At work; with what an operator should know, if anything.
+    Running(Option<String>),
     /// A person has to look: why.
     Failed(String),
     /// Stopped, because the worker is.
@@ -53,6 +53,13 @@ impl Board {
         if let Some(slot) = self.lock().get_mut(name).and_then(|shown| shown.tasks.get_mut(task)) {
             *slot = state;
         }
+    }
+
+    /// Tasks that have failed.
+    pub fn failed_tasks(&self, name: &str) -> usize {
+        let failed =
+            |shown: &Shown| shown.tasks.iter().filter(|state| matches!(state, State::Failed(_))).count();
+        self.lock().get(name).map_or(0, failed)
     }
 
     /// The names.

@@ -1,16 +1,21 @@
 //! A connector: proves that its tables can take batches exactly once, makes sure of the state topic, and
 //! runs its tasks, each in a thread of its own. One connector's failure leaves the others alone.
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pumphouse_clickhouse::{ClickHouseError, ProofLimits, TableName};
+use pumphouse_delivery::TaskOptions;
 use pumphouse_kafka::{Admin, Remedy};
 use tracing::{error, info, warn};
 
-use crate::board::{Board, State};
+use crate::board::State;
 use crate::metrics::ConnectorLabels;
+use crate::promise::{Promise, promise};
+use crate::restart::{Restarts, pause_or_stop};
 use crate::spec::ConnectorSpec;
 use crate::task::{self, Failure, Meters, Stopped, TaskContext};
 use crate::worker::Shared;
@@ -51,21 +56,14 @@ impl Connector {
 
 fn run(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>) {
     let board = &shared.board;
-    match prepare(spec, shared, stop) {
-        Ok(true) => {}
-        Ok(false) => return,
-        Err(failure) => {
-            error!(connector = spec.name, %failure, "the connector cannot start");
-            board.connector_is(&spec.name, State::Failed(failure.to_string()));
-            for task in 0..spec.tasks {
-                fail_task(spec, shared, task, &failure);
-            }
-            return;
-        }
-    }
-    board.connector_is(&spec.name, State::Running);
-    // A gauge that appears only with the first failure is one that nobody can be alerted by.
-    shared.metrics.failed_tasks.get_or_create(&ConnectorLabels { connector: spec.name.clone() }).set(0);
+    let Some(promise) = prepared(spec, shared, stop) else { return };
+    let labels = ConnectorLabels { connector: spec.name.clone() };
+    shared.metrics.exactly_once.get_or_create(&labels).set(i64::from(promise.is_exactly_once()));
+    let spec = ConnectorSpec {
+        limits: TaskOptions { exactly_once: promise.is_exactly_once(), ..spec.limits.clone() },
+        ..spec.clone()
+    };
+    board.connector_is(&spec.name, State::Running(promise.note()));
     let threads: Vec<_> = (0..spec.tasks)
         .map(|number| {
             let (spec, shared, stop) = (spec.clone(), Arc::clone(shared), Arc::clone(stop));
@@ -80,11 +78,63 @@ fn run(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>) {
             Ok(Err(_)) => "the task's thread panicked; its ledger is intact".to_owned(),
             Err(error) => error.to_string(),
         };
-        fail_task(spec, shared, number, &Failure::Thread(why));
+        task_is(&spec, shared, number, State::Failed(Failure::Thread(why).to_string()));
     }
 }
 
+/// What the connector promises, once everything that it needs is there. `None`: stopped meanwhile, or for
+/// good; the board says why.
+fn prepared(spec: &ConnectorSpec, shared: &Shared, stop: &AtomicBool) -> Option<Promise> {
+    let mut restarts = Restarts::default();
+    loop {
+        let began = Instant::now();
+        let failure = match prepare(spec, shared, stop) {
+            Ok(promise) => return promise,
+            Err(failure) => failure,
+        };
+        error!(connector = spec.name, %failure, "the connector cannot start");
+        let why = failure.to_string();
+        shared.board.connector_is(&spec.name, State::Failed(why.clone()));
+        (0..spec.tasks).for_each(|task| task_is(spec, shared, task, State::Failed(why.clone())));
+        // What a person puts right is seen without a restart.
+        if !failure.may_pass() || pause_or_stop(restarts.after(began.elapsed()), stop) {
+            return None;
+        }
+    }
+}
+
+/// Runs a task until it is stopped, or fails for a reason that only a person can cure.
 fn run_task(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>, number: usize) {
+    let mut restarts = Restarts::default();
+    loop {
+        let began = Instant::now();
+        // A panic is a broken invariant of ours; the ledger is intact, and the task begins anew from it.
+        let ran = catch_unwind(AssertUnwindSafe(|| run_once(spec, shared, stop, number)));
+        let failure = match ran {
+            Ok(Ok(())) => return,
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::Thread("the task panicked; its ledger is intact".to_owned()),
+        };
+        let task = format!("{}-{number}", spec.name);
+        task_is(spec, shared, number, State::Failed(failure.to_string()));
+        if !failure.may_pass() {
+            error!(task, %failure, "task failed");
+            return;
+        }
+        let pause = restarts.after(began.elapsed());
+        error!(task, %failure, pause_s = pause.as_secs(), "task failed; it is begun anew after a pause");
+        if pause_or_stop(pause, stop) {
+            return;
+        }
+    }
+}
+
+fn run_once(
+    spec: &ConnectorSpec,
+    shared: &Arc<Shared>,
+    stop: &Arc<AtomicBool>,
+    number: usize,
+) -> Result<(), Failure> {
     let task_id = format!("{}-{number}", spec.name);
     let cx = TaskContext {
         connector: spec.name.clone(),
@@ -107,49 +157,48 @@ fn run_task(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>, 
         meters: Meters { metrics: Arc::clone(&shared.metrics), connector: spec.name.clone() },
         stop: Arc::clone(stop),
     };
-    shared.board.task_is(&spec.name, number, State::Running);
+    task_is(spec, shared, number, State::Running(None));
     info!(task = task_id, "task started");
-    match task::run(&cx) {
-        Ok(stopped) => {
-            match stopped {
-                Stopped::Landed => info!(task = task_id, "task stopped; everything it took has landed"),
-                Stopped::Interrupted => warn!(
-                    task = task_id,
-                    "task stopped before everything it took could land; open batches stand in the ledger and are resolved at the next start (R6)"
-                ),
-            }
-            shared.board.task_is(&spec.name, number, State::Stopped);
-        }
-        Err(failure) => {
-            error!(task = task_id, %failure, "task failed");
-            fail_task(spec, shared, number, &failure);
-        }
+    match task::run(&cx)? {
+        Stopped::Landed => info!(task = task_id, "task stopped; everything it took has landed"),
+        Stopped::Interrupted => warn!(
+            task = task_id,
+            "task stopped before everything it took could land; open batches stand in the ledger and are resolved at the next start (R6)"
+        ),
     }
+    task_is(spec, shared, number, State::Stopped);
+    Ok(())
 }
 
-fn fail_task(spec: &ConnectorSpec, shared: &Shared, number: usize, failure: &Failure) {
+fn task_is(spec: &ConnectorSpec, shared: &Shared, number: usize, state: State) {
+    shared.board.task_is(&spec.name, number, state);
     let labels = ConnectorLabels { connector: spec.name.clone() };
-    shared.metrics.failed_tasks.get_or_create(&labels).inc();
-    let board: &Board = &shared.board;
-    board.task_is(&spec.name, number, State::Failed(failure.to_string()));
+    let failed = i64::try_from(shared.board.failed_tasks(&spec.name)).unwrap_or(i64::MAX);
+    // Also at 0: a gauge that appears only with the first failure is one that nobody can be alerted by.
+    shared.metrics.failed_tasks.get_or_create(&labels).set(failed);
 }
 
-/// Everything that must hold before the first record is taken (R12). False: stopped meanwhile.
-fn prepare(spec: &ConnectorSpec, shared: &Shared, stop: &AtomicBool) -> Result<bool, Failure> {
+/// Everything that must hold before the first record is taken (R12). `None`: stopped meanwhile.
+fn prepare(spec: &ConnectorSpec, shared: &Shared, stop: &AtomicBool) -> Result<Option<Promise>, Failure> {
     let mut pause = START_AGAIN;
     loop {
-        let transient = match prove_tables(spec, shared).and_then(|()| state_topic(spec, shared)) {
-            Ok(()) => return Ok(true),
+        let ready = prove_tables(spec, shared).and_then(|promise| {
+            state_topic(spec, shared)?;
+            Ok(promise)
+        });
+        let transient = match ready {
+            Ok(promise) => {
+                if let Promise::AtLeastOnce(why) = &promise {
+                    warn!(connector = spec.name, why, "the connector delivers at least once (R12)");
+                }
+                return Ok(Some(promise));
+            }
             Err(NotYet::Later(why)) => why,
             Err(NotYet::Never(failure)) => return Err(failure),
         };
         warn!(connector = spec.name, why = transient, "what the connector needs does not answer yet");
-        let until = std::time::Instant::now() + pause;
-        while std::time::Instant::now() < until {
-            if stop.load(Ordering::Relaxed) {
-                return Ok(false);
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        if pause_or_stop(pause, stop) {
+            return Ok(None);
         }
         pause = (pause * 2).min(START_AGAIN_MAX);
     }
@@ -162,16 +211,13 @@ enum NotYet {
 
 impl From<ClickHouseError> for NotYet {
     fn from(error: ClickHouseError) -> NotYet {
-        if error.is_transient() {
-            NotYet::Later(error.to_string())
-        } else {
-            NotYet::Never(Failure::ClickHouse(error.to_string()))
-        }
+        if error.is_transient() { NotYet::Later(error.to_string()) } else { NotYet::Never(error.into()) }
     }
 }
 
-fn prove_tables(spec: &ConnectorSpec, shared: &Shared) -> Result<(), NotYet> {
-    let distinct: std::collections::BTreeSet<&TableName> = spec.tables.values().collect();
+fn prove_tables(spec: &ConnectorSpec, shared: &Shared) -> Result<Promise, NotYet> {
+    let distinct: BTreeSet<&TableName> = spec.tables.values().collect();
+    let mut failed = Vec::new();
     for table in distinct {
         let topics = spec.tables.values().filter(|other| *other == table).count() as u64;
         let limits = ProofLimits {
@@ -184,13 +230,12 @@ fn prove_tables(spec: &ConnectorSpec, shared: &Shared) -> Result<(), NotYet> {
         for warning in &proof.warnings {
             warn!(connector = spec.name, warning, "start-up proof (R12)");
         }
-        if !proof.failed.is_empty() {
-            let failed: Vec<String> = proof.failed.iter().map(ToString::to_string).collect();
-            return Err(NotYet::Never(Failure::ClickHouse(failed.join("; "))));
+        if proof.failed.is_empty() {
+            info!(connector = spec.name, %table, "the table can take batches exactly once (R12)");
         }
-        info!(connector = spec.name, %table, "the table can take batches exactly once (R12)");
+        failed.extend(proof.failed);
     }
-    Ok(())
+    promise(spec.exactly_once, &failed).map_err(|why| NotYet::Never(Failure::ClickHouseLacks(why)))
 }
 
 fn state_topic(spec: &ConnectorSpec, shared: &Shared) -> Result<(), NotYet> {

@@ -8,6 +8,8 @@ mod connector;
 mod failpoint;
 mod metrics;
 mod not_built;
+mod promise;
+mod restart;
 mod spec;
 mod standalone;
 mod task;

@@ -136,7 +136,11 @@ impl Metrics {
         );
         registry.register("claims", "Claims of partitions", metrics.claims.clone());
         registry.register("tasks_failed", "Tasks in state FAILED", metrics.failed_tasks.clone());
-        registry.register("rule_decisions", "Decisions of the delivery protocol's rules", metrics.rules.clone());
+        registry.register(
+            "rule_decisions",
+            "Decisions of the delivery protocol's rules",
+            metrics.rules.clone(),
+        );
         registry.register("exactly_once", "1 exactly once, 0 at least once", metrics.exactly_once.clone());
         registry.register_with_unit(
             "block",

@@ -2,8 +2,8 @@
 //! ClickHouse's clients know in place of the files' texts.
 use std::collections::BTreeMap;
 
-use pumphouse_clickhouse::{Client, Endpoint, Password, TableName};
-use pumphouse_config::{BatchDecision, ConnectorConfig, LedgerStore, WorkerConfig};
+use pumphouse_clickhouse::{Client, Endpoint, LineageNames, Password, TableName};
+use pumphouse_config::{BatchDecision, ConnectorConfig, ExactlyOnce, LedgerStore, WorkerConfig};
 use pumphouse_decode::{PlanOptions, UnknownFields};
 use pumphouse_delivery::{Decision, TaskOptions};
 use pumphouse_kafka::{Settings, StartAt, client_settings};
@@ -26,6 +26,7 @@ pub(crate) struct ConnectorSpec {
     pub consumer_settings: Settings,
     pub producer_settings: Settings,
     pub start_at: Option<StartAt>,
+    pub exactly_once: ExactlyOnce,
     pub state_topic: TopicName,
     pub limits: TaskOptions,
     pub max_execution_ms: u64,
@@ -45,14 +46,21 @@ impl ConnectorSpec {
         }
         not_built::check(config)?;
         let endpoint = &config.endpoint;
-        let client = Client::new(Endpoint {
-            host: endpoint.hostnames[0].clone(),
+        let host = |host: &String| Endpoint {
+            host: host.clone(),
             port: endpoint.port,
             ssl: endpoint.tls,
             username: endpoint.username.clone(),
             password: Password::new(endpoint.password.reveal()),
-        })
-        .map_err(|error| error.to_string())?;
+        };
+        let lineage = &config.lineage;
+        let client = Client::of_hosts(endpoint.hostnames.iter().map(host).collect())
+            .map_err(|error| error.to_string())?
+            .with_lineage_names(LineageNames {
+                topic: lineage.topic.clone(),
+                partition: lineage.partition.clone(),
+                offset: lineage.offset.clone(),
+            });
         let table = |name: &String| TableName { database: endpoint.database.clone(), table: name.clone() };
         Ok(ConnectorSpec {
             name: config.name.clone(),
@@ -66,6 +74,7 @@ impl ConnectorSpec {
                 pumphouse_config::StartAt::Latest => Some(StartAt::Latest),
                 pumphouse_config::StartAt::None => None,
             },
+            exactly_once: config.exactly_once,
             state_topic: TopicName::new(&worker.state_topic),
             limits: TaskOptions {
                 batch_rows_max: config.batch.rows_max,
@@ -78,7 +87,11 @@ impl ConnectorSpec {
                 retry_timeout_ms: config.insert_retry.timeout_ms,
                 retry_delay_ms_max: config.insert_retry.delay_ms_max,
                 retry_jitter_percent: RETRY_JITTER_PERCENT,
-                decisions: config.open_batch_decisions.iter().map(|(id, said)| (*id, decision(*said))).collect(),
+                decisions: config
+                    .open_batch_decisions
+                    .iter()
+                    .map(|(id, said)| (*id, decision(*said)))
+                    .collect(),
                 // Drawn when a task starts.
                 seed: 0,
             },
@@ -89,7 +102,11 @@ impl ConnectorSpec {
                         pumphouse_config::UnknownFields::Ignore => UnknownFields::Ignore,
                         pumphouse_config::UnknownFields::Refuse => UnknownFields::Refuse,
                     },
-                    ..PlanOptions::default()
+                    lineage: pumphouse_decode::LineageNames {
+                        topic: lineage.topic.clone(),
+                        partition: lineage.partition.clone(),
+                        offset: lineage.offset.clone(),
+                    },
                 },
                 config_text: config.delivery_relevant_text(),
                 settings: config.clickhouse_settings.clone().into_iter().collect(),

@@ -62,7 +62,8 @@ impl WorkerView for Shared {
 fn in_rest_words(state: State) -> ConnectorState {
     match state {
         State::Unassigned => ConnectorState::Unassigned,
-        State::Running => ConnectorState::Running,
+        State::Running(None) => ConnectorState::Running,
+        State::Running(Some(note)) => ConnectorState::RunningWith(note),
         State::Failed(why) => ConnectorState::Failed(why),
         State::Stopped => ConnectorState::Stopped,
     }

@@ -138,9 +138,11 @@ impl Shell<'_> {
             }));
         } else {
             let going = self.unmarked.go_with(write, entries.keys());
-            records.extend(going.iter().filter_map(|tp| {
-                Some(marks::running(self.cx, *self.topic_ids.get(&tp.topic)?, tp))
-            }));
+            records.extend(
+                going
+                    .iter()
+                    .filter_map(|tp| Some(marks::running(self.cx, *self.topic_ids.get(&tp.topic)?, tp))),
+            );
         }
         let fence = self.fence.clone();
         self.order(Order::Record { claim, write, fence, entries, records });
@@ -179,10 +181,8 @@ impl Shell<'_> {
             self.fail(Failure::Thread(format!("the block of batch {} is missing", batch.id)));
             return;
         };
-        let rows = rows.map_or_else(
-            || batch.rows(),
-            |rows| rows.values().map(|offsets| offsets.len() as u64).sum(),
-        );
+        let rows =
+            rows.map_or_else(|| batch.rows(), |rows| rows.values().map(|offsets| offsets.len() as u64).sum());
         let pause = lane.pace.pause();
         let attempt = Attempt { claim, topic: topic.clone(), batch, attempt, block, rows, pause };
         let job = server_jobs::insert(self.cx, self.mail.clone(), attempt);

@@ -1,7 +1,8 @@
 //! Why a task is FAILED: one text for the status's `trace` and the log.
+use pumphouse_clickhouse::{ClickHouseError, ErrorClass, class_of};
 use pumphouse_decode::{DecodeError, PlanError};
-use pumphouse_delivery::StopReason;
-use pumphouse_kafka::KafkaError;
+use pumphouse_delivery::{Refusal, StopReason};
+use pumphouse_kafka::{KafkaError, Remedy};
 use pumphouse_types::{BatchId, ConfigVersion, Offset, TopicPartition};
 
 /// A reason that a person has to look at. The codes are those of the rooms that they come from.
@@ -31,9 +32,12 @@ pub enum Failure {
     /// Kafka refuses something for good.
     #[error("{0}")]
     Kafka(#[from] KafkaError),
-    /// ClickHouse refuses something for good, or the start-up proof failed.
+    /// ClickHouse refuses something for good.
     #[error("{0}")]
     ClickHouse(String),
+    /// A table or a right is missing, or the start-up proof failed: tried again until it is there.
+    #[error("{0}")]
+    ClickHouseLacks(String),
     /// A partition has no entry, and the connector forbids to choose a start.
     #[error(
         "WORKER-002: {topic_partition} has no committed offset, and \
@@ -69,4 +73,90 @@ pub enum Failure {
     /// A thread could not be started, or died.
     #[error("WORKER-001: {0}")]
     Thread(String),
+}
+
+impl From<ClickHouseError> for Failure {
+    fn from(error: ClickHouseError) -> Failure {
+        let lacks = match &error {
+            ClickHouseError::NoTable { .. } => true,
+            ClickHouseError::Server { code, message, .. } => {
+                matches!(class_of(*code, message), ErrorClass::NoTable | ErrorClass::Right)
+            }
+            ClickHouseError::NoAnswer { .. }
+            | ClickHouseError::AttemptsRun { .. }
+            | ClickHouseError::Strange { .. }
+            | ClickHouseError::Client { .. } => false,
+        };
+        let why = error.to_string();
+        if lacks { Failure::ClickHouseLacks(why) } else { Failure::ClickHouse(why) }
+    }
+}
+
+impl Failure {
+    /// Whether the same may succeed later: the task is begun anew by itself. Everything else waits for a
+    /// person, who restarts it.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Failure::Kafka(error) => error.remedy() != Remedy::StopTask,
+            // A broken invariant of ours: the ledger has all that a new beginning needs.
+            Failure::ClickHouseLacks(_) | Failure::Thread(_) => true,
+            Failure::Delivery(StopReason::Refused { refusal, .. }) => passes(refusal),
+            Failure::Delivery(_)
+            | Failure::Decode { .. }
+            | Failure::Plan { .. }
+            | Failure::ClickHouse(_)
+            | Failure::NoStart { .. }
+            | Failure::OffsetsLost { .. }
+            | Failure::VersionLost { .. } => false,
+        }
+    }
+}
+
+/// Whether a refused batch may be taken later, as it is.
+fn passes(refusal: &Refusal) -> bool {
+    match class_of(refusal.code, &refusal.message) {
+        ErrorClass::SendSame
+        | ErrorClass::Bounded
+        | ErrorClass::Overload
+        | ErrorClass::DeadlinePassed
+        | ErrorClass::NoTable
+        | ErrorClass::Right => true,
+        ErrorClass::Data | ErrorClass::Schema | ErrorClass::Fatal => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pumphouse_delivery::RefusalClass;
+    use pumphouse_types::TopicName;
+
+    use super::*;
+
+    fn refused(code: i32) -> Failure {
+        Failure::Delivery(StopReason::Refused {
+            topic: TopicName::new("t"),
+            batch: String::new(),
+            ranges: String::new(),
+            table: "d.t".to_owned(),
+            refusal: Refusal { class: RefusalClass::Fatal, code, message: "words".to_owned() },
+        })
+    }
+
+    #[test]
+    fn what_a_machine_can_cure_is_tried_again() {
+        for code in [497, 60, 252, 1002, 242] {
+            assert!(refused(code).may_pass(), "code {code}");
+        }
+        assert!(Failure::from(ClickHouseError::NoTable { table: "d.t".to_owned() }).may_pass());
+        assert!(Failure::Thread("panicked".to_owned()).may_pass());
+    }
+
+    #[test]
+    fn what_needs_a_person_stays_failed() {
+        for code in [469, 53, 516, 4711] {
+            assert!(!refused(code).may_pass(), "code {code}");
+        }
+        let denied = ClickHouseError::Server { code: 516, message: "no".to_owned(), asked: "it" };
+        assert!(!Failure::from(denied).may_pass());
+    }
 }

@@ -17,7 +17,6 @@ mod server_jobs;
 mod shell;
 mod state;
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pumphouse_delivery::{Task, TaskOptions};
@@ -30,6 +29,8 @@ pub(crate) use ledger_thread::MemoryLedger;
 use ledger_thread::Store;
 pub use recipe::RecipeSource;
 use shell::{Outcome, Shell};
+
+use crate::restart::pause_or_stop;
 
 /// A producer is opened, or replaced, within this time: the transaction that its predecessor left
 /// open is ended by it.
@@ -73,7 +74,7 @@ pub fn run(cx: &TaskContext) -> Result<Stopped, Failure> {
                     pause = REPLACED_PAUSE;
                 }
                 info!(task = %cx.task_id, pause_ms = pause.as_millis() as u64, "joining anew after a pause");
-                if pause_or_stop(cx, pause) {
+                if pause_or_stop(pause, &cx.stop) {
                     return Ok(Stopped::Interrupted);
                 }
                 pause = (pause * 2).min(REJOIN_MAX.max(pause));
@@ -105,16 +106,4 @@ fn membership(cx: &TaskContext, task: &mut Task) -> Result<Outcome, Failure> {
 
 fn open_producer(cx: &TaskContext) -> Result<LedgerProducer, KafkaError> {
     LedgerProducer::open(&cx.producer_settings, &cx.transactional_id, PRODUCER_TIMEOUT)
-}
-
-/// Whether the task was stopped meanwhile.
-fn pause_or_stop(cx: &TaskContext, pause: Duration) -> bool {
-    let until = Instant::now() + pause;
-    while Instant::now() < until {
-        if cx.stop.load(Ordering::Relaxed) {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    cx.stop.load(Ordering::Relaxed)
 }

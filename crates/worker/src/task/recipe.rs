@@ -100,8 +100,7 @@ impl Recipe {
         let recorded: Recorded =
             serde_json::from_slice(text).map_err(|error| format!("its text cannot be read: {error}"))?;
         let (source, table, columns) = recorded.parts()?;
-        let recipe =
-            Recipe::compile(&source, &table, &columns).map_err(|failure| failure.to_string())?;
+        let recipe = Recipe::compile(&source, &table, &columns).map_err(|failure| failure.to_string())?;
         if recipe.version != wanted {
             return Err(format!("this build makes version {} of its text", recipe.version));
         }
@@ -140,7 +139,9 @@ impl Recorded {
         let unknown_fields = match self.unknown_fields.as_str() {
             "ignore" => UnknownFields::Ignore,
             "refuse" => UnknownFields::Refuse,
-            other => return Err(format!("unknown fields are to be {other:?}, which this build does not know")),
+            other => {
+                return Err(format!("unknown fields are to be {other:?}, which this build does not know"));
+            }
         };
         let RecordedLineage { topic, partition, offset } = self.lineage;
         let lineage = LineageNames { topic, partition, offset };
@@ -197,8 +198,11 @@ mod tests {
 
     #[test]
     fn a_recorded_version_is_made_again() {
-        let columns =
-            [column("id", "UInt64", ""), column("at", "DateTime64(3)", "now64(3)"), column("_offset", "Int64", "")];
+        let columns = [
+            column("id", "UInt64", ""),
+            column("at", "DateTime64(3)", "now64(3)"),
+            column("_offset", "Int64", ""),
+        ];
         let recipe = recipe(&columns, UnknownFields::Refuse);
         let again = Recipe::rebuild(recipe.version, recipe.text.as_bytes()).unwrap();
         assert_eq!(again.version, recipe.version);

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use pumphouse_clickhouse::{
-    Answer, ClickHouseError, Engine, ErrorClass, InsertRequest, InsertStatement, Inspection, TableName,
+    Answer, ClickHouseError, Engine, ErrorClass, Evidence as Found, EvidenceRequest, InsertRequest,
+    InsertStatement, Inspection, TableName,
 };
 use pumphouse_delivery::{
     Batch, ClaimId, Event, Evidence, InsertAnswer, Refusal, RefusalClass, TableEngine, TableFacts,
 };
 use pumphouse_types::{BatchId, Millis, OffsetRange, Partition, ServerMillis, TopicName};
 use tokio::task::AbortHandle;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::block::Block;
 use super::context::TaskContext;
@@ -42,7 +43,7 @@ where
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(ASK_AGAIN_MAX);
             }
-            Err(error) => return Err(Failure::ClickHouse(error.to_string())),
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -54,12 +55,7 @@ fn post(mail: &Sender<Mail>, claim: ClaimId, letter: Result<Mail, Failure>) {
 }
 
 /// Reads the lane's table and compiles the plan for it.
-pub(super) fn inspect(
-    cx: &TaskContext,
-    mail: Sender<Mail>,
-    claim: ClaimId,
-    topic: TopicName,
-) -> AbortHandle {
+pub(super) fn inspect(cx: &TaskContext, mail: Sender<Mail>, claim: ClaimId, topic: TopicName) -> AbortHandle {
     let (client, table, clock) = (cx.client.clone(), cx.tables[&topic].clone(), cx.clock);
     let (source, exactly_once) = (cx.recipe_source.clone(), cx.limits.exactly_once);
     let job = cx.runtime.spawn(async move {
@@ -102,9 +98,9 @@ fn facts(
         window_blocks: found.window_blocks,
         window_ms: found.window_ms,
         blocks: found.blocks,
-        definition: found.schema_hash.parse().unwrap_or_default(),
-        has_views: found.dependants > 0,
-        pure_checks: false,
+        definition: found.definition,
+        has_views: found.has_views,
+        pure_checks: found.pure_checks,
         server_now: found.server_now,
         read_at: clock.at(found.received),
     })
@@ -191,7 +187,7 @@ pub(super) fn evidence(cx: &TaskContext, mail: Sender<Mail>, question: Question)
         let _report = PanicReport::new(&mail, Some(claim), "looking for a batch");
         let found = async {
             let facts = quiet.reached().await?;
-            let evidence = look(&quiet, &topic, &batch, &ranges, rows).await?;
+            let evidence = look(&quiet, &topic, &batch, ranges, rows).await?;
             Ok(Mail::Event(Event::Evidence { claim, topic, batch: batch.id, facts, evidence }))
         };
         post(&mail, claim, found.await);
@@ -203,11 +199,30 @@ async fn look(
     quiet: &Quiet,
     topic: &TopicName,
     batch: &Batch,
-    ranges: &BTreeMap<Partition, OffsetRange>,
+    ranges: BTreeMap<Partition, OffsetRange>,
     rows: u64,
 ) -> Result<Evidence, Failure> {
-    let _ = (quiet, topic, batch, ranges, rows);
-    Ok(Evidence::Unknown { why: "the table was not asked".to_owned() })
+    let request = EvidenceRequest {
+        table: quiet.table.clone(),
+        topic: topic.clone(),
+        batch: batch.id,
+        token: batch.token,
+        ranges,
+        rows,
+    };
+    let found = insist("evidence", || quiet.client.evidence(&request)).await?;
+    Ok(match found {
+        Found::Rows { mut found, doubled, complete } => {
+            found.retain(|_, offsets| !offsets.is_empty());
+            for (partition, offsets) in doubled.iter().filter(|(_, offsets)| !offsets.is_empty()) {
+                error!(rule = "R7", %topic, %partition, batch = %batch.id, offsets = offsets.len(),
+                    first = %offsets[0], "rows of the batch are in the table more than once");
+            }
+            Evidence::Rows { found, complete }
+        }
+        Found::Finished => Evidence::Finished,
+        Found::Unknown { why } => Evidence::Unknown { why },
+    })
 }
 
 /// Asks the server for its process, after an answer.
@@ -259,7 +274,8 @@ pub(super) fn insert(cx: &TaskContext, mail: Sender<Mail>, attempt: Attempt) -> 
     let log_comment = log_comment(&cx.connector, &topic, &batch, rows);
     let max_execution_ms = cx.max_execution_ms;
     let extra_settings = block.recipe.settings.clone();
-    let until_deadline_ms = cx.limits.deadline_ms;
+    // Attempts that came too late were given more time (R2).
+    let until_deadline_ms = batch.deadline.since(batch.first_recorded).max(cx.limits.deadline_ms);
     let query_id = format!("{}-{}-{attempt}-{:08x}", batch.id, claim.0, rand::random::<u32>());
     let job = cx.runtime.spawn(async move {
         let _report = PanicReport::new(&mail, Some(claim), "an attempt");
@@ -308,7 +324,8 @@ fn understand(answer: Answer, topic: &TopicName, batch: &Batch, attempt: u32) ->
                 ErrorClass::Data => RefusalClass::Data,
                 ErrorClass::Schema | ErrorClass::NoTable => RefusalClass::Schema,
                 ErrorClass::Fatal | ErrorClass::Right => RefusalClass::Fatal,
-                ErrorClass::SendSame | ErrorClass::Bounded => return InsertAnswer::Unknown,
+                ErrorClass::Bounded => RefusalClass::Bounded,
+                ErrorClass::SendSame => return InsertAnswer::Unknown,
             };
             InsertAnswer::Refused(Refusal { class, code, message })
         }
