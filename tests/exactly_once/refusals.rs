@@ -68,7 +68,6 @@ fn a_topic_that_does_not_exist() {
 #[test]
 fn options_that_are_not_honoured_or_not_known() {
     for (name, value, facts) in [
-        ("errors.tolerance", "all", ["CONFIG-005", "errors.tolerance"]),
         ("transforms", "route", ["CONFIG-005", "transforms"]),
         ("insertFormat", "CSV", ["CONFIG-005", "insertFormat"]),
         ("bufferSize", "10", ["CONFIG-004", "bufferSize"]),

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use pumphouse_clickhouse::{ClickHouseError, ProofLimits, TableName};
 use pumphouse_delivery::TaskOptions;
-use pumphouse_kafka::{Admin, Remedy};
+use pumphouse_kafka::{Admin, DeadLetterTopic, KafkaError, Remedy};
+use pumphouse_types::TopicName;
 use tracing::{error, info, warn};
 
 use crate::board::State;
@@ -17,7 +18,7 @@ use crate::metrics::ConnectorLabels;
 use crate::promise::{Promise, promise};
 use crate::restart::{Restarts, pause_or_stop};
 use crate::spec::ConnectorSpec;
-use crate::task::{self, Failure, Meters, Stopped, TaskContext};
+use crate::task::{self, Failure, LetterRules, Meters, Stopped, TaskContext};
 use crate::worker::Shared;
 
 /// Pauses between tries of what a connector needs at its start.
@@ -56,11 +57,12 @@ impl Connector {
 
 fn run(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>) {
     let board = &shared.board;
-    let Some(promise) = prepared(spec, shared, stop) else { return };
+    let Some(Ready { promise, letters }) = prepared(spec, shared, stop) else { return };
     let labels = ConnectorLabels { connector: spec.name.clone() };
     shared.metrics.exactly_once.get_or_create(&labels).set(i64::from(promise.is_exactly_once()));
     let spec = ConnectorSpec {
         limits: TaskOptions { exactly_once: promise.is_exactly_once(), ..spec.limits.clone() },
+        letters: spec.letters.as_ref().map(|rules| LetterRules { topic: letters, ..rules.clone() }),
         ..spec.clone()
     };
     board.connector_is(&spec.name, State::Running(promise.note()));
@@ -82,14 +84,20 @@ fn run(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>) {
     }
 }
 
-/// What the connector promises, once everything that it needs is there. `None`: stopped meanwhile, or for
+/// What a connector finds out before its tasks begin.
+struct Ready {
+    promise: Promise,
+    letters: Option<DeadLetterTopic>,
+}
+
+/// Waits until everything that the connector needs is there. `None`: stopped meanwhile, or for
 /// good; the board says why.
-fn prepared(spec: &ConnectorSpec, shared: &Shared, stop: &AtomicBool) -> Option<Promise> {
+fn prepared(spec: &ConnectorSpec, shared: &Shared, stop: &AtomicBool) -> Option<Ready> {
     let mut restarts = Restarts::default();
     loop {
         let began = Instant::now();
         let failure = match prepare(spec, shared, stop) {
-            Ok(promise) => return promise,
+            Ok(ready) => return ready,
             Err(failure) => failure,
         };
         error!(connector = spec.name, %failure, "the connector cannot start");
@@ -141,6 +149,7 @@ fn run_once(
         group: spec.group.clone(),
         transactional_id: format!("connect-{}-{}-{number}", spec.name, shared.worker_id),
         task_id: task_id.clone(),
+        task_number: u32::try_from(number).unwrap_or(u32::MAX),
         topics: spec.tables.keys().cloned().collect(),
         tables: spec.tables.clone(),
         consumer_settings: spec.consumer_settings.clone(),
@@ -150,6 +159,7 @@ fn run_once(
         limits: spec.limits.clone(),
         max_execution_ms: spec.max_execution_ms,
         recipe_source: spec.recipe_source.clone(),
+        letters: spec.letters.clone(),
         client: spec.client.clone(),
         memory_ledger: spec.memory_ledger.clone(),
         runtime: shared.runtime.clone(),
@@ -179,19 +189,19 @@ fn task_is(spec: &ConnectorSpec, shared: &Shared, number: usize, state: State) {
 }
 
 /// Everything that must hold before the first record is taken (R12). `None`: stopped meanwhile.
-fn prepare(spec: &ConnectorSpec, shared: &Shared, stop: &AtomicBool) -> Result<Option<Promise>, Failure> {
+fn prepare(spec: &ConnectorSpec, shared: &Shared, stop: &AtomicBool) -> Result<Option<Ready>, Failure> {
     let mut pause = START_AGAIN;
     loop {
         let ready = prove_tables(spec, shared).and_then(|promise| {
             state_topic(spec, shared)?;
-            Ok(promise)
+            Ok(Ready { promise, letters: letter_topic(spec)? })
         });
         let transient = match ready {
-            Ok(promise) => {
-                if let Promise::AtLeastOnce(why) = &promise {
+            Ok(ready) => {
+                if let Promise::AtLeastOnce(why) = &ready.promise {
                     warn!(connector = spec.name, why, "the connector delivers at least once (R12)");
                 }
-                return Ok(Some(promise));
+                return Ok(Some(ready));
             }
             Err(NotYet::Later(why)) => why,
             Err(NotYet::Never(failure)) => return Err(failure),
@@ -212,6 +222,16 @@ enum NotYet {
 impl From<ClickHouseError> for NotYet {
     fn from(error: ClickHouseError) -> NotYet {
         if error.is_transient() { NotYet::Later(error.to_string()) } else { NotYet::Never(error.into()) }
+    }
+}
+
+impl From<KafkaError> for NotYet {
+    fn from(error: KafkaError) -> NotYet {
+        if error.remedy() == Remedy::StopTask {
+            NotYet::Never(error.into())
+        } else {
+            NotYet::Later(error.to_string())
+        }
     }
 }
 
@@ -256,9 +276,17 @@ fn state_topic(spec: &ConnectorSpec, shared: &Shared) -> Result<(), NotYet> {
             ADMIN_TIMEOUT,
         )
     });
-    match made {
-        Ok(_) => Ok(()),
-        Err(error) if error.remedy() == Remedy::StopTask => Err(NotYet::Never(error.into())),
-        Err(error) => Err(NotYet::Later(error.to_string())),
+    made.map(drop).map_err(NotYet::from)
+}
+
+/// The dead letter topic, made if it is missing (R12).
+fn letter_topic(spec: &ConnectorSpec) -> Result<Option<DeadLetterTopic>, NotYet> {
+    let Some(wanted) = &spec.wanted_letters else { return Ok(None) };
+    let admin = Admin::open(&spec.producer_settings)?;
+    let sources: Vec<TopicName> = spec.tables.keys().cloned().collect();
+    let (topic, warnings) = DeadLetterTopic::ensure(&admin, wanted.clone(), &sources, ADMIN_TIMEOUT)?;
+    for warning in warnings {
+        warn!(connector = spec.name, %warning, "dead letters (R12)");
     }
+    Ok(Some(topic))
 }

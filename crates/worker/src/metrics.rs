@@ -46,6 +46,17 @@ pub struct RuleLabels {
     pub rule: String,
 }
 
+/// Labels of records that did not become rows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CauseLabels {
+    /// The connector's name.
+    pub connector: String,
+    /// The topic.
+    pub topic: String,
+    /// `undecodable` or `refused`.
+    pub cause: String,
+}
+
 /// Every metric, and the registry that prints them.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -71,6 +82,10 @@ pub struct Metrics {
     pub failed_tasks: Family<ConnectorLabels, Gauge<i64>>,
     /// Decisions of the protocol's rules that are worth a line in the log.
     pub rules: Family<RuleLabels, Counter>,
+    /// Records that went to the dead letter topic.
+    pub dead_letters: Family<CauseLabels, Counter>,
+    /// Records that were passed over and kept nowhere, as the configuration wants it.
+    pub dropped_records: Family<CauseLabels, Counter>,
     /// 1 = exactly once, 0 = at least once.
     pub exactly_once: Family<ConnectorLabels, Gauge>,
     /// Blocks that are being filled, encoded or sent, in bytes of column data.
@@ -98,6 +113,8 @@ impl Metrics {
             claims: Family::default(),
             failed_tasks: Family::default(),
             rules: Family::default(),
+            dead_letters: Family::default(),
+            dropped_records: Family::default(),
             exactly_once: Family::default(),
             block_bytes: Family::default(),
             registry: Mutex::new(Registry::default()),
@@ -140,6 +157,16 @@ impl Metrics {
             "rule_decisions",
             "Decisions of the delivery protocol's rules",
             metrics.rules.clone(),
+        );
+        registry.register(
+            "dead_letters",
+            "Records that went to the dead letter topic",
+            metrics.dead_letters.clone(),
+        );
+        registry.register(
+            "dropped_records",
+            "Records that were passed over and kept nowhere",
+            metrics.dropped_records.clone(),
         );
         registry.register("exactly_once", "1 exactly once, 0 at least once", metrics.exactly_once.clone());
         registry.register_with_unit(

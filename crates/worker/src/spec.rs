@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use pumphouse_clickhouse::{Client, Endpoint, LineageNames, Password, TableName};
-use pumphouse_config::{BatchDecision, ConnectorConfig, ExactlyOnce, LedgerStore, WorkerConfig};
+use pumphouse_config::{BadRecords, BatchDecision, ConnectorConfig, ExactlyOnce, LedgerStore, WorkerConfig};
 use pumphouse_decode::{PlanOptions, UnknownFields};
 use pumphouse_delivery::{Decision, TaskOptions};
-use pumphouse_kafka::{Settings, StartAt, client_settings};
+use pumphouse_kafka::{Settings, StartAt, WantedLetters, client_settings};
 use pumphouse_types::TopicName;
 use tracing::warn;
 
 use crate::not_built;
-use crate::task::{MemoryLedger, RecipeSource};
+use crate::task::{LetterRules, MemoryLedger, RecipeSource};
 
 /// How much of a pause between attempts is drawn.
 const RETRY_JITTER_PERCENT: u64 = 20;
@@ -31,6 +31,10 @@ pub(crate) struct ConnectorSpec {
     pub limits: TaskOptions,
     pub max_execution_ms: u64,
     pub recipe_source: RecipeSource,
+    /// The dead letter topic that is asked for.
+    pub wanted_letters: Option<WantedLetters>,
+    /// What becomes of bad records where they are tolerated; the topic is filled in at the start.
+    pub letters: Option<LetterRules>,
     pub client: Client,
     pub memory_ledger: Option<MemoryLedger>,
 }
@@ -83,7 +87,7 @@ impl ConnectorSpec {
                 deadline_ms: config.insert_deadline_ms,
                 // Settled by the start-up proof.
                 exactly_once: true,
-                leaves_out: false,
+                leaves_out: config.bad_records != BadRecords::Stop,
                 retry_timeout_ms: config.insert_retry.timeout_ms,
                 retry_delay_ms_max: config.insert_retry.delay_ms_max,
                 retry_jitter_percent: RETRY_JITTER_PERCENT,
@@ -111,12 +115,27 @@ impl ConnectorSpec {
                 config_text: config.delivery_relevant_text(),
                 settings: config.clickhouse_settings.clone().into_iter().collect(),
             },
+            wanted_letters: wanted_letters(config),
+            letters: (config.bad_records != BadRecords::Stop)
+                .then_some(LetterRules { topic: None, log: config.bad_record_log }),
             client,
             memory_ledger: match config.ledger_store {
                 LedgerStore::Kafka => None,
                 LedgerStore::Memory => Some(MemoryLedger::default()),
             },
         })
+    }
+}
+
+fn wanted_letters(config: &ConnectorConfig) -> Option<WantedLetters> {
+    match &config.bad_records {
+        BadRecords::Stop | BadRecords::Drop => None,
+        BadRecords::DeadLetter(letters) => Some(WantedLetters {
+            topic: TopicName::new(&letters.topic),
+            replicas: letters.replication,
+            connector: config.name.clone(),
+            context_headers: letters.context_headers,
+        }),
     }
 }
 

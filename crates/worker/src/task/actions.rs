@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pumphouse_delivery::{Action, Batch, ClaimId, Event, Letter, StoredEntry, WriteId};
+use pumphouse_delivery::{Action, Batch, ClaimId, Event, LedgerAnswer, Letter, StoredEntry, WriteId};
+use pumphouse_kafka::BadRecord;
 use pumphouse_types::{BatchId, ConfigVersion, TopicName, TopicPartition};
 use tracing::{error, info, warn};
 
@@ -12,6 +13,7 @@ use super::block::{ReadRows, RowOffsets};
 use super::failure::Failure;
 use super::lane_shell::LaneShell;
 use super::ledger_thread::Order;
+use super::letters::{LetterReader, LetterRules, Letters};
 use super::marks;
 use super::recipe::Recipe;
 use super::report;
@@ -29,7 +31,7 @@ pub(super) struct Publishing {
 }
 
 /// One ledger write.
-struct Write {
+pub(super) struct Write {
     claim: ClaimId,
     write: WriteId,
     entries: BTreeMap<TopicPartition, StoredEntry>,
@@ -129,9 +131,17 @@ impl Shell<'_> {
 
     /// R16: what is taken from now on is marked by the first write of the claim that names it.
     fn record(&mut self, write: Write) {
+        if !write.letters.is_empty() && self.read_letters(&write) {
+            self.unread = Some(write);
+            return;
+        }
         let Write { claim, write, entries, letters, at_rest } = write;
-        assert!(letters.is_empty(), "R4: records are left out only where that was asked for");
         let mut records = Vec::new();
+        for (topic, letter) in &letters {
+            let lane = self.lanes.get(topic);
+            records.extend(lane.and_then(|lane| lane.letters.outgoing(self.cx, letter)));
+        }
+        self.letters_going = Some((write, letters));
         if at_rest {
             records.extend(entries.iter().filter_map(|(tp, entry)| {
                 Some(marks::at_rest(self.cx, *self.topic_ids.get(&tp.topic)?, tp, entry))
@@ -146,6 +156,56 @@ impl Shell<'_> {
         }
         let fence = self.fence.clone();
         self.order(Order::Record { claim, write, fence, entries, records });
+    }
+
+    /// Starts to read what the write's letters lack. False: they lack nothing.
+    fn read_letters(&mut self, write: &Write) -> bool {
+        // All letters of a write are of one topic.
+        let Some(topic) = write.letters.first().map(|(topic, _)| topic.clone()) else { return false };
+        let (Some(lane), Some(topic_id)) = (self.lanes.get(&topic), self.topic_ids.get(&topic)) else {
+            return false;
+        };
+        let letters = write.letters.iter().map(|(_, letter)| letter);
+        let wanted: Vec<Letter> = letters.filter(|letter| lane.letters.lacks(letter)).cloned().collect();
+        if wanted.is_empty() {
+            return false;
+        }
+        let reader = LetterReader {
+            settings: self.cx.consumer_settings.clone(),
+            group: self.cx.group.clone(),
+            claim: write.claim,
+            topic,
+            topic_id: *topic_id,
+            wanted,
+            ended: lane.ended(),
+        };
+        reader.start(&self.cx.runtime, self.mail.clone());
+        true
+    }
+
+    /// The write that waited for these records goes on its way.
+    pub(super) fn letters_read(&mut self, claim: ClaimId, topic: &TopicName, records: Vec<BadRecord>) {
+        let Some(write) = self.unread.take_if(|write| write.claim == claim) else { return };
+        if let Some(lane) = self.lanes.get_mut(topic) {
+            records.into_iter().for_each(|record| lane.letters.refused(record));
+        }
+        self.record(write);
+    }
+
+    /// What the ledger has written is logged, counted, and needed no more.
+    pub(super) fn letters_answered(&mut self, write: WriteId, answer: &LedgerAnswer) {
+        let Some((_, letters)) = self.letters_going.take_if(|(going, _)| *going == write) else { return };
+        if *answer != LedgerAnswer::Recorded {
+            return;
+        }
+        let kept = self.cx.letters.as_ref().is_some_and(|rules| rules.topic.is_some());
+        for (topic, letter) in &letters {
+            if let Some(lane) = self.lanes.get_mut(topic) {
+                lane.letters.log(self.cx, letter);
+                lane.letters.written(letter);
+            }
+            self.cx.meters.left_out(topic, letter.refusal.is_some(), kept);
+        }
     }
 
     fn reread(&mut self, claim: ClaimId, topic: TopicName, batch: Batch, version: ConfigVersion) {
@@ -205,6 +265,8 @@ impl Shell<'_> {
         self.publishing.clear();
         self.unmarked.clear();
         self.asks.clear();
+        self.unread = None;
+        self.letters_going = None;
     }
 
     pub(super) fn order(&mut self, order: Order) {
@@ -221,7 +283,14 @@ impl Shell<'_> {
             };
             // Held back for longer, an attempt would meet its deadline on the way.
             let pause_max = Duration::from_millis(self.cx.limits.deadline_ms / 4);
-            self.lanes.insert(topic.clone(), LaneShell::new(topic.clone(), queue, pause_max));
+            let Some(topic_id) = self.topic_ids.get(&topic) else {
+                self.fail(Failure::Thread(format!("the identity of {topic} is not known")));
+                return;
+            };
+            let keeps = self.cx.letters.as_ref().is_some_and(LetterRules::keeps_records);
+            let letters = Letters::new(topic.clone(), *topic_id, keeps);
+            let leaves_out = self.cx.limits.leaves_out;
+            self.lanes.insert(topic.clone(), LaneShell::new(queue, letters, leaves_out, pause_max));
         }
         let job = server_jobs::inspect(self.cx, self.mail.clone(), claim, topic.clone());
         self.with_lane(&topic, |lane| lane.asking(job));

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pumphouse_delivery::{Action, ClaimId, Event, StoredEntry};
-use pumphouse_kafka::{KafkaError, StartAt};
+use pumphouse_kafka::{KafkaError, Mark, StartAt};
 use pumphouse_types::{BatchId, Millis, Offset, Partition, TopicId, TopicName, TopicPartition};
 use tracing::{debug, info, warn};
 
 use super::failure::Failure;
 use super::ledger_thread::Order;
-use super::marks::{self, History};
+use super::marks;
 use super::shell::Shell;
 
 /// One question to a broker.
@@ -243,16 +243,18 @@ impl Shell<'_> {
             .filter_map(|tp| Some((tp.clone(), *self.topic_ids.get(&tp.topic)?)))
             .collect();
         let (mut offsets, mut fresh) = (BTreeMap::new(), Vec::new());
-        for (topic_partition, history) in marks::histories(self.cx, &named)? {
-            match history {
-                History::None => fresh.push(topic_partition),
-                History::AtRest(next) => {
+        let histories = marks::histories(self.cx, &named)?;
+        for topic_partition in &start.partitions {
+            let topic_partition = topic_partition.clone();
+            match histories.get(&topic_partition) {
+                None => fresh.push(topic_partition),
+                Some(Mark::AtRest { next }) => {
                     warn!(task = %self.cx.task_id, rule = "R16", %topic_partition, %next,
-                        "the group's offset is gone; the partition goes on from where a clean stop left it");
+                        "the group's offset is gone; the partition goes on from where a clean stop left it (R16)");
                     self.cx.meters.ruled("R16");
-                    offsets.insert(topic_partition, next);
+                    offsets.insert(topic_partition, *next);
                 }
-                History::Running => return Ok(Err(Failure::OffsetsLost { topic_partition })),
+                Some(Mark::Running) => return Ok(Err(Failure::OffsetsLost { topic_partition })),
             }
         }
         if fresh.is_empty() {

@@ -11,9 +11,12 @@ use std::collections::BTreeMap;
 use tokio::runtime::Handle;
 
 use super::ledger_thread::MemoryLedger;
+use super::letters::LetterRules;
 use super::recipe::RecipeSource;
 use crate::clock::Clock;
-use crate::metrics::{ConnectorLabels, LaneLabels, Metrics, PartitionLabels, RuleLabels, in_seconds};
+use crate::metrics::{
+    CauseLabels, ConnectorLabels, LaneLabels, Metrics, PartitionLabels, RuleLabels, in_seconds,
+};
 
 /// Fixed for the life of a task.
 pub struct TaskContext {
@@ -21,6 +24,8 @@ pub struct TaskContext {
     pub connector: String,
     /// `<connector>-<number>`, for the log.
     pub task_id: String,
+    /// The number in it.
+    pub task_number: u32,
     /// The consumer group.
     pub group: String,
     /// Also the static member's `group.instance.id`.
@@ -43,6 +48,8 @@ pub struct TaskContext {
     pub max_execution_ms: u64,
     /// What of the configuration decides which rows a record becomes.
     pub recipe_source: RecipeSource,
+    /// What becomes of records that cannot become rows; `None`: the task stops before them.
+    pub letters: Option<LetterRules>,
     /// ClickHouse.
     pub client: Client,
     /// Entries of the `memory` store, if that is the ledger.
@@ -98,6 +105,16 @@ impl Meters {
 
     pub(super) fn ledger_written(&self, took: Duration) {
         self.metrics.ledger_seconds.get_or_create(&self.connector()).observe(in_seconds(took));
+    }
+
+    /// A record was left out: it could not be decoded (`refused` false), or ClickHouse refuses it; `kept`:
+    /// as a dead letter.
+    pub(super) fn left_out(&self, topic: &TopicName, refused: bool, kept: bool) {
+        let cause = if refused { "refused" } else { "undecodable" }.to_owned();
+        let (connector, topic) = (self.connector.clone(), topic.to_string());
+        let labels = CauseLabels { connector, topic, cause };
+        let counter = if kept { &self.metrics.dead_letters } else { &self.metrics.dropped_records };
+        counter.get_or_create(&labels).inc();
     }
 
     pub(super) fn ruled(&self, rule: &str) {

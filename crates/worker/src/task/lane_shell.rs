@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 
 use super::block::{Block, ReadRows, RowOffsets, Segments};
 use super::failure::Failure;
+use super::letters::Letters;
 use super::mail::Mail;
 use super::pace::Pace;
 use super::recipe::Recipe;
@@ -29,12 +30,17 @@ const RECORDS_PER_RUN: usize = 1_000;
 /// How often positions are told to the protocol while the queue is dry.
 const POSITIONS_MS: u64 = 50;
 
+/// Above every limit of a block's bytes, and far from where sums of them overflow.
+const FULL: u64 = 1 << 60;
+
 /// Emptied segments that are kept for the next blocks; a lane of more partitions allocates anew.
 const SPARE_SEGMENTS_MAX: usize = 64;
 
 /// One lane of this task.
 pub(super) struct LaneShell {
     topic: TopicName,
+    pub(super) letters: Letters,
+    leaves_out: bool,
     queue: LaneQueue,
     in_hand: MessageBatch,
     /// How many of `in_hand` are done with.
@@ -86,8 +92,8 @@ impl Drop for LaneShell {
 /// What one turn of taking records came to.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Taken {
-    /// Records that became rows.
-    pub rows: u64,
+    /// Records that became rows, or were left out.
+    pub records: u64,
     /// Bytes of their values.
     pub bytes: u64,
     /// The queue had nothing, and nothing is in hand: positions are to be believed.
@@ -95,10 +101,18 @@ pub(super) struct Taken {
 }
 
 impl LaneShell {
-    /// `pause_max`: the longest that an attempt may be held back for an overloaded server.
-    pub(super) fn new(topic: TopicName, queue: LaneQueue, pause_max: Duration) -> LaneShell {
+    /// `leaves_out`: bad records are left out, in place of a failure; `pause_max`: the longest that an
+    /// attempt may be held back for an overloaded server.
+    pub(super) fn new(
+        queue: LaneQueue,
+        letters: Letters,
+        leaves_out: bool,
+        pause_max: Duration,
+    ) -> LaneShell {
         LaneShell {
-            topic,
+            topic: queue.topic().clone(),
+            letters,
+            leaves_out,
             queue,
             in_hand: MessageBatch::with_capacity(MESSAGES_PER_CALL),
             done: 0,
@@ -161,7 +175,19 @@ impl LaneShell {
     }
 
     fn decode_run(&mut self, task: &mut Task, now: Millis) -> Result<Taken, Failure> {
-        let LaneShell { topic, in_hand, done, decoder, open, open_bytes, spare, offsets, .. } = self;
+        let LaneShell {
+            topic,
+            in_hand,
+            done,
+            decoder,
+            open,
+            open_bytes,
+            spare,
+            offsets,
+            letters,
+            leaves_out,
+            ..
+        } = self;
         let decoder = decoder.as_mut().expect("take_run looked");
         let mut records = in_hand.iter_from(*done).peekable();
         // Records that this claim does not fill from, or has taken before, are not looked at.
@@ -189,7 +215,7 @@ impl LaneShell {
         let rows_max = task.rows_left(topic).min(RECORDS_PER_RUN as u64);
         let (mut taken, mut failed) = (Taken::default(), None);
         offsets.clear();
-        while taken.rows < rows_max {
+        while taken.records < rows_max {
             match records.peek() {
                 Some(Ok(record)) if record.partition() == partition => {
                     if record.offset() < expected {
@@ -206,13 +232,12 @@ impl LaneShell {
                         value,
                     };
                     if let Err(source) = decoder.decode(segment, given) {
-                        let topic_partition = TopicPartition { topic: topic.clone(), partition };
-                        failed = Some(Failure::Decode { topic_partition, offset, source });
+                        failed = Some((*record, source));
                         break;
                     }
                     expected = offset.next();
                     offsets.push(offset);
-                    taken.rows += 1;
+                    taken.records += 1;
                     taken.bytes += value.map_or(0, <[u8]>::len) as u64;
                     records.next();
                     *done += 1;
@@ -221,13 +246,29 @@ impl LaneShell {
             }
         }
         *open_bytes += segment.bytes() as u64 - bytes_before;
+        let block_bytes = *open_bytes + letters.open_bytes(FULL);
         if !offsets.is_empty() {
-            task.filled(topic, partition, offsets, *open_bytes, now);
+            task.filled(topic, partition, offsets, block_bytes, now);
         }
         match failed {
-            Some(failure) => Err(failure),
-            None => Ok(taken),
+            None => {}
+            // Telling of the rows before it may have sealed the block: it comes first in the next run.
+            Some(_) if *leaves_out && !offsets.is_empty() => {}
+            Some((record, why)) if *leaves_out => {
+                letters.undecodable(&record, &why);
+                let block_bytes = *open_bytes + letters.open_bytes(FULL);
+                task.left_out(topic, partition, record.offset(), block_bytes, now);
+                taken.records += 1;
+                taken.bytes += record.value().map_or(0, <[u8]>::len) as u64;
+                *done += 1;
+            }
+            Some((record, source)) => {
+                let (topic_partition, offset) =
+                    (TopicPartition { topic: topic.clone(), partition }, record.offset());
+                return Err(Failure::Decode { topic_partition, offset, source });
+            }
         }
+        Ok(taken)
     }
 
     /// Tells the protocol how far each partition has come, trailing markers included. Only right when
@@ -250,6 +291,7 @@ impl LaneShell {
         let (topic, mail) = (self.topic.clone(), mail.clone());
         let segments = std::mem::take(&mut self.open);
         self.open_bytes = 0;
+        self.letters.sealed();
         let made_by = Arc::clone(&recipe);
         let block = Block::encode(runtime, recipe, segments, move |segments| {
             // Only to save allocations: nobody misses it.
@@ -312,8 +354,8 @@ impl LaneShell {
         }
     }
 
-    /// Column data that this lane holds, in bytes.
+    /// What this lane holds of records, as columns and as they came, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        self.open_bytes + self.blocks.values().map(Held::column_bytes).sum::<u64>()
+        self.open_bytes + self.letters.bytes() + self.blocks.values().map(Held::column_bytes).sum::<u64>()
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pumphouse_delivery::{ClaimId, Event};
-use pumphouse_kafka::KafkaError;
+use pumphouse_kafka::{BadRecord, KafkaError};
 use pumphouse_types::{BatchId, TopicName};
 
 use super::block::{ReadRows, Segments};
@@ -27,6 +27,8 @@ pub(super) enum Mail {
     Inspected { event: Event, recipe: Arc<Recipe> },
     /// A batch was read again from Kafka.
     Reread { event: Event, batch: BatchId, rows: Arc<ReadRows> },
+    /// Records of dead letters were read by their coordinates.
+    LettersRead { claim: ClaimId, topic: TopicName, records: Vec<BadRecord> },
     /// An attempt was answered.
     Inserted { event: Event, took: Duration, bytes: u64 },
     /// Emptied columns, to be filled again.

@@ -5,14 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pumphouse_delivery::{LedgerAnswer, StoredEntry, WriteId};
-use pumphouse_kafka::{KafkaError, OutgoingRecord, RangeReader, read_compacted};
-use pumphouse_types::{Offset, TopicId, TopicPartition};
+use pumphouse_kafka::{KafkaError, Mark, OutgoingRecord, RangeReader, read_marks};
+use pumphouse_types::{TopicId, TopicPartition};
 
 use super::context::TaskContext;
 use super::state::{STATE_LIMITS, STATE_TIMEOUT};
-
-const RUNNING: &str = "running";
-const AT_REST: &str = "at rest ";
 
 /// Partitions of the present claim whose `running` does not stand yet.
 #[derive(Default)]
@@ -54,20 +51,9 @@ impl Unmarked {
     }
 }
 
-/// Where a partition without an entry goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum History {
-    /// It was never taken.
-    None,
-    /// A clean stop left it here.
-    AtRest(Offset),
-    /// It was taken, and not left at rest: where it stood is not known.
-    Running,
-}
-
 /// The mark of a partition that is taken from now on.
 pub(super) fn running(cx: &TaskContext, topic_id: TopicId, tp: &TopicPartition) -> OutgoingRecord {
-    record(cx, topic_id, tp, RUNNING.to_owned())
+    Mark::Running.record(&cx.state_topic, &cx.connector, topic_id, tp.partition)
 }
 
 /// The mark of a partition whose plain mark this is, written by a clean stop.
@@ -77,53 +63,25 @@ pub(super) fn at_rest(
     tp: &TopicPartition,
     entry: &StoredEntry,
 ) -> OutgoingRecord {
-    record(cx, topic_id, tp, format!("{AT_REST}{}", entry.offset))
+    let mark = Mark::AtRest { next: entry.offset };
+    mark.record(&cx.state_topic, &cx.connector, topic_id, tp.partition)
 }
 
-fn record(cx: &TaskContext, topic_id: TopicId, tp: &TopicPartition, value: String) -> OutgoingRecord {
-    OutgoingRecord {
-        topic: cx.state_topic.clone(),
-        partition: None,
-        key: Some(key(cx, topic_id, tp)),
-        value: Some(value.into_bytes()),
-        headers: Vec::new(),
-        timestamp_ms: None,
-    }
-}
-
-/// What is known of partitions that have no entry.
-/// Errors: the state topic cannot be read.
+/// What is known of partitions that have no entry; those that were never taken are left out.
+/// Errors: the state topic cannot be read, or a mark in it.
 pub(super) fn histories(
     cx: &TaskContext,
     partitions: &[(TopicPartition, TopicId)],
-) -> Result<BTreeMap<TopicPartition, History>, KafkaError> {
-    let mut histories = BTreeMap::new();
+) -> Result<BTreeMap<TopicPartition, Mark>, KafkaError> {
     if cx.memory_ledger.is_some() {
-        histories.extend(partitions.iter().map(|(tp, _)| (tp.clone(), History::None)));
-        return Ok(histories);
+        return Ok(BTreeMap::new());
     }
     let mut reader = RangeReader::open(&cx.consumer_settings, &cx.group)?;
-    let state = read_compacted(&mut reader, &cx.state_topic, STATE_LIMITS, STATE_TIMEOUT)?;
-    for (tp, topic_id) in partitions {
-        let mark = state.get(&key(cx, *topic_id, tp));
-        histories.insert(tp.clone(), mark.map_or(History::None, |mark| understand(mark)));
-    }
-    Ok(histories)
-}
-
-/// A text that cannot be read is one more reason not to guess.
-fn understand(mark: &[u8]) -> History {
-    let next = std::str::from_utf8(mark)
-        .ok()
-        .and_then(|text| text.strip_prefix(AT_REST))
-        .and_then(|next| next.parse().ok())
-        .and_then(Offset::new);
-    next.map_or(History::Running, History::AtRest)
-}
-
-/// The identity of the topic stands in the key: a re-created topic has no history.
-fn key(cx: &TaskContext, topic_id: TopicId, tp: &TopicPartition) -> Vec<u8> {
-    format!("{}/mark/{topic_id}/{}", cx.connector, tp.partition).into_bytes()
+    let marks = read_marks(&mut reader, &cx.state_topic, &cx.connector, STATE_LIMITS, STATE_TIMEOUT)?;
+    let of = |(tp, topic_id): &(TopicPartition, TopicId)| {
+        Some((tp.clone(), *marks.get(&(*topic_id, tp.partition))?))
+    };
+    Ok(partitions.iter().filter_map(of).collect())
 }
 
 #[cfg(test)]
@@ -147,14 +105,5 @@ mod tests {
         unmarked.answered(WriteId(2), &LedgerAnswer::Recorded);
         assert!(unmarked.go_with(WriteId(3), entries.iter()).is_empty());
         assert_eq!(unmarked.go_with(WriteId(4), [p(1)].iter()), [p(1)]);
-    }
-
-    #[test]
-    fn only_a_clean_stop_says_where_to_go_on() {
-        assert_eq!(understand(b"running"), History::Running);
-        assert_eq!(understand(b"at rest 17"), History::AtRest(Offset::new(17).unwrap()));
-        for strange in [&b"at rest -1"[..], b"at rest", b"at rest 1x", b"\xff", b""] {
-            assert_eq!(understand(strange), History::Running, "{strange:?}");
-        }
     }
 }

@@ -6,6 +6,7 @@ mod context;
 mod failure;
 mod lane_shell;
 mod ledger_thread;
+mod letters;
 mod log_comment;
 mod mail;
 mod marks;
@@ -27,6 +28,7 @@ pub use context::{Meters, TaskContext};
 pub use failure::Failure;
 pub(crate) use ledger_thread::MemoryLedger;
 use ledger_thread::Store;
+pub use letters::LetterRules;
 pub use recipe::RecipeSource;
 use shell::{Outcome, Shell};
 
@@ -104,6 +106,14 @@ fn membership(cx: &TaskContext, task: &mut Task) -> Result<Outcome, Failure> {
     Ok(outcome)
 }
 
+/// The ledger's producer, once the dead letter topic was seen to take what it writes (R12).
 fn open_producer(cx: &TaskContext) -> Result<LedgerProducer, KafkaError> {
-    LedgerProducer::open(&cx.producer_settings, &cx.transactional_id, PRODUCER_TIMEOUT)
+    let letters = cx.letters.as_ref().and_then(|rules| rules.topic.as_ref());
+    let Some(letters) = letters else {
+        return LedgerProducer::open(&cx.producer_settings, &cx.transactional_id, PRODUCER_TIMEOUT);
+    };
+    let settings = letters.producer_settings(&cx.producer_settings);
+    let mut producer = LedgerProducer::open(&settings, &cx.transactional_id, PRODUCER_TIMEOUT)?;
+    producer.rehearse(&letters.probes())?;
+    Ok(producer)
 }

@@ -7,12 +7,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use pumphouse_delivery::{Event, InsertAnswer, Task};
+use pumphouse_delivery::{Event, InsertAnswer, Letter, Task, WriteId};
 use pumphouse_kafka::{Consumer, ConsumerEvent, Fence, KafkaError, Leaving, Remedy};
 use pumphouse_types::{ConfigVersion, Millis, TopicId, TopicName, TopicPartition};
 use tracing::{debug, info, warn};
 
-use super::actions::Publishing;
+use super::actions::{Publishing, Write};
 use super::asks::Asks;
 use super::context::TaskContext;
 use super::failure::Failure;
@@ -78,6 +78,10 @@ pub(super) struct Shell<'a> {
     /// Identities of the topics, as they were at claim.
     pub(super) topic_ids: BTreeMap<TopicName, TopicId>,
     pub(super) unmarked: Unmarked,
+    /// A write that waits for the records of its dead letters.
+    pub(super) unread: Option<Write>,
+    /// The dead letters of the write under way.
+    pub(super) letters_going: Option<(WriteId, Vec<(TopicName, Letter)>)>,
     /// Why the task leaves, if not because it was asked to.
     pub(super) leaving_because: Option<Failure>,
     pub(super) outcome: Option<Outcome>,
@@ -121,6 +125,8 @@ impl<'a> Shell<'a> {
             publishing: Vec::new(),
             topic_ids: BTreeMap::new(),
             unmarked: Unmarked::default(),
+            unread: None,
+            letters_going: None,
             leaving_because: None,
             outcome: None,
             ticked_at: Millis::default(),
@@ -226,6 +232,7 @@ impl<'a> Shell<'a> {
             Mail::Written { event, took } => {
                 if let Event::Ledger { write, answer, .. } = &event {
                     self.unmarked.answered(*write, answer);
+                    self.letters_answered(*write, answer);
                 }
                 self.cx.meters.ledger_written(took);
                 self.hear(event);
@@ -246,6 +253,7 @@ impl<'a> Shell<'a> {
             Mail::Inspected { event, recipe } => self.inspected(event, &recipe),
             Mail::Published { claim } => self.published(claim),
             Mail::Reread { event, batch, rows } => self.reread_done(event, batch, rows),
+            Mail::LettersRead { claim, topic, records } => self.letters_read(claim, &topic, records),
             Mail::Recycled { topic, recipe, segments } => {
                 if let Some(lane) = self.lanes.get_mut(&topic) {
                     lane.recycle(&recipe, segments);
@@ -286,7 +294,7 @@ impl<'a> Shell<'a> {
                 }
                 self.cx.meters.taken(topic, taken.bytes);
                 self.perform();
-                taken.rows > 0
+                taken.records > 0
             }
             // An error in a record's place ends its partition until it is fetched anew.
             Err(Failure::Kafka(error))

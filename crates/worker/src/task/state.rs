@@ -1,7 +1,8 @@
-//! The state topic: configuration versions (R15), and marks (R16), as `marks.rs` means them.
+//! The state topic's limits and the records that go there: configuration versions (R15). Marks (R16) are
+//! `marks.rs`.
 use std::time::Duration;
 
-use pumphouse_kafka::{KafkaError, OutgoingRecord, RangeReader, ReadLimits, read_compacted};
+use pumphouse_kafka::{KafkaError, OutgoingRecord, RangeReader, ReadLimits, config_key, read_value};
 use pumphouse_types::{ConfigVersion, TopicName};
 
 /// It holds a mark per partition and some configuration versions per connector.
@@ -10,10 +11,6 @@ pub(super) const STATE_LIMITS: ReadLimits =
 
 /// One question while it is read.
 pub(super) const STATE_TIMEOUT: Duration = Duration::from_secs(5);
-
-fn config_key(connector: &str, version: ConfigVersion) -> Vec<u8> {
-    format!("{connector}/config/{version}").into_bytes()
-}
 
 /// The record that keeps a configuration version.
 pub(super) fn config_record(
@@ -28,6 +25,7 @@ pub(super) fn config_record(
         key: Some(config_key(connector, version)),
         value: Some(text.as_bytes().to_vec()),
         headers: Vec::new(),
+        timestamp_ms: None,
     }
 }
 
@@ -39,6 +37,5 @@ pub(super) fn config_text(
     connector: &str,
     version: ConfigVersion,
 ) -> Result<Option<Vec<u8>>, KafkaError> {
-    let mut state = read_compacted(reader, state_topic, STATE_LIMITS, STATE_TIMEOUT)?;
-    Ok(state.remove(&config_key(connector, version)))
+    read_value(reader, state_topic, &config_key(connector, version), STATE_LIMITS, STATE_TIMEOUT)
 }

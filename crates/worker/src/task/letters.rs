@@ -1,0 +1,404 @@
+//! Records that do not become rows where that is tolerated (`errors.tolerance=all`): kept as they came
+//! until the ledger write that passes them stands, since their dead letters go out with it (R4, R11).
+//! Nothing is allocated for a record that is good.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::Sender;
+use pumphouse_config::BadRecordLog;
+use pumphouse_decode::DecodeError;
+use pumphouse_delivery::{ClaimId, Letter, Refusal};
+use pumphouse_kafka::{
+    BadRecord, DeadLetterTopic, Header, KafkaError, OutgoingRecord, RangeReader, ReadLimits, RecordView,
+    Remedy, Settings, Stage,
+};
+use pumphouse_types::{Offset, OffsetRange, Partition, TopicId, TopicName, TopicPartition};
+use tokio::runtime::Handle;
+use tracing::warn;
+
+use super::context::TaskContext;
+use super::failure::Failure;
+use super::mail::{Mail, PanicReport};
+
+/// Letters of one open block: with one more that is as large as is taken, they fit into one ledger write
+/// of 16 MiB.
+const OPEN_BYTES_MAX: u64 = 4 << 20;
+
+/// A larger record leaves with its coordinates alone.
+const RECORD_BYTES_MAX: usize = 11 << 20;
+
+/// As Kafka Connect names what failed.
+const CONVERTER_CLASS: &str = "org.apache.kafka.connect.json.JsonConverter";
+const TASK_CLASS: &str = "com.clickhouse.kafka.connect.sink.ClickHouseSinkTask";
+
+/// The code of a record that ClickHouse refuses.
+const REFUSED_CODE: &str = "DELIVERY-008";
+
+/// The header of a letter without payload; its value says why.
+const LEFT_OUT_HEADER: &str = "pumphouse.record.left.out";
+
+/// The most that the log shows of a key, a value or the headers, in characters.
+const LOGGED_CHARS_MAX: usize = 1_000;
+
+/// Nothing comes although the range has not ended.
+const READ_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One question to a broker.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pause before the brokers are asked again, and tries before the membership ends.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+const READS_MAX: u32 = 10;
+
+/// What becomes of records that do not become rows, where they are tolerated.
+#[derive(Debug, Clone)]
+pub struct LetterRules {
+    /// Where they go; `None`: they are dropped.
+    pub topic: Option<DeadLetterTopic>,
+    /// What is logged about them.
+    pub log: BadRecordLog,
+}
+
+impl LetterRules {
+    /// Whether what a record holds is needed.
+    pub(super) fn keeps_records(&self) -> bool {
+        self.topic.is_some() || self.log == BadRecordLog::Records
+    }
+}
+
+/// A record that did not become a row.
+struct Kept {
+    /// `None`: what it held is not needed.
+    record: Option<BadRecord>,
+    /// With its code; `None`: ClickHouse refuses it, the letter says how.
+    undecodable: Option<String>,
+    bytes: u64,
+}
+
+/// Those of a lane.
+pub(super) struct Letters {
+    topic: TopicName,
+    topic_id: TopicId,
+    /// What the records hold is kept.
+    keeps_records: bool,
+    kept: BTreeMap<(Partition, Offset), Kept>,
+    bytes: u64,
+    /// Of the open block.
+    open_bytes: u64,
+}
+
+impl Letters {
+    pub(super) fn new(topic: TopicName, topic_id: TopicId, keeps_records: bool) -> Letters {
+        Letters { topic, topic_id, keeps_records, kept: BTreeMap::new(), bytes: 0, open_bytes: 0 }
+    }
+
+    /// Keeps a record of the open block that could not be decoded.
+    pub(super) fn undecodable(&mut self, record: &RecordView<'_>, why: &DecodeError) {
+        let at = (record.partition(), record.offset());
+        let copy = self.keeps_records.then(|| copy(self.topic_id, &self.topic, record));
+        self.open_bytes += self.keep(at, copy, Some(why.to_string()));
+    }
+
+    /// Keeps a record that ClickHouse refuses, as it was read again.
+    pub(super) fn refused(&mut self, record: BadRecord) {
+        self.keep((record.topic_partition.partition, record.offset), Some(record), None);
+    }
+
+    fn keep(
+        &mut self,
+        at: (Partition, Offset),
+        record: Option<BadRecord>,
+        undecodable: Option<String>,
+    ) -> u64 {
+        let bytes = record.as_ref().map_or(0, payload_bytes) as u64
+            + undecodable.as_ref().map_or(0, String::len) as u64;
+        self.bytes += bytes;
+        if let Some(before) = self.kept.insert(at, Kept { record, undecodable, bytes }) {
+            self.bytes -= before.bytes;
+        }
+        bytes
+    }
+
+    /// The open block is a batch now.
+    pub(super) fn sealed(&mut self) {
+        self.open_bytes = 0;
+    }
+
+    /// Bytes that the open block's letters count: `full` once no more of them go into one write.
+    pub(super) fn open_bytes(&self, full: u64) -> u64 {
+        if self.open_bytes >= OPEN_BYTES_MAX { full } else { self.open_bytes }
+    }
+
+    /// Bytes of all that is kept.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Letters about records that are not kept, although what they hold is needed.
+    pub(super) fn lacks(&self, letter: &Letter) -> bool {
+        self.keeps_records && !self.kept.contains_key(&(letter.partition, letter.offset))
+    }
+
+    /// The write that carries the letter stands.
+    pub(super) fn written(&mut self, letter: &Letter) {
+        if let Some(kept) = self.kept.remove(&(letter.partition, letter.offset)) {
+            self.bytes -= kept.bytes;
+        }
+    }
+
+    /// The dead letter, if there is a topic for it.
+    pub(super) fn outgoing(&self, cx: &TaskContext, letter: &Letter) -> Option<OutgoingRecord> {
+        let topic = cx.letters.as_ref()?.topic.as_ref()?;
+        let cause = self.cause(letter);
+        let record =
+            match self.kept.get(&(letter.partition, letter.offset)).and_then(|kept| kept.record.clone()) {
+                Some(record) => record,
+                None => {
+                    without_payload(self.topic_id, &self.topic, letter, "it is not in the source any more")
+                }
+            };
+        Some(topic.letter(record, &cause.failure(cx.task_number), now_ms()))
+    }
+
+    /// Says in the log what was left out, as far as the configuration wants it.
+    pub(super) fn log(&self, cx: &TaskContext, letter: &Letter) {
+        let Some(rules) = &cx.letters else { return };
+        let (topic, Letter { partition, offset, .. }) = (&self.topic, letter);
+        let why = self.cause(letter).text;
+        let kept = self.kept.get(&(letter.partition, letter.offset));
+        match (rules.log, kept.and_then(|kept| kept.record.as_ref())) {
+            (BadRecordLog::Off, _) => {}
+            (BadRecordLog::Records, Some(record)) => {
+                let headers: Vec<u8> = record.headers.iter().flat_map(header_text).collect();
+                warn!(task = %cx.task_id, %topic, %partition, %offset, why, key = shown(record.key.as_deref()),
+                    value = shown(record.value.as_deref()), headers = shown(Some(&headers)),
+                    "a record is left out");
+            }
+            (BadRecordLog::Records | BadRecordLog::Reasons, _) => {
+                warn!(task = %cx.task_id, %topic, %partition, %offset, why, "a record is left out");
+            }
+        }
+    }
+
+    fn cause(&self, letter: &Letter) -> Cause {
+        match &letter.refusal {
+            Some(refusal) => Cause::refused(refusal),
+            None => {
+                let kept = self.kept.get(&(letter.partition, letter.offset));
+                let why = kept.and_then(|kept| kept.undecodable.clone());
+                Cause::undecodable(why.unwrap_or_else(|| "it could not become a row".to_owned()))
+            }
+        }
+    }
+}
+
+/// Why a record is left out, in our words and in Connect's.
+struct Cause {
+    text: String,
+    stage: Stage,
+    class: &'static str,
+}
+
+impl Cause {
+    fn refused(refusal: &Refusal) -> Cause {
+        let text = format!("{REFUSED_CODE}: ClickHouse code {}: {}", refusal.code, refusal.message);
+        Cause { text, stage: Stage::TaskPut, class: TASK_CLASS }
+    }
+
+    fn undecodable(text: String) -> Cause {
+        Cause { text, stage: Stage::ValueConverter, class: CONVERTER_CLASS }
+    }
+
+    fn failure(&self, task: u32) -> pumphouse_kafka::Failure<'_> {
+        let (code, message) = self.text.split_once(": ").unwrap_or(("", &self.text));
+        pumphouse_kafka::Failure { task, stage: self.stage, class: self.class, code, message, causes: None }
+    }
+}
+
+fn copy(topic_id: TopicId, topic: &TopicName, record: &RecordView<'_>) -> BadRecord {
+    let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let bytes = len(record.key()) + len(record.value());
+    if bytes > RECORD_BYTES_MAX {
+        let letter = Letter { partition: record.partition(), offset: record.offset(), refusal: None };
+        let why = format!("key and value: {bytes} bytes, {RECORD_BYTES_MAX} are kept");
+        return without_payload(topic_id, topic, &letter, &why);
+    }
+    BadRecord::copy(topic_id, topic, record)
+}
+
+fn without_payload(topic_id: TopicId, topic: &TopicName, letter: &Letter, why: &str) -> BadRecord {
+    BadRecord {
+        topic_id,
+        topic_partition: TopicPartition { topic: topic.clone(), partition: letter.partition },
+        offset: letter.offset,
+        key: None,
+        value: None,
+        headers: vec![Header::text(LEFT_OUT_HEADER, why)],
+        timestamp_ms: None,
+    }
+}
+
+fn payload_bytes(record: &BadRecord) -> usize {
+    let len = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+    let header = |header: &Header| header.name.len() + len(&header.value);
+    len(&record.key) + len(&record.value) + record.headers.iter().map(header).sum::<usize>()
+}
+
+fn header_text(header: &Header) -> Vec<u8> {
+    let value = header.value.as_deref().unwrap_or(b"null");
+    [&header.name[..], b"=", value, b" "].concat()
+}
+
+/// Contents for the log: as text, and not more than fits into a line.
+fn shown(bytes: Option<&[u8]>) -> String {
+    // Every character has at most four bytes.
+    let head = bytes.map(|bytes| &bytes[..bytes.len().min(4 * LOGGED_CHARS_MAX)]);
+    head.map_or("null".to_owned(), |bytes| {
+        String::from_utf8_lossy(bytes).chars().take(LOGGED_CHARS_MAX).collect()
+    })
+}
+
+/// The process's idea of the time, for a letter's timestamp only: it decides nothing.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Reads records by their coordinates, for letters about what ClickHouse refused.
+pub(super) struct LetterReader {
+    pub settings: Settings,
+    pub group: String,
+    pub claim: ClaimId,
+    pub topic: TopicName,
+    pub topic_id: TopicId,
+    pub wanted: Vec<Letter>,
+    /// Set when nobody waits any more.
+    pub ended: Arc<AtomicBool>,
+}
+
+impl LetterReader {
+    /// Runs on a blocking thread; answers by mail, with a record for each letter that was wanted.
+    pub(super) fn start(self, runtime: &Handle, mail: Sender<Mail>) {
+        runtime.spawn_blocking(move || {
+            let _report = PanicReport::new(&mail, Some(self.claim), "reading records for dead letters");
+            let mut tries = 0;
+            let read = loop {
+                tries += 1;
+                match self.read() {
+                    Err(error)
+                        if error.remedy() == Remedy::Retry
+                            && tries < READS_MAX
+                            && !self.ended.load(Ordering::Relaxed) =>
+                    {
+                        warn!(%error, topic = %self.topic, "records are being read again for their dead letters");
+                        std::thread::sleep(READ_AGAIN);
+                    }
+                    answer => break answer,
+                }
+            };
+            let letter = match read {
+                Ok(records) => Mail::LettersRead { claim: self.claim, topic: self.topic.clone(), records },
+                Err(error) => Mail::Failed { claim: Some(self.claim), failure: Failure::Kafka(error) },
+            };
+            // The task has ended: nobody needs the records.
+            let _ = mail.send(letter);
+        });
+    }
+
+    fn read(&self) -> Result<Vec<BadRecord>, KafkaError> {
+        let mut reader = RangeReader::open(&self.settings, &self.group)?;
+        let limits = ReadLimits {
+            records_max: self.wanted.len() as u64,
+            bytes_max: u64::MAX,
+            idle_timeout: READ_IDLE_TIMEOUT,
+        };
+        let mut records = Vec::with_capacity(self.wanted.len());
+        for letter in &self.wanted {
+            let topic_partition = TopicPartition { topic: self.topic.clone(), partition: letter.partition };
+            let held = reader.watermarks(&topic_partition, ASK_TIMEOUT)?;
+            let range =
+                OffsetRange::new(letter.offset, letter.offset.next()).expect("it ends behind its first");
+            let mut found = None;
+            if held.first() <= letter.offset {
+                reader.read(&self.topic, &[(letter.partition, range)], limits, |record| {
+                    found = Some(copy(self.topic_id, &self.topic, record));
+                })?;
+            }
+            // Retention or compaction has taken it since.
+            records.push(found.unwrap_or_else(|| {
+                without_payload(self.topic_id, &self.topic, letter, "it is not in the source any more")
+            }));
+        }
+        Ok(records)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pumphouse_delivery::RefusalClass;
+
+    use super::*;
+
+    fn letters() -> Letters {
+        Letters::new(TopicName::new("t"), TopicId(1), true)
+    }
+
+    fn letter(offset: i64, refusal: Option<Refusal>) -> Letter {
+        Letter { partition: Partition(0), offset: Offset::new(offset).unwrap(), refusal }
+    }
+
+    fn record(offset: i64, bytes: usize) -> BadRecord {
+        let mut record = without_payload(TopicId(1), &TopicName::new("t"), &letter(offset, None), "test");
+        record.headers.clear();
+        record.value = Some(vec![b'v'; bytes]);
+        record
+    }
+
+    #[test]
+    fn what_is_kept_is_counted_until_its_letter_stands() {
+        let mut letters = letters();
+        let refusal = Refusal { class: RefusalClass::Data, code: 469, message: "no".to_owned() };
+        let refused = letter(7, Some(refusal));
+        assert!(letters.lacks(&refused));
+        letters.refused(record(7, 100));
+        letters.refused(record(7, 200));
+        assert!(!letters.lacks(&refused));
+        assert_eq!(letters.bytes(), 200);
+        letters.written(&refused);
+        assert_eq!((letters.bytes(), letters.lacks(&refused)), (0, true));
+    }
+
+    #[test]
+    fn a_block_is_full_before_its_letters_outgrow_one_write() {
+        let mut letters = letters();
+        letters.open_bytes += letters.keep((Partition(0), Offset::ZERO), Some(record(0, 1_000)), None);
+        assert_eq!(letters.open_bytes(9_999_999), 1_000);
+        letters.open_bytes = OPEN_BYTES_MAX;
+        assert_eq!(letters.open_bytes(9_999_999), 9_999_999);
+        letters.sealed();
+        assert_eq!(letters.open_bytes(9_999_999), 0);
+        assert!(OPEN_BYTES_MAX as usize + RECORD_BYTES_MAX < pumphouse_kafka::WRITE_RECORD_BYTES_MAX);
+    }
+
+    #[test]
+    fn causes_have_a_code_and_a_stage() {
+        let cause = Cause::undecodable("DECODE-001: not JSON at byte 3".to_owned());
+        let failure = cause.failure(2);
+        assert_eq!((failure.code, failure.message), ("DECODE-001", "not JSON at byte 3"));
+        assert_eq!(failure.stage, Stage::ValueConverter);
+        let cause =
+            Cause::refused(&Refusal { class: RefusalClass::Data, code: 469, message: "x: y".to_owned() });
+        let failure = cause.failure(2);
+        assert_eq!((failure.code, failure.message), (REFUSED_CODE, "ClickHouse code 469: x: y"));
+        assert_eq!(failure.stage, Stage::TaskPut);
+    }
+
+    #[test]
+    fn the_log_shows_bounded_text() {
+        assert_eq!(shown(None), "null");
+        assert_eq!(shown(Some(b"\xff1")), "\u{fffd}1");
+        assert_eq!(shown(Some("ä".repeat(5_000).as_bytes())).chars().count(), LOGGED_CHARS_MAX);
+    }
+}
