@@ -77,16 +77,7 @@ pub enum Failure {
 
 impl From<ClickHouseError> for Failure {
     fn from(error: ClickHouseError) -> Failure {
-        let lacks = match &error {
-            ClickHouseError::NoTable { .. } => true,
-            ClickHouseError::Server { code, message, .. } => {
-                matches!(class_of(*code, message), ErrorClass::NoTable | ErrorClass::Right)
-            }
-            ClickHouseError::NoAnswer { .. }
-            | ClickHouseError::AttemptsRun { .. }
-            | ClickHouseError::Strange { .. }
-            | ClickHouseError::Client { .. } => false,
-        };
+        let lacks = error.waits_for_operator();
         let why = error.to_string();
         if lacks { Failure::ClickHouseLacks(why) } else { Failure::ClickHouse(why) }
     }
