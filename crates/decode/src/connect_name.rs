@@ -8,6 +8,9 @@ pub(crate) const VARIABLE_SCALE_DECIMAL: &str = "io.debezium.data.VariableScaleD
 /// The name of a Connect schema whose bytes are a decimal; its scale is a parameter.
 pub(crate) const DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
 
+/// The name of a schema whose texts hold JSON.
+pub(crate) const JSON: &str = "io.debezium.data.Json";
+
 /// What the numbers of a schema with this name count. `None` for every name whose values are just
 /// the numbers, texts or bytes that they are, known (`io.debezium.time.ZonedTimestamp`,
 /// `io.debezium.time.Year`, `io.debezium.data.Json`, ..) or not.

@@ -124,6 +124,15 @@ impl Conversion {
         }
     }
 
+    /// Whether the column's values are JSON objects.
+    pub(crate) fn takes_json_objects(&self) -> bool {
+        match self {
+            Conversion::Json => true,
+            Conversion::Nullable(inner) => inner.takes_json_objects(),
+            _ => false,
+        }
+    }
+
     /// Whether the column takes the JSON text of objects and arrays.
     pub(crate) fn takes_json_text(&self) -> bool {
         match self {

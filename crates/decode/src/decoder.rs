@@ -5,6 +5,7 @@ use pumphouse_columns::Segment;
 use pumphouse_types::{RegisteredSchema, SchemaId};
 
 use crate::avro::AvroDecoder;
+use crate::connect_json::ConnectJsonDecoder;
 use crate::json_decoder::{JsonDecoder, RecordRef};
 use crate::plan::TablePlan;
 use crate::schema_error::SchemaError;
@@ -17,6 +18,8 @@ pub enum Format {
     Json,
     /// Avro in Confluent's wire format: `AvroConverter`.
     Avro,
+    /// JSON that carries its schema: `JsonConverter` with `schemas.enable=true`.
+    ConnectJson,
 }
 
 /// Decodes one format. Which one is looked up once per record; within a format nothing is dynamic.
@@ -26,6 +29,8 @@ pub enum Decoder {
     Json(JsonDecoder),
     /// Avro.
     Avro(Box<AvroDecoder>),
+    /// JSON that carries its schema.
+    ConnectJson(Box<ConnectJsonDecoder>),
 }
 
 impl Decoder {
@@ -34,6 +39,7 @@ impl Decoder {
         match format {
             Format::Json => Decoder::Json(JsonDecoder::new(plan)),
             Format::Avro => Decoder::Avro(Box::new(AvroDecoder::new(plan))),
+            Format::ConnectJson => Decoder::ConnectJson(Box::new(ConnectJsonDecoder::new(plan))),
         }
     }
 
@@ -42,6 +48,7 @@ impl Decoder {
         match self {
             Decoder::Json(decoder) => decoder.plan(),
             Decoder::Avro(decoder) => decoder.plan(),
+            Decoder::ConnectJson(decoder) => decoder.plan(),
         }
     }
 
@@ -52,6 +59,7 @@ impl Decoder {
         match self {
             Decoder::Json(decoder) => decoder.decode(segment, record).map_err(Undecoded::Refused),
             Decoder::Avro(decoder) => decoder.decode(segment, record),
+            Decoder::ConnectJson(decoder) => decoder.decode(segment, record).map_err(Undecoded::Refused),
         }
     }
 
@@ -60,7 +68,7 @@ impl Decoder {
     pub fn add_schema(&mut self, registered: &RegisteredSchema) -> Result<(), SchemaError> {
         match self {
             Decoder::Avro(decoder) => decoder.add_schema(registered),
-            Decoder::Json(_) => Ok(()),
+            Decoder::Json(_) | Decoder::ConnectJson(_) => Ok(()),
         }
     }
 
@@ -69,7 +77,7 @@ impl Decoder {
     pub fn schema_missing(&mut self, id: SchemaId) {
         match self {
             Decoder::Avro(decoder) => decoder.schema_missing(id),
-            Decoder::Json(_) => {}
+            Decoder::Json(_) | Decoder::ConnectJson(_) => {}
         }
     }
 }

@@ -199,7 +199,7 @@ pub(crate) fn of_column(column_plan: &ColumnPlan, reason: DecodeReason) -> Decod
 }
 
 /// A field came a second time: the last one counts.
-fn forget(column_plan: &ColumnPlan, columns: &mut [Column], rows: usize) {
+pub(crate) fn forget(column_plan: &ColumnPlan, columns: &mut [Column], rows: usize) {
     columns[column_plan.wire].truncate(rows);
     if let Some(mask) = column_plan.mask {
         columns[mask].truncate(rows);

@@ -62,6 +62,7 @@ mod typed;
 mod undecoded;
 
 mod avro;
+mod connect_json;
 
 mod decoder;
 
@@ -71,6 +72,7 @@ mod number;
 mod scalar;
 
 pub use avro::AvroDecoder;
+pub use connect_json::ConnectJsonDecoder;
 pub use decoder::{Decoder, Format};
 pub use error::{DecodeError, DecodeReason, ValueKind};
 pub use json_decoder::{JsonDecoder, RecordRef};

@@ -63,6 +63,13 @@ impl<'a> Scanner<'a> {
         found
     }
 
+    /// Takes `object` if its bytes come next. Shape: a whole object or list, taken from a record before.
+    pub(crate) fn eat_value(&mut self, object: &[u8]) -> bool {
+        let found = matches!(object.last(), Some(b'}' | b']')) && self.bytes[self.at..].starts_with(object);
+        self.at += if found { object.len() } else { 0 };
+        found
+    }
+
     /// Takes `wanted`, which must come next.
     #[inline]
     pub(crate) fn expect(&mut self, wanted: u8) -> Result<(), DecodeReason> {

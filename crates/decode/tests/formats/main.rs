@@ -4,4 +4,5 @@
 
 mod avro;
 mod avro_hostile;
+mod connect_json;
 mod support;
