@@ -21,7 +21,7 @@ impl Lane {
             return self.refused(open, refusal, cx);
         }
         let has_views = self.facts.as_ref().is_none_or(|facts| facts.has_views);
-        if has_views && cx.options.exactly_once {
+        if has_views && cx.options.exactly_once && cx.rules.keep(Rule::R10) {
             // A view may have failed after the table took its part: a person has to look.
             self.refused(open, refusal, cx);
         } else if open.attempts.unknown && cx.options.exactly_once && cx.rules.keep(Rule::R10) {

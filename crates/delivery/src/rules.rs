@@ -25,6 +25,10 @@ pub enum Rule {
     R10,
     /// A piece gets a token of its own.
     R11,
+    /// Missing offsets are not a fresh start.
+    R16,
+    /// What is left of a batch whose offsets were set is resolved by evidence.
+    R17,
 }
 
 /// The rules in force: all of them, but for one that a test build has switched off.

@@ -447,7 +447,7 @@ impl Task {
         for lane in self.lanes.values() {
             entries.extend(lane.rest_entries().map(|(tp, entry)| (tp, entry.to_stored())));
         }
-        if entries.is_empty() || !self.options.exactly_once {
+        if entries.is_empty() || !self.options.exactly_once || !self.rules.keep(Rule::R16) {
             return self.leave();
         }
         self.next_write += 1;
