@@ -3,6 +3,7 @@
 use pumphouse_delivery::{Entry, Event};
 use pumphouse_types::Partition;
 
+use crate::operator::Chore;
 use crate::run::{Ev, World};
 use crate::source::Slot;
 use crate::worker::Message;
@@ -14,7 +15,7 @@ const OCCASION_MS: u64 = 100;
 const SERVER_LIFE_MS_MIN: u64 = 5_000;
 
 /// A worker that was told to stop and does not is killed.
-const STOP_TIMEOUT_MS: u64 = 8_000;
+pub(crate) const STOP_TIMEOUT_MS: u64 = 8_000;
 
 /// A stopped worker that was replaced and continues is found and ended within this time.
 const TWIN_MS_MAX: u64 = 20_000;
@@ -55,6 +56,12 @@ impl World {
         }
         if self.strikes(self.plan.new_columns) {
             self.change_table();
+        }
+        if self.strikes(self.plan.resets) {
+            self.begin_upkeep(Chore::SetOffsets);
+        }
+        if self.strikes(self.plan.long_rests) {
+            self.begin_upkeep(Chore::LongRest);
         }
         self.after(OCCASION_MS, Ev::Chaos);
     }

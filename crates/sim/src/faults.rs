@@ -115,6 +115,10 @@ pub struct Plan {
     pub compaction: u64,
     /// A record comes to stand in an open batch where none was.
     pub rewriting: u64,
+    /// The connector is stopped, and offsets are set.
+    pub resets: u64,
+    /// The connector is stopped until the broker has forgotten its offsets.
+    pub long_rests: u64,
     /// The table's columns or checks change: blocks are filled by another configuration version.
     pub new_columns: u64,
 }
@@ -148,6 +152,7 @@ impl Plan {
         let lineage = rng.pick(&[Lineage::Complete, Lineage::Complete, Lineage::Merging, Lineage::None]);
         let table_partitions = rng.pick(&[1, 1, 2, 3]);
         let compaction = sometimes(rng, 8, 300);
+        let resets = sometimes(rng, 8, 60);
         let undecodable = sometimes(rng, 4, 400);
         let kill_at_rename = if server_faults { sometimes(rng, 2, 1_500) } else { 0 };
         Plan {
@@ -198,9 +203,12 @@ impl Plan {
             poison: sometimes(rng, 3, 300),
             undecodable,
             compaction,
-            // What was lost and what came in its place could make up for one another (R9's limit).
-            rewriting: if compaction == 0 { sometimes(rng, 20, 300) } else { 0 },
+            // What was lost and what came in its place could make up for one another (R9's limit), and
+            // who sets offsets back reads the log as it is now.
+            rewriting: if compaction == 0 && resets == 0 { sometimes(rng, 20, 300) } else { 0 },
             new_columns: sometimes(rng, 6, 60),
+            resets,
+            long_rests: sometimes(rng, 12, 60),
         }
     }
 
@@ -220,13 +228,17 @@ impl Plan {
                     && (self.tiny_window
                         || (plain && self.server_restarts())
                         || self.other_version > 0
-                        || refusals)
+                        || self.resets > 0
+                        || self.new_columns > 0
+                        || (self.poison > 0 && !self.pure_checks))
             }
             // A view may have failed after the table took its part.
             "DELIVERY-002" => self.views && refusals,
             "DELIVERY-003" => self.rewriting > 0,
             // Rows of the old shape cannot be compared with what the source has lost since.
             "DELIVERY-006" => self.new_columns > 0 && (self.compaction > 0 || self.rewriting > 0),
+            // The offsets were forgotten while something was open.
+            "WORKER-006" => self.long_rests > 0,
             "DELIVERY-008" => self.poison > 0 && !self.leaves_out,
             _ => false,
         }

@@ -79,6 +79,11 @@ impl Group {
         }
     }
 
+    /// Whether nobody is a member.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// Whether a write with this fence is let in now.
     pub fn is_current(&self, fence: Fence) -> bool {
         self.members.contains_key(&fence.member) && self.generation == fence.generation

@@ -1,9 +1,9 @@
 //! What must hold at every step, and what must have come about at the end. Each invariant is a named
 //! function; the first one that is hurt ends the run.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pumphouse_delivery::Entry;
-use pumphouse_types::{ConfigVersion, DedupToken, Partition, TopicId};
+use pumphouse_types::{BatchId, ConfigVersion, DedupToken, Partition, TopicId};
 
 use crate::ledger::{Ledger, Place};
 use crate::source::{Kind, Slot, Source};
@@ -27,6 +27,8 @@ pub struct Watch {
     passed: BTreeMap<Place, i64>,
     /// How often a record is to be delivered, at least and at most, where that is not once.
     again: BTreeMap<(Place, i64), (u64, u64)>,
+    /// Batches some of whose entries were overwritten from outside (R17).
+    torn: BTreeSet<BatchId>,
 }
 
 impl Watch {
@@ -82,14 +84,7 @@ impl Watch {
     }
 
     /// A dead letter has come to show: its record was one that could not be inserted.
-    pub fn letter(
-        &mut self,
-        place: Place,
-        offset: i64,
-        ledger: &Ledger,
-        source: &Source,
-        server: &Server,
-    ) {
+    pub fn letter(&mut self, place: Place, offset: i64, ledger: &Ledger, source: &Source, server: &Server) {
         let known = source.was_record(place.0, place.1, offset);
         if !known || !source.kind(place.0, place.1, offset).may_be_left_out() {
             self.violated("only_refused_are_left_out", format!("{place:?}: {offset}"));
@@ -105,6 +100,28 @@ impl Watch {
             let what = format!("{place:?}: {offset}: {rows} rows, {letters} dead letters, {most} owed");
             self.violated("no_row_twice", what);
         }
+    }
+
+    /// Somebody has set an offset from `first` to `to`; `first..end` was in an open batch. What lies
+    /// behind the new offset may be delivered once more (where evidence is asked for, rows that were
+    /// there before the reset count, too); what lies before it is not waited for.
+    pub fn offset_set(&mut self, place: Place, batch: Option<BatchId>, first: i64, end: i64, to: i64) {
+        self.torn.extend(batch);
+        for offset in 0..to.max(end) {
+            let (least, most) = self.owed(place, offset);
+            let owed = match (offset < to, offset < first, offset < end) {
+                // Delivered already.
+                (true, true, _) => continue,
+                // Whether the open batch has brought it is not known.
+                (false, true, _) | (false, false, true) => (least, most + 1),
+                (true, false, true) => (0, most),
+                // Not taken since it was last passed, if ever.
+                (true, false, false) => (0, most.saturating_sub(1)),
+                (false, false, false) => continue,
+            };
+            self.again.insert((place, offset), owed);
+        }
+        self.passed.insert(place, to);
     }
 
     /// How often a record is to be delivered, at least and at most.
@@ -134,9 +151,12 @@ impl Watch {
         }
     }
 
-    /// All entries of an open batch carry it, with the same ranges.
+    /// All entries of an open batch carry it, with the same ranges, unless somebody else set them.
     pub fn shares_agree(&mut self, entries: &BTreeMap<Place, Entry>) {
         for (&(topic, partition), entry) in entries {
+            if entry.batch_id().is_some_and(|id| self.torn.contains(&id)) {
+                continue;
+            }
             let why = match entry {
                 Entry::Plain { .. } => None,
                 Entry::Lead(batch) => batch.ranges.iter().find_map(|(member, share)| {

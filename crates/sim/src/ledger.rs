@@ -79,13 +79,7 @@ impl Ledger {
 
     /// Offsets arrive in a transaction; the caller has checked fence and epoch. Whether entries of an
     /// earlier transaction came to show by that.
-    pub fn offsets(
-        &mut self,
-        transactional_id: u64,
-        epoch: u64,
-        written: Written,
-        now: u64,
-    ) -> bool {
+    pub fn offsets(&mut self, transactional_id: u64, epoch: u64, written: Written, now: u64) -> bool {
         // A producer's next transaction waits until the one before it shows.
         let changed = self.settle(transactional_id, false);
         self.position += 1;

@@ -11,6 +11,7 @@ mod inserts;
 mod invariants;
 mod ledger;
 mod needed;
+mod operator;
 mod rng;
 mod run;
 mod source;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use pumphouse_delivery::Rule;
 use pumphouse_sim::{NEEDED, RunOptions, run};
 
-const RULES: [(&str, Rule); 9] = [
+const RULES: [(&str, Rule); 13] = [
     ("R1", Rule::R1),
     ("R2", Rule::R2),
     ("R3", Rule::R3),
@@ -17,10 +17,14 @@ const RULES: [(&str, Rule); 9] = [
     ("R7", Rule::R7),
     ("R8", Rule::R8),
     ("R9", Rule::R9),
+    ("R10", Rule::R10),
+    ("R11", Rule::R11),
+    ("R16", Rule::R16),
+    ("R17", Rule::R17),
 ];
 
 const USAGE: &str =
-    "sim [--seeds N] [--from S] [--seed S] [--trace] [--without R3] [--keep-going] [--needed]";
+    "sim [SEED] [--seeds N] [--from S] [--seed S] [--trace] [--without R3] [--keep-going] [--needed]";
 
 struct Options {
     first: u64,
@@ -59,7 +63,10 @@ fn options() -> Result<Options, String> {
                 let &(name, rule) = known.ok_or(format!("no rule {text}"))?;
                 (options.without, options.run.without) = (Some(name), Some(rule));
             }
-            _ => return Err(format!("{word}: unknown\n{USAGE}")),
+            _ => match word.parse() {
+                Ok(seed) => (options.first, options.seeds, options.run.trace) = (seed, 1, true),
+                Err(_) => return Err(format!("{word}: unknown\n{USAGE}")),
+            },
         }
     }
     Ok(options)

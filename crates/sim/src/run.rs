@@ -10,6 +10,7 @@ use crate::group::{Group, Joined};
 use crate::inserts::{FactsFor, Quieting, Reading};
 use crate::invariants::{Violation, Watch};
 use crate::ledger::{Ledger, Place};
+use crate::operator::Upkeep;
 use crate::rng::Rng;
 use crate::source::Source;
 use crate::table::Server;
@@ -84,6 +85,7 @@ pub(crate) enum Ev {
     FactsBack { proc: usize, for_: FactsFor, sent: u64, reading: Box<Reading> },
     KillAsked(Quieting),
     ServerStarts,
+    Upkeep,
 }
 
 /// The whole simulated system.
@@ -109,6 +111,10 @@ pub(crate) struct World {
     /// Until when no ledger write comes about.
     pub ledger_out_until: u64,
     pub stops: BTreeMap<String, u64>,
+    /// The connector is stopped for something.
+    pub upkeep: Option<Upkeep>,
+    /// When it was last stopped for something.
+    pub upkept_at: u64,
     end_at: u64,
     trace: bool,
     queue: BTreeMap<(u64, u64), Ev>,
@@ -164,6 +170,8 @@ impl World {
             seen: BTreeMap::new(),
             ledger_out_until: 0,
             stops: BTreeMap::new(),
+            upkeep: None,
+            upkept_at: 0,
             end_at: u64::MAX,
             trace: options.trace,
             queue: BTreeMap::new(),
@@ -233,6 +241,7 @@ impl World {
             Ev::FactsBack { proc, for_, sent, reading } => self.facts_back(proc, for_, sent, reading),
             Ev::KillAsked(quieting) => self.kill_asked(quieting),
             Ev::ServerStarts => self.server_starts(),
+            Ev::Upkeep => self.upkeep(),
         }
     }
 
@@ -327,9 +336,12 @@ impl World {
             self.after(hop, Ev::JoinAnswered(joined));
         }
         if self.calm {
-            let late = self.now > self.plan.faults_ms + RECOVERY_MS_MAX;
+            let late = self.now > self.plan.faults_ms.max(self.upkept_at) + RECOVERY_MS_MAX;
             let stopping = self.procs.iter().position(|p| p.alive && p.told_to_stop);
-            if Watch::all_landed(&self.ledger, &self.source, &self.places) && stopping.is_none() {
+            let landed = Watch::all_landed(&self.ledger, &self.source, &self.places);
+            if self.upkeep.is_some() {
+                // The connector is stopped.
+            } else if landed && stopping.is_none() {
                 self.ended = true;
             } else if let Some(proc) = stopping
                 && late

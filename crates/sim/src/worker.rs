@@ -64,7 +64,8 @@ pub(crate) struct Proc {
 
 impl World {
     pub fn start(&mut self, slot: usize, other_identity: bool) {
-        if self.slots[slot].is_some() {
+        // While the connector is stopped for something, nobody starts it.
+        if self.slots[slot].is_some() || self.upkeep.is_some() {
             return;
         }
         let predecessor = self.procs.iter().rev().find(|p| p.slot == slot).map(|p| p.identity);
@@ -433,7 +434,8 @@ impl World {
         let mut offsets = BTreeMap::new();
         for tp in partitions {
             let place = self.place(&tp);
-            let start = match self.ledger.mark(place) {
+            let mark = if self.without == Some(Rule::R16) { None } else { self.ledger.mark(place) };
+            let start = match mark {
                 Some(Mark::AtRest(next)) => {
                     // Somebody may have gone on from there since the entries were read.
                     self.saw("offset restored from rest");

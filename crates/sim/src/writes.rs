@@ -151,13 +151,7 @@ impl World {
         self.answer(asked.proc, event);
     }
 
-    pub fn begin_write(
-        &mut self,
-        proc: usize,
-        claim: ClaimId,
-        write: WriteId,
-        written: Written,
-    ) {
+    pub fn begin_write(&mut self, proc: usize, claim: ClaimId, write: WriteId, written: Written) {
         self.procs[proc].writing = true;
         let process = &self.procs[proc];
         let write = Write {

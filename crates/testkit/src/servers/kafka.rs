@@ -17,8 +17,7 @@ use crate::ports::free_ports;
 pub struct KafkaOptions {
     /// Java heap in MiB.
     pub heap_mib: u32,
-    /// Broker properties that are added to, or replace, the testkit's own. `{port}` and
-    /// `{controller_port}` stand for the ports that the broker gets.
+    /// Broker properties that are added to, or replace, the testkit's own.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -101,11 +100,7 @@ impl Kafka {
             format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}"),
         );
         properties.insert("advertised.listeners".to_owned(), format!("PLAINTEXT://127.0.0.1:{port}"));
-        let numbers = [("{port}", port.to_string()), ("{controller_port}", controller_port.to_string())];
-        for (name, value) in &self.options.properties {
-            let with_numbers = |text: String, (place, number): &(&str, String)| text.replace(place, number);
-            properties.insert(name.clone(), numbers.iter().fold(value.clone(), with_numbers));
-        }
+        properties.extend(self.options.properties.clone());
         Ok(properties)
     }
 

@@ -1,0 +1,112 @@
+//! What people do from outside: they stop the connector, and then set offsets of some partitions with
+//! Kafka's own tool (R17), or leave it alone until the broker has forgotten the group's offsets (R16).
+use pumphouse_delivery::{Entry, Event};
+use pumphouse_types::{Offset, Partition};
+
+use crate::chaos::STOP_TIMEOUT_MS;
+use crate::ledger::Place;
+use crate::run::{Ev, World};
+use crate::worker::Message;
+
+/// How often somebody looks whether the connector has stopped.
+const LOOK_MS: u64 = 200;
+
+/// Why the connector is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Chore {
+    /// To set offsets.
+    SetOffsets,
+    /// For so long that the broker forgets the offsets.
+    LongRest,
+}
+
+/// A stop of the whole connector.
+#[derive(Debug)]
+pub(crate) struct Upkeep {
+    chore: Chore,
+    /// Since when nobody runs.
+    still_since: Option<u64>,
+}
+
+impl World {
+    pub fn begin_upkeep(&mut self, chore: Chore) {
+        if self.upkeep.is_some() {
+            return;
+        }
+        self.say(|| format!("the connector is stopped: {chore:?}"));
+        self.upkeep = Some(Upkeep { chore, still_since: None });
+        self.after(0, Ev::Upkeep);
+    }
+
+    /// Stops whoever runs; when nobody has for long enough, the chore is done. A process that stands
+    /// still cannot be stopped, and may continue at any time: its attempts have a deadline.
+    pub fn upkeep(&mut self) {
+        for proc in 0..self.procs.len() {
+            let process = &self.procs[proc];
+            let runs = process.alive && process.paused_until <= self.now;
+            if runs && !process.told_to_stop {
+                self.procs[proc].told_to_stop = true;
+                if self.rng.below(3) == 0 {
+                    self.kill_proc(proc);
+                } else {
+                    self.deliver(proc, Message::Event(Event::StopRequested));
+                    self.after(STOP_TIMEOUT_MS, Ev::KillProc(proc));
+                }
+            }
+        }
+        let runs = self.procs.iter().any(|p| p.alive && p.paused_until <= self.now);
+        let still = !runs && self.group.is_empty() && self.ledger.is_settled();
+        let Some(upkeep) = &mut self.upkeep else { return };
+        let since = still.then(|| upkeep.still_since.unwrap_or(self.now));
+        upkeep.still_since = since;
+        // As the documentation demands: one deadline after the stop.
+        if !since.is_some_and(|since| self.now > since + self.plan.deadline_ms) {
+            self.after(LOOK_MS, Ev::Upkeep);
+            return;
+        }
+        match upkeep.chore {
+            Chore::SetOffsets => self.set_offsets(),
+            Chore::LongRest => {
+                self.saw("offsets forgotten");
+                self.say(|| "the broker forgets the group's offsets".to_owned());
+                self.ledger.forget_offsets();
+            }
+        }
+        self.upkeep = None;
+        self.upkept_at = self.now;
+        for slot in 0..self.slots.len() {
+            let after = self.rng.below(2_000);
+            self.after(after, Ev::Start { slot, other_identity: false });
+        }
+    }
+
+    fn set_offsets(&mut self) {
+        let topic = self.rng.below(self.topics.len() as u64) as usize;
+        for place in self.places.clone() {
+            if place.0 == topic && self.rng.below(2) == 0 {
+                self.set_offset(place);
+            }
+        }
+        self.ledger_changed();
+    }
+
+    fn set_offset(&mut self, place: Place) {
+        let Some(stored) = self.ledger.entry(place) else { return };
+        let first = stored.offset.get();
+        let (batch, end) = match Entry::parse(Partition(place.1), stored) {
+            Ok(Entry::Lead(batch)) => (Some(batch.id), batch.ranges[&Partition(place.1)].range.end().get()),
+            Ok(Entry::Member(member)) => (Some(member.batch), member.share.range.end().get()),
+            Ok(Entry::Plain { .. }) | Err(_) => (None, first),
+        };
+        let to = match self.rng.below(4) {
+            0 => 0,
+            1 => self.rng.between(0, first as u64) as i64,
+            2 => self.rng.between(first as u64, end as u64) as i64,
+            _ => self.source.end(place.0, place.1),
+        };
+        self.saw(if batch.is_some() { "offset of an open batch set" } else { "offset set" });
+        self.say(|| format!("the offset of {place:?} is set from {first} to {to}"));
+        self.ledger.set_offset(place, Offset::new(to).expect("offsets are not negative"));
+        self.watch.offset_set(place, batch, first, end, to);
+    }
+}
