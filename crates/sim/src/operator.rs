@@ -60,7 +60,7 @@ impl World {
         let since = still.then(|| upkeep.still_since.unwrap_or(self.now));
         upkeep.still_since = since;
         // As the documentation demands: one deadline after the stop.
-        if !since.is_some_and(|since| self.now > since + self.plan.deadline_ms) {
+        if since.is_none_or(|since| self.now <= since + self.plan.deadline_ms) {
             self.after(LOOK_MS, Ev::Upkeep);
             return;
         }

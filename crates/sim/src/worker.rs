@@ -18,6 +18,7 @@ const BEAT_MS: u64 = 50;
 
 /// What a process's loop takes up.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "most are events, and few wait at a time")]
 pub(crate) enum Message {
     /// For the task.
     Event(Event),
