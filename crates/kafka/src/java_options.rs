@@ -40,8 +40,6 @@ enum Rule {
 
 use Rule::{Connection, ConnectionAs, Consumer, ConsumerAs, Ignored, Only, Own, Refused};
 
-const PEM: &str =
-    "Java key stores cannot be read: use PEM files (ssl.truststore.type=PEM), or ssl.ca.location";
 const PLUGIN: &str = "Java classes cannot be loaded";
 const OFFSETS: &str = "the ledger alone commits and chooses offsets";
 
@@ -195,7 +193,7 @@ fn own(
             done.connect("ssl.ca.location", value);
         }
         "ssl.truststore.type" | "ssl.truststore.location" | "ssl.truststore.password" => {
-            return refused(PEM);
+            return refused(&trust_store_advice(all));
         }
         "ssl.keystore.type" if matches!(value, "PEM" | "PKCS12") => {}
         "ssl.keystore.location" if store_type("keystore") == "PKCS12" => done.connect(name, value),
@@ -206,7 +204,7 @@ fn own(
             done.connect("ssl.key.location", value);
         }
         "ssl.keystore.type" | "ssl.keystore.location" | "ssl.keystore.password" => {
-            return refused("Java key stores cannot be read: use PKCS12 or PEM (ssl.keystore.type)");
+            return refused(&key_store_advice(all));
         }
         "sasl.jaas.config" => {
             let (user, password) = jaas(value)?;
@@ -216,6 +214,23 @@ fn own(
         other => unreachable!("{other} has a rule of its own but no translation"),
     }
     Ok(())
+}
+
+/// How the certificates of a Java trust store become a file that can be read. The password is not named:
+/// keytool asks for it.
+fn trust_store_advice(all: &BTreeMap<String, String>) -> String {
+    let store = all.get("ssl.truststore.location").map_or("truststore.jks", String::as_str);
+    format!(
+        "Java trust stores (JKS, PKCS12) cannot be read. Convert it with `keytool -list -rfc -keystore {store} > ca.pem`, then set ssl.truststore.type=PEM and ssl.truststore.location to the new file, and remove ssl.truststore.password"
+    )
+}
+
+/// The same for a key store; PKCS12 can be read as it is.
+fn key_store_advice(all: &BTreeMap<String, String>) -> String {
+    let store = all.get("ssl.keystore.location").map_or("keystore.jks", String::as_str);
+    format!(
+        "Java key stores (JKS) cannot be read. Convert it with `keytool -importkeystore -srckeystore {store} -destkeystore keystore.p12 -deststoretype PKCS12`, then set ssl.keystore.type=PKCS12 and ssl.keystore.location to the new file; PEM can be read as well (ssl.keystore.type=PEM)"
+    )
 }
 
 /// Java's assignor classes, or librdkafka's names.
@@ -359,6 +374,20 @@ mod tests {
         let none = [("ssl.endpoint.identification.algorithm", "")];
         let name = "ssl.endpoint.identification.algorithm";
         assert_eq!(consumer_setting(&none, name).as_deref(), Some("none"));
+    }
+
+    #[test]
+    fn stores_that_cannot_be_read_come_with_the_command_that_converts_them() {
+        let advice = |options: &[(&str, &str)]| match translate(options).unwrap_err() {
+            KafkaError::OptionUnsupported { advice, .. } => advice,
+            other => panic!("{other}"),
+        };
+        let trust = advice(&[("ssl.truststore.location", "/t.jks"), ("ssl.truststore.password", "hidden")]);
+        assert!(trust.contains("keytool -list -rfc -keystore /t.jks > ca.pem"), "{trust}");
+        let key = advice(&[("ssl.keystore.location", "/k.jks"), ("ssl.keystore.password", "hidden")]);
+        assert!(key.contains("-srckeystore /k.jks") && key.contains("-deststoretype PKCS12"), "{key}");
+        assert!(!trust.contains("hidden") && !key.contains("hidden"));
+        assert!(advice(&[("ssl.truststore.type", "PKCS12")]).contains("keytool -list -rfc"));
     }
 
     #[test]

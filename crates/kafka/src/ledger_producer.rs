@@ -13,7 +13,7 @@ use pumphouse_types::TopicPartition;
 
 use crate::error::{Asker, KafkaError};
 use crate::fence::Fence;
-use crate::ffi::client::{Client, Kind};
+use crate::ffi::client::{CallbackEvent, Client, Kind};
 use crate::ffi::partition_list::PartitionList;
 use crate::ffi::raw::RawError;
 use crate::ffi::transaction;
@@ -210,18 +210,28 @@ fn init(settings: &Settings, asker: &Asker, timeout: Duration) -> Result<Arc<Cli
             Err(raw) if raw.retriable && !raw.fatal && Instant::now() < end => {}
             Err(raw) => {
                 let cause = worst(&client, raw);
-                // A refused login is told by the connection, while the call only times out.
-                let told = std::iter::from_fn(|| client.next_event()).find_map(|event| match event {
-                    crate::ffi::client::CallbackEvent::Error(raw) => {
-                        Some(asker.sort("opening the ledger", &raw))
-                            .filter(|error| matches!(error, KafkaError::Login { .. }))
-                    }
-                    _ => None,
-                });
+                let told = refused_login(&client, asker);
                 return Err(told.unwrap_or_else(|| asker.sort("opening the ledger", &cause)));
             }
         }
     }
+}
+
+/// Callbacks that are served to find out why a handle did not open: a broker that cannot be reached is
+/// told a few times a second.
+const TOLD_EVENTS_MAX: usize = 1_000;
+
+/// A refused login is told by the connection, while the call that waits for it only times out.
+fn refused_login(client: &Client, asker: &Asker) -> Option<KafkaError> {
+    (0..TOLD_EVENTS_MAX).find_map(|_| {
+        // Each callback ends its poll.
+        client.poll(Duration::ZERO);
+        match client.next_event()? {
+            CallbackEvent::Error(raw) => Some(asker.sort("opening the ledger", &raw))
+                .filter(|error| matches!(error, KafkaError::Login { .. })),
+            CallbackEvent::Assign(_) | CallbackEvent::Revoke(_) => None,
+        }
+    })
 }
 
 /// The error that broke the handle, if one did; it says more than the call that failed by it.

@@ -17,7 +17,8 @@ use crate::ports::free_ports;
 pub struct KafkaOptions {
     /// Java heap in MiB.
     pub heap_mib: u32,
-    /// Broker properties that are added to, or replace, the testkit's own.
+    /// Broker properties that are added to, or replace, the testkit's own. `{port}` and
+    /// `{controller_port}` stand for the ports that the broker gets.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -100,7 +101,11 @@ impl Kafka {
             format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}"),
         );
         properties.insert("advertised.listeners".to_owned(), format!("PLAINTEXT://127.0.0.1:{port}"));
-        properties.extend(self.options.properties.clone());
+        let numbers = [("{port}", port.to_string()), ("{controller_port}", controller_port.to_string())];
+        for (name, value) in &self.options.properties {
+            let with_numbers = |text: String, (place, number): &(&str, String)| text.replace(place, number);
+            properties.insert(name.clone(), numbers.iter().fold(value.clone(), with_numbers));
+        }
         Ok(properties)
     }
 
