@@ -1,6 +1,7 @@
 //! A test's own corner of the servers: a topic, a table, a connector and the workers' directories.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use pumphouse_testkit::filling::FillRecord;
@@ -146,6 +147,12 @@ impl<'b> Corner<'b> {
             connectors: vec![ConnectorFile { name: self.connector.clone(), config: self.config.clone() }],
             environment: environment.collect(),
         })
+    }
+
+    /// The files of the worker of this id, which was started before: the worker's, and the connector's.
+    pub fn files(&self, id: &str) -> (PathBuf, PathBuf) {
+        let directory = self.directory.path().join(id);
+        (directory.join("worker.properties"), directory.join(format!("{}.json", self.connector)))
     }
 
     /// Rows in the table.

@@ -25,6 +25,7 @@ mod proof_views;
 mod proof_window;
 mod quiet;
 mod quote;
+mod reconcile;
 mod table_name;
 mod table_settings;
 mod through_null;
@@ -41,4 +42,7 @@ pub use lineage::{LineageColumns, LineageNames};
 pub use proof::{Proof, ProofLimits};
 pub use proof_failure::ProofFailure;
 pub use quiet::Quiet;
+pub use reconcile::{
+    Lineage, LoggedRange, LoggedSummary, OffsetsPrint, RowCopies, RowCounts, RowsOutside, SLICE_POSITIONS,
+};
 pub use table_name::TableName;

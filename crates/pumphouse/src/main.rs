@@ -1,4 +1,6 @@
 //! The binary: command line, logging, exit code.
+mod verify;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,13 +37,20 @@ enum Command {
         #[arg(required = true)]
         connectors: Vec<PathBuf>,
     },
+    /// Checks that every record is in its table once, or among the dead letters, and nothing else is.
+    ///
+    /// Exit code: 0 all there, 1 differences, 2 could not be checked. Reads only; the connector may run.
+    Verify(verify::VerifyArguments),
 }
 
 fn main() -> ExitCode {
     let line = CommandLine::parse();
-    start_logging(line.log_format);
+    // Beside a report only what needs attention.
+    let level = if matches!(line.command, Command::Verify(_)) { "warn" } else { "info" };
+    start_logging(line.log_format, level);
     let outcome = match line.command {
         Command::Standalone { worker, connectors } => pumphouse_worker::run_standalone(&worker, &connectors),
+        Command::Verify(arguments) => return verify::run(arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,8 +61,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn start_logging(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+fn start_logging(format: LogFormat, level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let logger = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => logger.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),

@@ -13,5 +13,6 @@ mod hosts;
 mod inserts;
 mod proofs;
 mod quiet;
+mod reconcile;
 mod server;
 mod tables;

@@ -1,0 +1,91 @@
+//! ClickHouse, asked from a thread that waits.
+use std::time::Duration;
+
+use pumphouse_clickhouse::{ClickHouseError, Client, Endpoint, Engine, Lineage, Password, TableName};
+use pumphouse_config::ConnectorConfig;
+use tokio::runtime::Runtime;
+
+use crate::error::VerifyError;
+
+/// Questions that get no answer are asked again so often, a second apart; then the person decides.
+const TRIES_MAX: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A server, and the runtime that its connections live in.
+pub(crate) struct Server {
+    runtime: Runtime,
+    client: Client,
+}
+
+/// A table, as far as reconciling needs it.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub name: TableName,
+    /// `None`: it does not have all three columns.
+    pub lineage: Option<Lineage>,
+    pub notes: Vec<String>,
+}
+
+impl Server {
+    pub(crate) fn open(config: &ConnectorConfig) -> Result<Server, VerifyError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(VerifyError::System)?;
+        let endpoint = &config.endpoint;
+        let client = Client::new(Endpoint {
+            host: endpoint.hostname.clone(),
+            port: endpoint.port,
+            ssl: endpoint.tls,
+            username: endpoint.username.clone(),
+            password: Password::new(endpoint.password.reveal()),
+        })?;
+        Ok(Server { runtime, client })
+    }
+
+    /// Asks, and again where that may help.
+    pub(crate) fn ask<'c, T, F>(&'c self, question: impl Fn(&'c Client) -> F) -> Result<T, ClickHouseError>
+    where
+        F: Future<Output = Result<T, ClickHouseError>>,
+    {
+        let mut tries = 1;
+        loop {
+            match self.runtime.block_on(question(&self.client)) {
+                Err(error) if error.is_transient() && tries < TRIES_MAX => {
+                    std::thread::sleep(PAUSE);
+                    tries += 1;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Reads what the table is; a replicated one is made to hold what it has acknowledged elsewhere.
+    pub(crate) fn table(&self, name: TableName) -> Result<Table, ClickHouseError> {
+        let found = self.ask(|client| client.inspect(&name))?;
+        let columns = self.ask(|client| client.columns(&name))?;
+        let lineage = Lineage::default();
+        let has = |wanted: &str| columns.iter().any(|column| column.name == wanted);
+        let has_all = has(&lineage.topic) && has(&lineage.partition) && has(&lineage.offset);
+        let mut notes = Vec::new();
+        let engine = found.engine_full.split(['(', ' ']).next().unwrap_or_default();
+        if !matches!(engine, "MergeTree" | "ReplicatedMergeTree" | "SharedMergeTree") {
+            notes.push(format!(
+                "the engine is {engine}: rows that it has merged or passed on are reported as missing"
+            ));
+        }
+        if found.engine_full.contains(" TTL ") {
+            notes.push("the table has a TTL: rows that it has removed are reported as missing".to_owned());
+        }
+        if found.engine == Engine::Replicated
+            && let Err(error) = self.ask(|client| client.sync_replica(&name))
+        {
+            notes.push(format!(
+                "one replica was asked, and it could not be made to catch up first ({error}); \
+                 rows that it has not fetched yet are reported as missing"
+            ));
+        }
+        Ok(Table { name, lineage: has_all.then_some(lineage), notes })
+    }
+}

@@ -1,0 +1,11 @@
+//! The promise: `verify` finds what is missing, doubled or foreign, by its exact offsets, and finds nothing
+//! where nothing is. Runs of the real worker, then tables that are tampered with.
+#![allow(clippy::unwrap_used)]
+
+mod command;
+
+mod healthy;
+mod ledger;
+mod old_rows;
+mod tampered;
+mod without_lineage;
