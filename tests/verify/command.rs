@@ -128,6 +128,8 @@ pub fn start(corner: &Corner<'_>) -> Worker {
 /// Rows are added again behind the connector's back, with changed columns.
 pub fn insert_again(corner: &Corner<'_>, replaced: &str, which: &str) {
     let table = &corner.table;
-    let sql = corner.sql().with_setting("insert_deduplicate", "0").with_setting("async_insert", "0");
+    let settings =
+        [("insert_deduplicate", "0"), ("async_insert", "0"), ("prefer_column_name_to_alias", "1")];
+    let sql = settings.iter().fold(corner.sql(), |sql, (name, value)| sql.with_setting(name, value));
     sql.run(&format!("INSERT INTO {table} SELECT * {replaced} FROM {table} WHERE {which}")).unwrap();
 }

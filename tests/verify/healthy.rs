@@ -37,7 +37,7 @@ fn aborted_records_are_never_expected_in_replicated_merge_tree() {
 /// Records land while they are counted: none of them is foreign, none missing.
 #[test]
 fn a_worker_that_lands_records_meanwhile_changes_nothing() {
-    let corner = Corner::new(bed(), "verify_running", 2).with_small_batches(300, 20);
+    let corner = Corner::new(bed(), "verify_running", 2).with_small_batches(300, 50);
     corner.create_events_table(Engine::Plain);
     let mut feed = corner.feed(12);
     feed.write(2_000, 100);

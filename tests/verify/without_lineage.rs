@@ -38,11 +38,11 @@ fn logged(corner: &Corner<'_>) -> Vec<(String, i64, i64)> {
     let rows = corner
         .sql()
         .rows(&format!(
-            "SELECT batch, toInt64(parts[2]) AS first, first + toInt64(parts[3]) FROM (SELECT \
-             JSONExtractString(log_comment, 'batch') AS batch, extractGroups(arrayJoin(splitByChar(',', \
-             JSONExtractString(log_comment, 'ranges'))), '^(\\\\d+):(\\\\d+)\\\\+(\\\\d+)$') AS parts \
+            "SELECT batch, toInt64(parts[1]) AS first, toInt64(parts[2]) FROM (SELECT \
+             JSONExtractString(log_comment, 'batch') AS batch, extractGroups(arrayJoin(splitByChar(' ', \
+             JSONExtractString(log_comment, 'ranges'))), '^0:(\\\\d+)..(\\\\d+)$') AS parts \
              FROM system.query_log WHERE type = 'QueryFinish' AND JSONExtractString(log_comment, 'pumphouse') = '{}') \
-             WHERE parts[1] = '0' ORDER BY first",
+             WHERE notEmpty(parts) ORDER BY first",
             corner.connector
         ))
         .unwrap();
@@ -55,7 +55,7 @@ fn a_range_that_was_inserted_by_two_batches_is_an_overlap() {
     let sql = corner.sql();
     // As a connector would that cut other batches: another batch, the same positions.
     let comment = format!(
-        "{{\"pumphouse\":\"{}\",\"topic\":\"{}\",\"batch\":\"{}\",\"ranges\":\"0:10+5\"}}",
+        "{{\"pumphouse\":\"{}\",\"topic\":\"{}\",\"batch\":\"{}\",\"ranges\":\"0:10..15 2:7..9\"}}",
         corner.connector,
         corner.topic,
         "f".repeat(32)

@@ -358,13 +358,14 @@ impl Client {
         from: Offset,
     ) -> Result<(Vec<LoggedRange>, Option<Offset>), ClickHouseError> {
         let asked = "the query log";
+        // A range is written `partition:first..end` in a comment, and `partition:first+positions` in an entry.
         let sql = format!(
-            "SELECT toInt64(parts[2]) AS first, first + toInt64(parts[3]), batch, token, \
+            "SELECT toInt64(parts[2]) AS first, if(parts[3] = '+', first, 0) + toInt64(parts[4]), batch, token, \
              countIf(hits = 0), countIf(hits > 0) FROM (SELECT JSONExtractString(log_comment, 'batch') AS batch, \
              JSONExtractString(log_comment, 'token') AS token, ProfileEvents['DuplicatedInsertedBlocks'] AS hits, \
-             extractGroups(arrayJoin(splitByChar(',', JSONExtractString(log_comment, 'ranges'))), \
-             '^(\\\\d+):(\\\\d+)\\\\+(\\\\d+)$') AS parts FROM system.query_log WHERE {}) \
-             WHERE length(parts) = 3 AND parts[1] = '{partition}' AND toInt64(parts[2]) >= {from} \
+             extractGroups(arrayJoin(splitByRegexp('[ ,]+', JSONExtractString(log_comment, 'ranges'))), \
+             '^(\\\\d+):(\\\\d+)(\\\\.\\\\.|\\\\+)(\\\\d+)$') AS parts FROM system.query_log WHERE {}) \
+             WHERE length(parts) = 4 AND parts[1] = '{partition}' AND toInt64(parts[2]) >= {from} \
              GROUP BY first, 2, batch, token ORDER BY first LIMIT {LOGGED_INSERTS_MAX} WITH TIES",
             inserts_of(connector, topic),
         );
