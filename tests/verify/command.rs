@@ -1,5 +1,6 @@
 //! The command as an operator runs it, with a limit; and the few words that the tests are written in.
 use std::io::Read;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -63,12 +64,28 @@ pub fn verify(corner: &Corner<'_>, arguments: &[&str]) -> Answer {
     verify_as(corner, &[&["--json"], arguments].concat())
 }
 
+/// The same, with more options in the connector's file than its worker had.
+pub fn verify_with(corner: &Corner<'_>, options: &[(&str, &str)]) -> Answer {
+    let (worker, connector) = corner.files(WORKER);
+    let mut file: Value = serde_json::from_slice(&std::fs::read(&connector).unwrap()).unwrap();
+    for (name, value) in options {
+        file["config"][name] = Value::from(*value);
+    }
+    let changed = connector.with_extension("changed.json");
+    std::fs::write(&changed, file.to_string()).unwrap();
+    run(&[worker, changed], &["--json"])
+}
+
 /// Runs `verify` over a corner's files.
 pub fn verify_as(corner: &Corner<'_>, arguments: &[&str]) -> Answer {
     let (worker, connector) = corner.files(WORKER);
+    run(&[worker, connector], arguments)
+}
+
+fn run(files: &[PathBuf], arguments: &[&str]) -> Answer {
     let mut child = Command::new(binary())
         .arg("verify")
-        .args([worker, connector])
+        .args(files)
         .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -128,8 +145,7 @@ pub fn start(corner: &Corner<'_>) -> Worker {
 /// Rows are added again behind the connector's back, with changed columns.
 pub fn insert_again(corner: &Corner<'_>, replaced: &str, which: &str) {
     let table = &corner.table;
-    let settings =
-        [("insert_deduplicate", "0"), ("async_insert", "0"), ("prefer_column_name_to_alias", "1")];
+    let settings = [("insert_deduplicate", "0"), ("async_insert", "0"), ("prefer_column_name_to_alias", "1")];
     let sql = settings.iter().fold(corner.sql(), |sql, (name, value)| sql.with_setting(name, value));
     sql.run(&format!("INSERT INTO {table} SELECT * {replaced} FROM {table} WHERE {which}")).unwrap();
 }

@@ -4,6 +4,7 @@
 
 mod command;
 
+mod dead_letters;
 mod healthy;
 mod ledger;
 mod old_rows;

@@ -43,6 +43,6 @@ pub use proof::{Proof, ProofLimits};
 pub use proof_failure::ProofFailure;
 pub use quiet::Quiet;
 pub use reconcile::{
-    Lineage, LoggedRange, LoggedSummary, OffsetsPrint, RowCopies, RowCounts, RowsOutside, SLICE_POSITIONS,
+    LoggedRange, LoggedSummary, OffsetsPrint, RowCopies, RowCounts, RowsOutside, SLICE_POSITIONS,
 };
 pub use table_name::TableName;

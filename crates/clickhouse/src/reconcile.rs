@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
 use pumphouse_types::{Offset, OffsetRange, Partition, TopicName};
 
-use crate::client::{Client, Refused};
+use crate::client::Client;
 use crate::error::ClickHouseError;
+use crate::lineage::LineageNames;
 use crate::quote;
 use crate::table_name::TableName;
 
@@ -23,24 +23,6 @@ const LOGGED_INSERTS_MAX: usize = 50_000;
 /// A scan of a large table without an index on the offsets: 7 ns per row were measured (CLICKHOUSE-002 when
 /// it takes longer than this).
 const SCAN_TIMEOUT: Duration = Duration::from_secs(600);
-
-/// The columns that say where a row comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lineage {
-    /// Holds the topic's name.
-    pub topic: String,
-    /// Holds the partition's number.
-    pub partition: String,
-    /// Holds the record's offset.
-    pub offset: String,
-}
-
-impl Default for Lineage {
-    fn default() -> Lineage {
-        let [topic, partition, offset] = ["_topic", "_partition", "_offset"].map(str::to_owned);
-        Lineage { topic, partition, offset }
-    }
-}
 
 /// Rows of a range, counted two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +91,7 @@ impl Client {
     pub async fn count_rows(
         &self,
         table: &TableName,
-        lineage: &Lineage,
+        lineage: &LineageNames,
         topic: &TopicName,
         partition: Partition,
         range: OffsetRange,
@@ -132,7 +114,7 @@ impl Client {
     pub async fn lowest_offset(
         &self,
         table: &TableName,
-        lineage: &Lineage,
+        lineage: &LineageNames,
         topic: &TopicName,
         partition: Partition,
     ) -> Result<Option<Offset>, ClickHouseError> {
@@ -160,7 +142,7 @@ impl Client {
     pub async fn rows_outside(
         &self,
         table: &TableName,
-        lineage: &Lineage,
+        lineage: &LineageNames,
         topic: &TopicName,
         inside: &BTreeMap<Partition, OffsetRange>,
     ) -> Result<Vec<RowsOutside>, ClickHouseError> {
@@ -200,7 +182,7 @@ impl Client {
     pub async fn row_prints(
         &self,
         table: &TableName,
-        lineage: &Lineage,
+        lineage: &LineageNames,
         topic: &TopicName,
         ranges: &[(Partition, OffsetRange)],
     ) -> Result<BTreeMap<(Partition, u64), OffsetsPrint>, ClickHouseError> {
@@ -243,7 +225,7 @@ impl Client {
     pub async fn row_offsets(
         &self,
         table: &TableName,
-        lineage: &Lineage,
+        lineage: &LineageNames,
         topic: &TopicName,
         partition: Partition,
         range: OffsetRange,
@@ -277,7 +259,7 @@ impl Client {
     pub async fn row_runs(
         &self,
         table: &TableName,
-        lineage: &Lineage,
+        lineage: &LineageNames,
         topic: &TopicName,
         partition: Partition,
         from: Offset,
@@ -398,25 +380,13 @@ impl Client {
     }
 
     async fn scan(&self, asked: &'static str, sql: &str) -> Result<Bytes, ClickHouseError> {
-        let seconds = SCAN_TIMEOUT.as_secs().to_string();
-        // A user's profile may cut answers short without an error; half an answer is a wrong one.
-        let parameters = [
-            ("wait_end_of_query", "1"),
-            ("max_execution_time", seconds.as_str()),
-            ("timeout_overflow_mode", "throw"),
+        // What is thrown away by a user's limits would be reported as missing.
+        let settings = [
             ("read_overflow_mode", "throw"),
             ("result_overflow_mode", "throw"),
             ("group_by_overflow_mode", "throw"),
-            ("limit", "0"),
-            ("offset", "0"),
         ];
-        let body = Full::new(Bytes::from(sql.to_owned())).boxed();
-        match tokio::time::timeout(SCAN_TIMEOUT, self.exchange(&parameters, body)).await {
-            Ok(Ok(Ok(bytes))) => Ok(bytes),
-            Ok(Ok(Err(Refused { code, message }))) => Err(ClickHouseError::Server { code, message, asked }),
-            Ok(Err(why)) => Err(ClickHouseError::NoAnswer { asked, why }),
-            Err(_) => Err(ClickHouseError::NoAnswer { asked, why: format!("{seconds} s are over") }),
-        }
+        self.ask_within(asked, sql, SCAN_TIMEOUT, &settings).await
     }
 }
 
@@ -442,11 +412,11 @@ pub struct LoggedSummary {
     pub oldest: String,
 }
 
-fn of_topic(lineage: &Lineage, topic: &TopicName) -> String {
+fn of_topic(lineage: &LineageNames, topic: &TopicName) -> String {
     format!("{} = {}", quote::identifier(&lineage.topic), quote::string(topic.as_str()))
 }
 
-fn in_range(lineage: &Lineage, topic: &TopicName, partition: Partition, range: OffsetRange) -> String {
+fn in_range(lineage: &LineageNames, topic: &TopicName, partition: Partition, range: OffsetRange) -> String {
     let (p, o) = (quote::identifier(&lineage.partition), quote::identifier(&lineage.offset));
     let topic = of_topic(lineage, topic);
     format!("{topic} AND {p} = {partition} AND {o} >= {} AND {o} < {}", range.first(), range.end())

@@ -1,5 +1,5 @@
 //! One question about one range, for a worker that looks again at what it landed some time ago.
-use pumphouse_clickhouse::{ClickHouseError, Client, Lineage, RowCounts, TableName};
+use pumphouse_clickhouse::{ClickHouseError, Client, LineageNames, RowCounts, TableName};
 use pumphouse_types::{OffsetRange, Partition, TopicName};
 
 /// What the table has of a range.
@@ -43,7 +43,7 @@ impl AuditOutcome {
 pub async fn audit_range(
     client: &Client,
     table: &TableName,
-    lineage: &Lineage,
+    lineage: &LineageNames,
     topic: &TopicName,
     partition: Partition,
     range: OffsetRange,

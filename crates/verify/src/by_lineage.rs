@@ -3,7 +3,7 @@
 //! the source's are compared offset by offset, so time grows with the table once, and memory not at all.
 use std::collections::BTreeMap;
 
-use pumphouse_clickhouse::{Lineage, OffsetsPrint, RowCopies, SLICE_POSITIONS};
+use pumphouse_clickhouse::{LineageNames, OffsetsPrint, RowCopies, SLICE_POSITIONS};
 use pumphouse_types::{Offset, OffsetRange, Partition, TopicPartition};
 
 use crate::compare::{Seen, Unsourced, compare};
@@ -18,7 +18,7 @@ const RUNS_MAX: u32 = 1_000;
 pub(crate) fn check(
     servers: &mut Servers,
     topic: &Topic<'_>,
-    lineage: &Lineage,
+    lineage: &LineageNames,
     known: &BTreeMap<Partition, Known>,
     teller: &mut Teller<'_>,
     report: &mut TopicReport,
@@ -64,7 +64,7 @@ fn entry_of(report: &mut TopicReport, partition: Partition) -> &mut PartitionRep
 struct Slices<'s, 't> {
     servers: &'s mut Servers,
     topic: &'s Topic<'t>,
-    lineage: &'s Lineage,
+    lineage: &'s LineageNames,
     partition: Partition,
     known: Known,
 }
@@ -161,7 +161,7 @@ fn slices(range: OffsetRange) -> impl Iterator<Item = OffsetRange> {
 fn rows_outside(
     servers: &Servers,
     topic: &Topic<'_>,
-    lineage: &Lineage,
+    lineage: &LineageNames,
     known: &BTreeMap<Partition, Known>,
     report: &mut TopicReport,
 ) -> Result<Vec<(Partition, OffsetRange)>, VerifyError> {
@@ -203,7 +203,7 @@ fn rows_outside(
 fn rows_ahead(
     servers: &Servers,
     topic: &Topic<'_>,
-    lineage: &Lineage,
+    lineage: &LineageNames,
     ahead: &[(Partition, Offset)],
     report: &mut TopicReport,
 ) -> Result<Vec<(Partition, OffsetRange)>, VerifyError> {

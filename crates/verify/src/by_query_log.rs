@@ -32,13 +32,16 @@ pub(crate) fn check(
         report.proof = Some(Proof::QueryLog);
         return Ok(());
     }
+    let cannot = |why: String| VerifyError::QueryLog { table: topic.table.name.to_string(), why };
+    if topic.hosts > 1 {
+        return Err(cannot(format!("each of the {} hosts has a log of its own", topic.hosts)));
+    }
     flush(servers, report);
     let (connector, of) = (topic.connector, &topic.topic);
     let summary = servers
         .server
         .ask(|client| client.logged_summary(connector, of))
         .map_err(|error| cannot_read(topic, error))?;
-    let cannot = |why: String| VerifyError::QueryLog { table: topic.table.name.to_string(), why };
     if summary.inserts == 0 {
         let why = format!("it holds no finished insert for {of}, and goes back to {} only", summary.oldest);
         return Err(cannot(why));

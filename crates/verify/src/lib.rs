@@ -35,7 +35,7 @@ pub use audit::{AuditOutcome, audit_range};
 pub use compare::{Differences, Seen, Unsourced, compare};
 pub use coverage::{Coverage, CoveringRange, cover};
 pub use error::VerifyError;
-pub use pumphouse_clickhouse::Lineage;
+pub use pumphouse_clickhouse::LineageNames;
 pub use ranges::{RANGES_SHOWN_MAX, RangeList};
 pub use report::{ConnectorReport, Ledger, PartitionReport, Proof, Report, TopicReport, Verdict};
 pub use request::{Progress, VerifyRequest};

@@ -1,5 +1,5 @@
 //! The command's work: files, servers, topics, one after the other.
-use pumphouse_config::{ConnectorConfig, LedgerStore};
+use pumphouse_config::{BadRecords, ConnectorConfig, LedgerStore};
 use pumphouse_kafka::{Admin, client_settings};
 use pumphouse_types::TopicName;
 
@@ -13,8 +13,6 @@ use crate::request::{Progress, VerifyRequest};
 use crate::source::Source;
 use crate::table::Server;
 use crate::topic_check::{Servers, Teller, Topic, check_topic};
-
-const DEAD_LETTER_TOPIC: &str = "errors.deadletterqueue.topic.name";
 
 /// Checks what is asked for. What could not be checked stands in the report beside what could.
 /// Errors: files that cannot be read or understood; nothing was asked then. A topic that no connector has.
@@ -115,6 +113,7 @@ fn prepare<'a>(
         dead_letters,
         request,
         start_at: config.start_at,
+        hosts: config.endpoint.hostnames.len(),
     })
 }
 
@@ -123,24 +122,23 @@ fn dead_letters(
     config: &ConnectorConfig,
     servers: &mut Servers,
 ) -> Result<(DeadLetters, Vec<String>), VerifyError> {
-    let options = config.masked();
     let mut notes = Vec::new();
-    let named = options.get(DEAD_LETTER_TOPIC).map_or("", |name| name.trim());
-    let tolerant =
-        options.get("errors.tolerance").is_some_and(|value| value.trim().eq_ignore_ascii_case("all"));
-    if options.get("transforms").is_some_and(|names| !names.trim().is_empty()) {
+    // Transforms are not built yet; once they are, this is what they do to the figures.
+    if config.masked().get("transforms").is_some_and(|names| !names.trim().is_empty()) {
         notes.push("records that a transform leaves out are reported as missing".to_owned());
     }
-    if named.is_empty() {
-        if tolerant {
+    let named = match &config.bad_records {
+        BadRecords::Stop => return Ok((DeadLetters::default(), notes)),
+        BadRecords::Drop => {
             notes.push(
                 "errors.tolerance is all without a dead letter topic: records that were dropped for their \
                  errors are reported as missing"
                     .to_owned(),
             );
+            return Ok((DeadLetters::default(), notes));
         }
-        return Ok((DeadLetters::default(), notes));
-    }
+        BadRecords::DeadLetter(letters) => &letters.topic,
+    };
     let topic = TopicName::new(named);
     let Some((_, partitions)) = servers.ledger.describe(&topic)? else {
         notes.push(format!("the dead letter topic {topic} does not exist: no dead letters are counted"));

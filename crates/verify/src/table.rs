@@ -1,7 +1,7 @@
 //! ClickHouse, asked from a thread that waits.
 use std::time::Duration;
 
-use pumphouse_clickhouse::{ClickHouseError, Client, Endpoint, Engine, Lineage, Password, TableName};
+use pumphouse_clickhouse::{ClickHouseError, Client, Endpoint, Engine, LineageNames, Password, TableName};
 use pumphouse_config::ConnectorConfig;
 use tokio::runtime::Runtime;
 
@@ -21,8 +21,8 @@ pub(crate) struct Server {
 #[derive(Debug)]
 pub(crate) struct Table {
     pub name: TableName,
-    /// `None`: it does not have all three columns.
-    pub lineage: Option<Lineage>,
+    /// `None`: it does not have all three columns, stored and wide enough.
+    pub lineage: Option<LineageNames>,
     pub notes: Vec<String>,
 }
 
@@ -34,13 +34,20 @@ impl Server {
             .build()
             .map_err(VerifyError::System)?;
         let endpoint = &config.endpoint;
-        let client = Client::new(Endpoint {
-            host: endpoint.hostname.clone(),
+        let host = |host: &String| Endpoint {
+            host: host.clone(),
             port: endpoint.port,
             ssl: endpoint.tls,
             username: endpoint.username.clone(),
             password: Password::new(endpoint.password.reveal()),
-        })?;
+        };
+        let names = LineageNames {
+            topic: config.lineage.topic.clone(),
+            partition: config.lineage.partition.clone(),
+            offset: config.lineage.offset.clone(),
+        };
+        let client =
+            Client::of_hosts(endpoint.hostnames.iter().map(host).collect())?.with_lineage_names(names);
         Ok(Server { runtime, client })
     }
 
@@ -64,19 +71,11 @@ impl Server {
     /// Reads what the table is; a replicated one is made to hold what it has acknowledged elsewhere.
     pub(crate) fn table(&self, name: TableName) -> Result<Table, ClickHouseError> {
         let found = self.ask(|client| client.inspect(&name))?;
-        let columns = self.ask(|client| client.columns(&name))?;
-        let lineage = Lineage::default();
-        let has = |wanted: &str| columns.iter().any(|column| column.name == wanted);
-        let has_all = has(&lineage.topic) && has(&lineage.partition) && has(&lineage.offset);
         let mut notes = Vec::new();
-        let engine = found.engine_full.split(['(', ' ']).next().unwrap_or_default();
-        if !matches!(engine, "MergeTree" | "ReplicatedMergeTree" | "SharedMergeTree") {
+        if let Some(why) = &found.may_lose_rows {
             notes.push(format!(
-                "the engine is {engine}: rows that it has merged or passed on are reported as missing"
+                "the table does not keep every row ({why}): rows that it has removed are reported as missing"
             ));
-        }
-        if found.engine_full.contains(" TTL ") {
-            notes.push("the table has a TTL: rows that it has removed are reported as missing".to_owned());
         }
         if found.engine == Engine::Replicated
             && let Err(error) = self.ask(|client| client.sync_replica(&name))
@@ -86,6 +85,6 @@ impl Server {
                  rows that it has not fetched yet are reported as missing"
             ));
         }
-        Ok(Table { name, lineage: has_all.then_some(lineage), notes })
+        Ok(Table { name, lineage: found.lineage.map(|columns| columns.names), notes })
     }
 }

@@ -41,6 +41,7 @@ pub(crate) struct Topic<'a> {
     pub dead_letters: &'a DeadLetters,
     pub request: &'a VerifyRequest,
     pub start_at: StartAt,
+    pub hosts: usize,
 }
 
 /// A partition whose ledger entry and log are known.
