@@ -145,7 +145,9 @@ pub fn start(corner: &Corner<'_>) -> Worker {
 /// Rows are added again behind the connector's back, with changed columns.
 pub fn insert_again(corner: &Corner<'_>, replaced: &str, which: &str) {
     let table = &corner.table;
-    let settings = [("insert_deduplicate", "0"), ("async_insert", "0"), ("prefer_column_name_to_alias", "1")];
+    let settings = [("insert_deduplicate", "0"), ("async_insert", "0")];
     let sql = settings.iter().fold(corner.sql(), |sql, (name, value)| sql.with_setting(name, value));
-    sql.run(&format!("INSERT INTO {table} SELECT * {replaced} FROM {table} WHERE {which}")).unwrap();
+    // The inner query, because an outer condition would see the replaced columns.
+    let chosen = format!("SELECT * FROM {table} WHERE {which}");
+    sql.run(&format!("INSERT INTO {table} SELECT * {replaced} FROM ({chosen})")).unwrap();
 }
