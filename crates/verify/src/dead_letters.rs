@@ -105,10 +105,11 @@ impl DeadLetters {
 }
 
 fn stands_for<'a>(connector: &str, headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Stands {
-    let (mut id, mut topic, mut partition, mut offset) = (None, None, None, None);
+    let (mut id, mut topic, mut partition, mut offset, mut written_by) = (None, None, None, None, None);
     for (name, value) in headers {
         let text = std::str::from_utf8(value).ok();
         match name {
+            // A record that was a dead letter before has several; the last one is of this letter.
             b"pumphouse.record.id" => id = text.and_then(read_id),
             b"__connect.errors.topic" => topic = text.map(TopicName::new),
             b"__connect.errors.partition" => {
@@ -117,14 +118,18 @@ fn stands_for<'a>(connector: &str, headers: impl Iterator<Item = (&'a [u8], &'a 
             b"__connect.errors.offset" => {
                 offset = text.and_then(|text| text.parse().ok()).and_then(Offset::new)
             }
-            b"__connect.errors.connector.name" if text != Some(connector) => return Stands::Foreign,
+            b"__connect.errors.connector.name" => written_by = text,
             _ => {}
         }
     }
-    if let Some((id, partition, offset)) = id {
-        return Stands::For(Origin::Id(id), partition, offset);
+    let foreign = written_by.is_some_and(|name| name != connector);
+    if let Some((id, of, at)) = id {
+        // Context headers that a record brought along from an earlier life say nothing of this one.
+        let same_letter = partition == Some(of) && offset == Some(at);
+        return if foreign && same_letter { Stands::Foreign } else { Stands::For(Origin::Id(id), of, at) };
     }
     match (topic, partition, offset) {
+        _ if foreign => Stands::Foreign,
         (Some(topic), Some(partition), Some(offset)) => Stands::For(Origin::Name(topic), partition, offset),
         (None | Some(_), None | Some(_), None | Some(_)) => Stands::Nameless,
     }
@@ -163,8 +168,14 @@ mod tests {
         let mut both = vec![("pumphouse.record.id", id.as_str())];
         both.extend(connect);
         assert_eq!(read(&both), Stands::For(Origin::Id(TopicId(9)), Partition(3), at(18)));
-        both.push(("__connect.errors.connector.name", "another"));
-        assert_eq!(read(&both), Stands::Foreign);
+        let foreign = [&connect[..], &[("__connect.errors.connector.name", "another")]].concat();
+        assert_eq!(read(&foreign), Stands::Foreign);
+        let same = format!("{}/2/17", TopicId(9));
+        let of_another = [&[("pumphouse.record.id", same.as_str())], &foreign[..]].concat();
+        assert_eq!(read(&of_another), Stands::Foreign);
+        // The context is of an earlier life, when the record became another connector's dead letter.
+        let again = [&foreign[..], &[("pumphouse.record.id", id.as_str())]].concat();
+        assert_eq!(read(&again), Stands::For(Origin::Id(TopicId(9)), Partition(3), at(18)));
         assert_eq!(read(&connect[1..]), Stands::Nameless);
     }
 

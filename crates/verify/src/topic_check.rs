@@ -178,7 +178,8 @@ fn unsourced(
     topic: &TopicName,
     notes: &mut Vec<String>,
 ) -> Result<Unsourced, VerifyError> {
-    match servers.admin.topic_option(topic, "cleanup.policy", ASK_TIMEOUT) {
+    let options = servers.admin.topic_options(topic, ASK_TIMEOUT);
+    match options.map(|options| options.get("cleanup.policy").cloned()) {
         Ok(Some(policy)) if !policy.contains("compact") => Ok(Unsourced::Foreign),
         Ok(Some(_)) => {
             notes.push(

@@ -7,7 +7,7 @@ use pumphouse_clickhouse::{
 use pumphouse_testkit::{DATABASE, unique_name};
 use pumphouse_types::{Offset, OffsetRange, Partition, TopicName};
 
-use crate::server::{RUNTIME, SERVER};
+use crate::server::{RUNTIME, server};
 
 fn at(offset: i64) -> Offset {
     Offset::new(offset).unwrap()
@@ -21,12 +21,12 @@ fn range(first: i64, end: i64) -> OffsetRange {
 fn table(rows: &[(u32, i64)]) -> (Client, TableName, TopicName) {
     let name = unique_name("reconcile");
     let topic = "_topic LowCardinality(String), _partition UInt32, _offset UInt64";
-    SERVER.sql.run(&format!("CREATE TABLE {name} ({topic}) ENGINE = MergeTree ORDER BY tuple()")).unwrap();
+    server().sql.run(&format!("CREATE TABLE {name} ({topic}) ENGINE = MergeTree ORDER BY tuple()")).unwrap();
     let values = |topic: &str| rows.iter().map(|(p, o)| format!("('{topic}', {p}, {o})")).collect::<Vec<_>>();
     let all = [values("it\\'s"), values("other")].concat().join(",");
-    SERVER.sql.run(&format!("INSERT INTO {name} VALUES {all}")).unwrap();
+    server().sql.run(&format!("INSERT INTO {name} VALUES {all}")).unwrap();
     let table = TableName { database: DATABASE.to_owned(), table: name };
-    (SERVER.client("default", ""), table, TopicName::new("it's"))
+    (server().client("default", ""), table, TopicName::new("it's"))
 }
 
 #[test]
