@@ -20,6 +20,7 @@ mod reading;
 mod bad_records;
 mod clickhouse_settings;
 mod converter;
+mod dlq_replay;
 mod endpoint;
 mod exactly_once;
 mod kafka_options;

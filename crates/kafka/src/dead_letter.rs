@@ -10,10 +10,13 @@ use crate::outgoing_record::{Header, OutgoingRecord};
 
 /// The header that every letter has: `<topic id>/<partition>/<offset>`, the same for the same record
 /// however often it is written. A letter that was read again and failed again has two: the last counts.
-const ID_HEADER: &str = "pumphouse.record.id";
+pub(crate) const ID_HEADER: &str = "pumphouse.record.id";
 
 /// The header of a letter that went out without what the record held; its value says why.
-const LEFT_OUT_HEADER: &str = "pumphouse.record.left.out";
+pub(crate) const LEFT_OUT_HEADER: &str = "pumphouse.record.left.out";
+
+/// What the names of Connect's context headers begin with.
+pub(crate) const CONTEXT_PREFIX: &str = "__connect.errors.";
 
 /// The longest text of a context header: our messages are short, and a record's text in one is cut.
 const TEXT_BYTES_MAX: usize = 8_192;
@@ -153,7 +156,7 @@ fn add_context(
     text_bytes_max: usize,
 ) {
     let mut add = |name: &str, value: &str| {
-        let name = format!("__connect.errors.{name}");
+        let name = format!("{CONTEXT_PREFIX}{name}");
         if headers.iter().all(|header| header.name != name.as_bytes()) {
             headers.push(Header::text(&name, cut(value, text_bytes_max)));
         }
