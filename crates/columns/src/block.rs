@@ -1,12 +1,19 @@
 //! One ClickHouse Native block from the segments of a batch.
 use crate::column::Column;
 use crate::data_type::DataType;
+use crate::dynamic::{encode_dynamic, encode_dynamic_prefix};
 use crate::low;
 use crate::segment::Segment;
 use crate::text::put_varuint;
 
 /// Serialization version of a JSON column whose values travel as texts.
 const JSON_TEXT_VERSION: u64 = 1;
+
+/// Serialization mode of a Variant: a member's number for every row.
+pub(crate) const DISCRIMINATORS_BASIC: u64 = 0;
+
+/// What the server writes for a row of a Tuple without members.
+const EMPTY_TUPLE_ROW: u8 = b'0';
 
 /// The segments do not fit the block's description. Always a mistake of the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +63,7 @@ pub fn encode_block(
         // Without rows the server writes no body, and reads none.
         if rows > 0 {
             let parts: Vec<&Column> = segments.iter().map(|segment| &segment.columns()[index]).collect();
-            encode_prefix(wire_type, out);
+            encode_prefix(&parts, out);
             encode_values(&parts, out);
         }
     }
@@ -98,68 +105,106 @@ fn same_kind(a: &Column, b: &Column) -> bool {
         (Column::Map(a), Column::Map(b)) => same_kind(&a.keys, &b.keys) && same_kind(&a.values, &b.values),
         (Column::Fixed(a), Column::Fixed(b)) => a.width() == b.width(),
         (Column::Low(a), Column::Low(b)) => a.same_kind(b),
+        (Column::Tuple(a), Column::Tuple(b)) => all_same_kind(&a.members, &b.members),
+        (Column::Variant(a), Column::Variant(b)) => all_same_kind(&a.members, &b.members),
         (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
     }
 }
 
-/// What stands before a column's body: versions of the serializations inside, outermost first.
-fn encode_prefix(wire_type: &DataType, out: &mut Vec<u8>) {
-    match wire_type {
-        DataType::LowCardinality(_) => low::encode_prefix(out),
-        DataType::Json(_) => put_le_u64(JSON_TEXT_VERSION, out),
-        DataType::Nullable(inner) | DataType::Array(inner) => encode_prefix(inner, out),
-        DataType::Map(key, value) => {
-            encode_prefix(key, out);
-            encode_prefix(value, out);
+fn all_same_kind(a: &[Column], b: &[Column]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_kind(a, b))
+}
+
+/// The compound columns of all parts.
+macro_rules! inside {
+    ($parts:expr, $kind:ident) => {
+        $parts
+            .iter()
+            .map(|part| match part {
+                Column::$kind(inner) => &**inner,
+                _ => unreachable!("check() compared the kinds"),
+            })
+            .collect::<Vec<_>>()
+    };
+}
+
+/// Appends what stands before a column's body: versions of the serializations inside, outermost
+/// first. Shape: as for [`encode_values`].
+pub(crate) fn encode_prefix(parts: &[&Column], out: &mut Vec<u8>) {
+    let Some(first) = parts.first() else { return };
+    match first {
+        Column::Low(_) => low::encode_prefix(out),
+        Column::Json(_) => put_le_u64(JSON_TEXT_VERSION, out),
+        Column::Nullable(_) => encode_prefix(&each(&inside!(parts, Nullable), |part| &part.values), out),
+        Column::Array(_) => encode_prefix(&each(&inside!(parts, Array), |part| &part.values), out),
+        Column::Map(_) => {
+            let maps = inside!(parts, Map);
+            encode_prefix(&each(&maps, |map| &map.keys), out);
+            encode_prefix(&each(&maps, |map| &map.values), out);
         }
+        Column::Tuple(first) => {
+            let tuples = inside!(parts, Tuple);
+            for member in 0..first.members.len() {
+                encode_prefix(&each(&tuples, |tuple| &tuple.members[member]), out);
+            }
+        }
+        Column::Variant(first) => {
+            put_le_u64(DISCRIMINATORS_BASIC, out);
+            let variants = inside!(parts, Variant);
+            for member in 0..first.members.len() {
+                encode_prefix(&each(&variants, |variant| &variant.members[member]), out);
+            }
+        }
+        Column::Dynamic(_) => encode_dynamic_prefix(&inside!(parts, Dynamic), out),
         _ => {}
     }
 }
 
-/// All parts are of the same kind and not none; `check` saw to that.
-fn encode_values(parts: &[&Column], out: &mut Vec<u8>) {
+/// Appends a column's body. Shape: all parts are of the same kind; `check` saw to that.
+pub(crate) fn encode_values(parts: &[&Column], out: &mut Vec<u8>) {
     let Some(first) = parts.first() else { return };
     match first {
         Column::Nullable(_) => {
-            let nullable = each(parts, |column| match column {
-                Column::Nullable(nullable) => Some(&**nullable),
-                _ => None,
-            });
-            for part in &nullable {
-                out.extend_from_slice(&part.nulls);
-            }
-            encode_values(&each(&nullable, |part| Some(&part.values)), out);
+            let nullable = inside!(parts, Nullable);
+            nullable.iter().for_each(|part| out.extend_from_slice(&part.nulls));
+            encode_values(&each(&nullable, |part| &part.values), out);
         }
         Column::Array(_) => {
-            let arrays = each(parts, |column| match column {
-                Column::Array(array) => Some(&**array),
-                _ => None,
-            });
+            let arrays = inside!(parts, Array);
             put_value_ends(arrays.iter().map(|array| array.value_ends.as_slice()), out);
-            encode_values(&each(&arrays, |array| Some(&array.values)), out);
+            encode_values(&each(&arrays, |array| &array.values), out);
         }
         Column::Map(_) => {
-            let maps = each(parts, |column| match column {
-                Column::Map(map) => Some(&**map),
-                _ => None,
-            });
+            let maps = inside!(parts, Map);
             put_value_ends(maps.iter().map(|map| map.value_ends.as_slice()), out);
-            encode_values(&each(&maps, |map| Some(&map.keys)), out);
-            encode_values(&each(&maps, |map| Some(&map.values)), out);
+            encode_values(&each(&maps, |map| &map.keys), out);
+            encode_values(&each(&maps, |map| &map.values), out);
         }
-        Column::Low(_) => {
-            let lows = each(parts, |column| match column {
-                Column::Low(low) => Some(&**low),
-                _ => None,
-            });
-            low::encode_low(&lows, out);
+        Column::Tuple(first) => {
+            let tuples = inside!(parts, Tuple);
+            if first.members.is_empty() {
+                let rows = tuples.iter().map(|tuple| tuple.rows).sum::<usize>();
+                out.resize(out.len() + rows, EMPTY_TUPLE_ROW);
+            }
+            for member in 0..first.members.len() {
+                encode_values(&each(&tuples, |tuple| &tuple.members[member]), out);
+            }
         }
+        Column::Variant(first) => {
+            let variants = inside!(parts, Variant);
+            variants.iter().for_each(|variant| out.extend_from_slice(variant.numbers()));
+            for member in 0..first.members.len() {
+                encode_values(&each(&variants, |variant| &variant.members[member]), out);
+            }
+        }
+        Column::Dynamic(_) => encode_dynamic(&inside!(parts, Dynamic), out),
+        Column::Low(_) => low::encode_low(&inside!(parts, Low), out),
         _ => parts.iter().for_each(|part| part.append_wire(out)),
     }
 }
 
-fn each<'a, A, B>(parts: &[&'a A], pick: impl Fn(&'a A) -> Option<&'a B>) -> Vec<&'a B> {
-    parts.iter().map(|part| pick(part).expect("check() compared the kinds")).collect()
+fn each<'a, A>(parts: &[&'a A], pick: impl Fn(&'a A) -> &'a Column) -> Vec<&'a Column> {
+    parts.iter().map(|part| pick(part)).collect()
 }
 
 /// Each segment counts its values from zero; the block counts through.
@@ -171,7 +216,7 @@ fn put_value_ends<'a>(segments: impl Iterator<Item = &'a [u64]>, out: &mut Vec<u
     }
 }
 
-fn put_text(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn put_text(text: &str, out: &mut Vec<u8>) {
     put_varuint(text.len() as u64, out);
     out.extend_from_slice(text.as_bytes());
 }

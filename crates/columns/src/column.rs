@@ -1,15 +1,21 @@
 //! One builder per kind of column. Kinds are what travels: a Date is a `U16`, a DateTime64 an
 //! `I64`; what a value means is the decoder's business.
-use crate::data_type::DataType;
+use crate::data_type::{DataType, TupleMember};
+use crate::dynamic::DynamicColumn;
 use crate::low::LowColumn;
 use crate::nested::{ArrayColumn, MapColumn, NullableColumn};
 use crate::text::{FixedColumn, TextColumn};
+use crate::tuple::TupleColumn;
+use crate::variant::VariantColumn;
 
 /// Days from 1970-01-01 to 1900-01-01, the default value of Date32.
 const DATE32_DEFAULT_DAYS: i32 = -25_567;
 
 /// The text that stands in a JSON column where no value is.
 const JSON_DEFAULT: &[u8] = b"{}";
+
+/// 256 bits, lowest 64 first.
+pub type Wide = [u64; 4];
 
 /// There is no builder for a type, or for a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,22 +31,26 @@ pub struct UnsupportedType {
 pub enum Column {
     /// UInt8, Bool.
     U8(Vec<u8>),
-    /// UInt16, Date (days since 1970).
+    /// UInt16, Date (days since 1970), BFloat16 (its bits).
     U16(Vec<u16>),
-    /// UInt32, DateTime (seconds since 1970 UTC).
+    /// UInt32, DateTime (seconds since 1970 UTC), IPv4 (first byte highest).
     U32(Vec<u32>),
     U64(Vec<u64>),
     U128(Vec<u128>),
     /// UUID, as the number that its 32 hexadecimal digits write.
     Uuid(Vec<u128>),
+    /// First byte highest.
+    Ipv6(Vec<u128>),
     I8(Vec<i8>),
     I16(Vec<i16>),
-    /// Int32, Decimal of up to 9 digits (units of the scale).
+    /// Int32, Decimal of up to 9 digits (units of the scale), Time (seconds).
     I32(Vec<i32>),
-    /// Int64, Decimal of up to 18 digits, DateTime64 (ticks since 1970 UTC).
+    /// Int64, Decimal of up to 18 digits, DateTime64 (ticks since 1970 UTC), Time64 (ticks), Interval.
     I64(Vec<i64>),
     /// Int128, Decimal of up to 38 digits.
     I128(Vec<i128>),
+    /// UInt256, Int256 and Decimal of up to 76 digits in two's complement.
+    Wide(Vec<Wide>),
     F32(Vec<f32>),
     F64(Vec<f64>),
     /// Days since 1970, negative before.
@@ -61,33 +71,41 @@ pub enum Column {
     Nullable(Box<NullableColumn>),
     Array(Box<ArrayColumn>),
     Map(Box<MapColumn>),
+    /// Tuple, Point.
+    Tuple(Box<TupleColumn>),
+    Variant(Box<VariantColumn>),
+    Dynamic(Box<DynamicColumn>),
 }
 
-/// Runs one expression for whichever vector the column is.
+/// Runs one expression for whichever vector the column is, or another one for what is more than a
+/// vector; all of those have the same methods.
 macro_rules! for_kinds {
-    ($column:expr, $values:ident => $plain:expr, $inner:ident => $nested:expr, $text:ident => $texts:expr,
-     $nullable:ident => $on_nullable:expr, $array:ident => $on_array:expr, $map:ident => $on_map:expr) => {
+    ($column:expr, $values:ident => $plain:expr, $inner:ident => $compound:expr) => {
         match $column {
             Column::U8($values) => $plain,
             Column::U16($values) => $plain,
             Column::U32($values) => $plain,
             Column::U64($values) => $plain,
-            Column::U128($values) | Column::Uuid($values) => $plain,
+            Column::U128($values) | Column::Uuid($values) | Column::Ipv6($values) => $plain,
             Column::I8($values) => $plain,
             Column::I16($values) => $plain,
             Column::I32($values) | Column::Date32($values) => $plain,
             Column::I64($values) => $plain,
             Column::I128($values) => $plain,
+            Column::Wide($values) => $plain,
             Column::F32($values) => $plain,
             Column::F64($values) => $plain,
             Column::Enum8 { values: $values, .. } => $plain,
             Column::Enum16 { values: $values, .. } => $plain,
-            Column::Text($text) | Column::Json($text) => $texts,
-            Column::Fixed($inner) => $nested,
-            Column::Low($inner) => $nested,
-            Column::Nullable($nullable) => $on_nullable,
-            Column::Array($array) => $on_array,
-            Column::Map($map) => $on_map,
+            Column::Text($inner) | Column::Json($inner) => $compound,
+            Column::Fixed($inner) => $compound,
+            Column::Low($inner) => $compound,
+            Column::Nullable($inner) => $compound,
+            Column::Array($inner) => $compound,
+            Column::Map($inner) => $compound,
+            Column::Tuple($inner) => $compound,
+            Column::Variant($inner) => $compound,
+            Column::Dynamic($inner) => $compound,
         }
     };
 }
@@ -95,28 +113,32 @@ macro_rules! for_kinds {
 impl Column {
     /// An empty column for a type.
     pub fn new(data_type: &DataType) -> Result<Column, UnsupportedType> {
-        let unsupported = |part: &DataType| UnsupportedType { part: part.to_string() };
+        let unsupported = || UnsupportedType { part: data_type.to_string() };
         Ok(match data_type {
             DataType::Bool | DataType::UInt8 => Column::U8(Vec::new()),
-            DataType::UInt16 | DataType::Date => Column::U16(Vec::new()),
-            DataType::UInt32 | DataType::DateTime(_) => Column::U32(Vec::new()),
+            DataType::UInt16 | DataType::Date | DataType::BFloat16 => Column::U16(Vec::new()),
+            DataType::UInt32 | DataType::DateTime(_) | DataType::Ipv4 => Column::U32(Vec::new()),
             DataType::UInt64 => Column::U64(Vec::new()),
             DataType::UInt128 => Column::U128(Vec::new()),
+            DataType::UInt256 | DataType::Int256 => Column::Wide(Vec::new()),
             DataType::Uuid => Column::Uuid(Vec::new()),
+            DataType::Ipv6 => Column::Ipv6(Vec::new()),
             DataType::Int8 => Column::I8(Vec::new()),
             DataType::Int16 => Column::I16(Vec::new()),
-            DataType::Int32 => Column::I32(Vec::new()),
+            DataType::Int32 | DataType::Time => Column::I32(Vec::new()),
             DataType::Int64 | DataType::DateTime64 { .. } => Column::I64(Vec::new()),
+            DataType::Time64(_) | DataType::Interval(_) => Column::I64(Vec::new()),
             DataType::Int128 => Column::I128(Vec::new()),
-            DataType::Decimal { precision: 1..=9, .. } => Column::I32(Vec::new()),
+            DataType::Decimal { precision: 0..=9, .. } => Column::I32(Vec::new()),
             DataType::Decimal { precision: 10..=18, .. } => Column::I64(Vec::new()),
             DataType::Decimal { precision: 19..=38, .. } => Column::I128(Vec::new()),
+            DataType::Decimal { .. } => Column::Wide(Vec::new()),
             DataType::Float32 => Column::F32(Vec::new()),
             DataType::Float64 => Column::F64(Vec::new()),
             DataType::Date32 => Column::Date32(Vec::new()),
             DataType::Enum8(values) => Column::Enum8 {
                 values: Vec::new(),
-                default: i8::try_from(values.default_number()).map_err(|_| unsupported(data_type))?,
+                default: i8::try_from(values.default_number()).map_err(|_| unsupported())?,
             },
             DataType::Enum16(values) => {
                 Column::Enum16 { values: Vec::new(), default: values.default_number() }
@@ -125,23 +147,30 @@ impl Column {
             DataType::FixedString(width) => Column::Fixed(FixedColumn::new(*width)),
             DataType::Json(_) => Column::Json(TextColumn::default()),
             DataType::LowCardinality(inner) => {
-                let low = LowColumn::new(inner)
-                    .ok_or_else(|| unsupported(inner.unsupported_part().unwrap_or(data_type)))?;
+                let low = LowColumn::new(inner).ok_or_else(unsupported)?;
                 Column::Low(Box::new(low))
             }
-            DataType::Nullable(inner) if inner.can_be_nullable() => {
+            DataType::Nullable(inner) if inner.stands_in_nullable() => {
                 Column::Nullable(Box::new(NullableColumn::new(Column::new(inner)?)))
             }
             DataType::Array(inner) => Column::Array(Box::new(ArrayColumn::new(Column::new(inner)?))),
             DataType::Map(key, value) => {
                 Column::Map(Box::new(MapColumn::new(Column::new(key)?, Column::new(value)?)))
             }
-            DataType::Nullable(_)
-            | DataType::Int256
-            | DataType::UInt256
-            | DataType::Decimal { .. }
-            | DataType::Unsupported(_) => {
-                return Err(unsupported(data_type.unsupported_part().unwrap_or(data_type)));
+            DataType::Tuple(members) => Column::Tuple(Box::new(TupleColumn::new(columns_of(members)?))),
+            DataType::Nested(members) => {
+                let tuple = Column::Tuple(Box::new(TupleColumn::new(columns_of(members)?)));
+                Column::Array(Box::new(ArrayColumn::new(tuple)))
+            }
+            DataType::Variant(members) => {
+                let members = members.iter().map(Column::new).collect::<Result<_, _>>()?;
+                Column::Variant(Box::new(VariantColumn::new(members).ok_or_else(unsupported)?))
+            }
+            DataType::Dynamic(_) => Column::Dynamic(Box::default()),
+            DataType::SimpleAggregateFunction { value, .. } => Column::new(value)?,
+            DataType::Geo(geo) => Column::new(&geo.structure())?,
+            DataType::Nullable(_) | DataType::AggregateFunction(_) | DataType::Unsupported(_) => {
+                return Err(unsupported());
             }
         })
     }
@@ -149,8 +178,7 @@ impl Column {
     /// Rows held.
     #[inline]
     pub fn len(&self) -> usize {
-        for_kinds!(self, values => values.len(), inner => inner.len(), text => text.len(),
-            nullable => nullable.nulls.len(), array => array.value_ends.len(), map => map.value_ends.len())
+        for_kinds!(self, values => values.len(), inner => inner.len())
     }
 
     /// Whether no row is held.
@@ -160,42 +188,19 @@ impl Column {
 
     /// Memory of the data held, without spare capacity. Costs a match per level of nesting.
     pub fn bytes(&self) -> usize {
-        for_kinds!(self, values => size_of_val(values.as_slice()),
-            inner => inner.bytes(), text => text.bytes(),
-            nullable => nullable.nulls.len() + nullable.values.bytes(),
-            array => size_of_val(array.value_ends.as_slice()) + array.values.bytes(),
-            map => size_of_val(map.value_ends.as_slice()) + map.keys.bytes() + map.values.bytes())
+        for_kinds!(self, values => size_of_val(values.as_slice()), inner => inner.bytes())
     }
 
     /// Drops all rows from `rows` on, and whatever stands behind the last whole row of a nested
     /// column: a half-decoded record leaves no trace.
     pub fn truncate(&mut self, rows: usize) {
-        for_kinds!(self, values => values.truncate(rows), inner => inner.truncate(rows),
-            text => text.truncate(rows),
-            nullable => { nullable.nulls.truncate(rows); nullable.values.truncate(rows) },
-            array => array.truncate(rows), map => map.truncate(rows));
+        for_kinds!(self, values => values.truncate(rows), inner => inner.truncate(rows));
     }
 
-    /// Drops all rows and keeps the memory for the next ones.
+    /// Drops all rows and keeps the memory for the next ones; dictionaries and the types of Dynamic
+    /// columns are given up.
     pub fn clear(&mut self) {
-        match self {
-            // A dictionary is given up with its rows; everything else is empty at zero rows.
-            Column::Low(low) => low.clear(),
-            Column::Nullable(nullable) => {
-                nullable.nulls.clear();
-                nullable.values.clear();
-            }
-            Column::Array(array) => {
-                array.value_ends.clear();
-                array.values.clear();
-            }
-            Column::Map(map) => {
-                map.value_ends.clear();
-                map.keys.clear();
-                map.values.clear();
-            }
-            plain => plain.truncate(0),
-        }
+        for_kinds!(self, values => values.clear(), inner => inner.clear());
     }
 
     /// Appends the type's default value (NULL for Nullable).
@@ -219,7 +224,11 @@ impl Column {
             Column::U16(values) => values.push(0),
             Column::U32(values) => values.push(0),
             Column::U64(values) => values.push(0),
-            Column::U128(values) | Column::Uuid(values) => values.push(0),
+            Column::U128(values) | Column::Uuid(values) | Column::Ipv6(values) => values.push(0),
+            Column::Wide(values) => values.push(Wide::default()),
+            Column::Tuple(tuple) => tuple.push_default(),
+            Column::Variant(variant) => variant.push_null(),
+            Column::Dynamic(dynamic) => dynamic.push_null(),
             Column::I8(values) => values.push(0),
             Column::I16(values) => values.push(0),
             Column::I32(values) => values.push(0),
@@ -237,6 +246,8 @@ impl Column {
         match self {
             Column::Nullable(nullable) => nullable.push_null(),
             Column::Low(low) if low.is_nullable() => low.push_null(),
+            Column::Variant(variant) => variant.push_null(),
+            Column::Dynamic(dynamic) => dynamic.push_null(),
             _ => return false,
         }
         true
@@ -255,6 +266,8 @@ impl Column {
             Column::U128(values) => put_all(values, u128::to_le_bytes, out),
             // The halves of a UUID travel high one first, each little-endian.
             Column::Uuid(values) => put_all(values, |value| value.rotate_left(64).to_le_bytes(), out),
+            Column::Ipv6(values) => put_all(values, u128::to_be_bytes, out),
+            Column::Wide(values) => values.iter().for_each(|value| put_all(value, u64::to_le_bytes, out)),
             Column::I16(values) | Column::Enum16 { values, .. } => put_all(values, i16::to_le_bytes, out),
             Column::I32(values) | Column::Date32(values) => put_all(values, i32::to_le_bytes, out),
             Column::I64(values) => put_all(values, i64::to_le_bytes, out),
@@ -266,8 +279,15 @@ impl Column {
             Column::Low(_) | Column::Nullable(_) | Column::Array(_) | Column::Map(_) => {
                 unreachable!("nested columns are encoded by block.rs")
             }
+            Column::Tuple(_) | Column::Variant(_) | Column::Dynamic(_) => {
+                unreachable!("nested columns are encoded by block.rs")
+            }
         }
     }
+}
+
+fn columns_of(members: &[TupleMember]) -> Result<Vec<Column>, UnsupportedType> {
+    members.iter().map(|member| Column::new(&member.data_type)).collect()
 }
 
 /// Writes into a slice of known length, which compiles to a plain copy on little-endian machines.

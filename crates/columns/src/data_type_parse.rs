@@ -2,13 +2,29 @@
 //! `Unsupported`, so that an error can name it; only text that is no type at all is an error here.
 use std::str::FromStr;
 
-use crate::data_type::{DataType, EnumValues};
+use crate::data_type::{DataType, EnumValues, JsonType, TupleMember};
+use crate::geo::Geo;
 
 /// Types nest at most this deep: real ones stay below ten, and a bound keeps the parser's stack small.
 pub const TYPE_DEPTH_MAX: usize = 32;
 
 /// Digits of the server's widest Decimal.
 const DECIMAL_PRECISION_MAX: u8 = 76;
+
+/// Names of the Interval types.
+const INTERVALS: [&str; 11] = [
+    "IntervalNanosecond",
+    "IntervalMicrosecond",
+    "IntervalMillisecond",
+    "IntervalSecond",
+    "IntervalMinute",
+    "IntervalHour",
+    "IntervalDay",
+    "IntervalWeek",
+    "IntervalMonth",
+    "IntervalQuarter",
+    "IntervalYear",
+];
 
 /// Digits behind the second of the server's finest DateTime64; 10 to this power fits every tick.
 const TIME_PRECISION_MAX: u8 = 9;
@@ -90,13 +106,14 @@ impl<'a> Parser<'a> {
         Ok(number)
     }
 
-    fn quoted(&mut self) -> Result<String, TypeError> {
-        self.expect('\'')?;
+    /// A text between `quote`s, its escapes undone.
+    fn quoted(&mut self, quote: char) -> Result<String, TypeError> {
+        self.expect(quote)?;
         let mut out = String::new();
         let mut chars = self.rest().char_indices();
         while let Some((position, c)) = chars.next() {
             match c {
-                '\'' => {
+                c if c == quote => {
                     self.at += position + 1;
                     return Ok(out);
                 }
@@ -164,13 +181,13 @@ impl<'a> Parser<'a> {
                 if sound { Ok(DataType::Decimal { precision, scale }) } else { Err(p.malformed()) }
             }),
             "DateTime" if !self.rest().starts_with('(') => Ok(DataType::DateTime(None)),
-            "DateTime" => self.in_brackets(|p| Ok(DataType::DateTime(Some(p.quoted()?)))),
+            "DateTime" => self.in_brackets(|p| Ok(DataType::DateTime(Some(p.quoted('\'')?)))),
             "DateTime64" => self.in_brackets(|p| {
                 let precision = p.number()?;
                 if precision > TIME_PRECISION_MAX {
                     return Err(p.malformed());
                 }
-                let zone = if p.eat(',') { Some(p.quoted()?) } else { None };
+                let zone = if p.eat(',') { Some(p.quoted('\'')?) } else { None };
                 Ok(DataType::DateTime64 { precision, zone })
             }),
             "Enum8" => self.in_brackets(|p| p.enum_values()).map(DataType::Enum8),
@@ -183,14 +200,155 @@ impl<'a> Parser<'a> {
                 p.expect(',')?;
                 Ok(DataType::Map(Box::new(key), Box::new(p.data_type(depth + 1)?)))
             }),
+            "Tuple" => self.in_brackets(|p| p.members(depth)).map(DataType::Tuple),
+            "Nested" => self.in_brackets(|p| p.members(depth)).map(DataType::Nested),
+            "Variant" => self.in_brackets(|p| p.types(depth)).map(DataType::Variant),
+            "Time64" => self.in_brackets(|p| {
+                let precision = p.number()?;
+                if precision > TIME_PRECISION_MAX {
+                    Err(p.malformed())
+                } else {
+                    Ok(DataType::Time64(precision))
+                }
+            }),
+            "JSON" => {
+                let typed_paths = if self.next_is('(') {
+                    self.in_brackets(|p| p.json_arguments(depth))?
+                } else {
+                    Vec::new()
+                };
+                Ok(DataType::Json(JsonType { text: self.since(start), typed_paths }))
+            }
+            "SimpleAggregateFunction" => {
+                let value = self.in_brackets(|p| {
+                    p.name()?;
+                    if p.next_is('(') {
+                        p.skip_brackets()?;
+                    }
+                    p.expect(',')?;
+                    p.data_type(depth + 1)
+                })?;
+                Ok(DataType::SimpleAggregateFunction { text: self.since(start), value: Box::new(value) })
+            }
             other => {
-                let json = other == "JSON";
-                if self.rest().starts_with('(') {
+                if self.next_is('(') {
                     self.skip_brackets()?;
                 }
-                let text = self.text[start..self.at].to_owned();
-                Ok(if json { DataType::Json(text) } else { DataType::Unsupported(text) })
+                let text = self.since(start);
+                Ok(match other {
+                    "Dynamic" => DataType::Dynamic(text),
+                    "AggregateFunction" => DataType::AggregateFunction(text),
+                    _ if INTERVALS.contains(&text.as_str()) => DataType::Interval(text),
+                    _ => DataType::Unsupported(text),
+                })
             }
+        }
+    }
+
+    fn since(&self, start: usize) -> String {
+        self.text[start..self.at].to_owned()
+    }
+
+    fn next_is(&self, token: char) -> bool {
+        self.rest().starts_with(token)
+    }
+
+    fn types(&mut self, depth: usize) -> Result<Vec<DataType>, TypeError> {
+        let mut types = Vec::new();
+        loop {
+            types.push(self.data_type(depth + 1)?);
+            if !self.eat(',') {
+                return Ok(types);
+            }
+        }
+    }
+
+    /// What stands in the brackets of a Tuple or a Nested: names for all members, or for none.
+    fn members(&mut self, depth: usize) -> Result<Vec<TupleMember>, TypeError> {
+        let mut members: Vec<TupleMember> = Vec::new();
+        self.skip_spaces();
+        if self.next_is(')') {
+            return Ok(members);
+        }
+        loop {
+            let name = self.member_name()?;
+            let data_type = self.data_type(depth + 1)?;
+            if members.first().is_some_and(|first| first.name.is_some() != name.is_some()) {
+                return Err(self.malformed());
+            }
+            members.push(TupleMember { name, data_type });
+            if !self.eat(',') {
+                return Ok(members);
+            }
+        }
+    }
+
+    /// A name if one stands before the type: it is quoted, or another word follows it.
+    fn member_name(&mut self) -> Result<Option<String>, TypeError> {
+        self.skip_spaces();
+        if let Some(quote) = ['`', '"'].into_iter().find(|quote| self.next_is(*quote)) {
+            return self.quoted(quote).map(Some);
+        }
+        let start = self.at;
+        let word = self.name()?;
+        let gap = self.rest().starts_with(' ');
+        self.skip_spaces();
+        if gap && self.rest().starts_with(|c: char| c.is_ascii_alphabetic()) {
+            return Ok(Some(word.to_owned()));
+        }
+        self.at = start;
+        Ok(None)
+    }
+
+    /// What stands in the brackets of JSON: limits, paths to skip, and paths with a type, which are
+    /// returned.
+    fn json_arguments(&mut self, depth: usize) -> Result<Vec<(String, DataType)>, TypeError> {
+        let mut typed_paths = Vec::new();
+        loop {
+            let quoted = self.json_path_is_quoted();
+            let path = self.json_path()?;
+            if !quoted && self.eat('=') {
+                self.number::<u64>()?;
+            } else if !quoted && path == "SKIP" {
+                self.json_skip()?;
+            } else {
+                typed_paths.push((path, self.data_type(depth + 1)?));
+            }
+            if !self.eat(',') {
+                return Ok(typed_paths);
+            }
+        }
+    }
+
+    fn json_skip(&mut self) -> Result<(), TypeError> {
+        let quoted = self.json_path_is_quoted();
+        let path = self.json_path()?;
+        self.skip_spaces();
+        if !quoted && path == "REGEXP" && self.next_is('\'') {
+            self.quoted('\'')?;
+        }
+        Ok(())
+    }
+
+    fn json_path_is_quoted(&mut self) -> bool {
+        self.skip_spaces();
+        self.next_is('`')
+    }
+
+    /// Names with dots between, each with or without quotes.
+    fn json_path(&mut self) -> Result<String, TypeError> {
+        let mut path = String::new();
+        loop {
+            if self.json_path_is_quoted() {
+                path.push_str(&self.quoted('`')?);
+            } else {
+                path.push_str(self.name()?);
+            }
+            if !self.next_is('.') {
+                return Ok(path);
+            }
+            self.at += 1;
+            path.push('.');
         }
     }
 
@@ -211,7 +369,7 @@ impl<'a> Parser<'a> {
     fn enum_values(&mut self) -> Result<EnumValues, TypeError> {
         let mut values = Vec::new();
         loop {
-            let name = self.quoted()?;
+            let name = self.quoted('\'')?;
             self.expect('=')?;
             values.push((name, self.number()?));
             if !self.eat(',') {
@@ -238,16 +396,22 @@ fn plain_type(name: &str) -> Option<DataType> {
         "UInt256" => DataType::UInt256,
         "Float32" => DataType::Float32,
         "Float64" => DataType::Float64,
+        "BFloat16" => DataType::BFloat16,
         "String" => DataType::String,
         "Date" => DataType::Date,
         "Date32" => DataType::Date32,
+        "Time" => DataType::Time,
         "UUID" => DataType::Uuid,
-        _ => return None,
+        "IPv4" => DataType::Ipv4,
+        "IPv6" => DataType::Ipv6,
+        other => return Geo::ALL.into_iter().find(|geo| geo.name() == other).map(DataType::Geo),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Strategy as _;
+
     use super::*;
 
     #[test]
@@ -271,18 +435,58 @@ mod tests {
             "UInt256",
             "Array(Tuple(a UInt8, b Enum8('x)' = 1)))",
             "AggregateFunction(sum, UInt64)",
-            "Variant(String, UInt8)",
+            "Variant(Array(Variant(Date, String)), String, UInt8)",
+            "Tuple()",
+            "Tuple(a UInt8, `b c` Tuple(String, Array(Int8)))",
+            "Nested(a UInt8, b Nested(c String))",
+            "Dynamic",
+            "Dynamic(max_types=3)",
+            "Geometry",
+            "MultiLineString",
+            "SimpleAggregateFunction(groupArrayArray, Array(UInt8))",
+            "AggregateFunction(quantiles(0.5, 0.9), UInt64)",
+            "IntervalSecond",
+            "Time64(3)",
+            "BFloat16",
+            "Nullable(Tuple(a UInt8))",
+            "Nullable(JSON)",
+            "LowCardinality(IPv6)",
+            "JSON(max_dynamic_types=2, `a.b` UInt8, `c d` String, SKIP q, SKIP REGEXP 'x.*')",
+            "Map(Tuple(UInt8, String), Variant(String, UInt8))",
+            "Tuple(a Nested(b UInt8))",
+            "QBit(Float32, 4)",
         ] {
             assert_eq!(text.parse::<DataType>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn the_unsupported_part_is_found_inside() {
-        let parsed: DataType = "Map(String, Array(Tuple(a UInt8)))".parse().unwrap();
-        assert_eq!(parsed.unsupported_part().unwrap().to_string(), "Tuple(a UInt8)");
-        let wide: DataType = "Decimal(39, 2)".parse().unwrap();
-        assert!(wide.unsupported_part().is_some());
+    fn what_stands_in_brackets_is_understood() {
+        let parse = |text: &str| text.parse::<DataType>().unwrap();
+        let DataType::Tuple(members) = parse("Tuple(a UInt8, `b c` Tuple(String, Array(Int8)))") else {
+            panic!()
+        };
+        assert_eq!(members[1].name.as_deref(), Some("b c"));
+        assert_eq!(members[1].data_type, parse("Tuple(String, Array(Int8))"));
+        let DataType::Json(json) =
+            parse("JSON(max_dynamic_paths=3, `a.b` Array(UInt8), c.d String, SKIP e, SKIP REGEXP 'f,(')")
+        else {
+            panic!()
+        };
+        let paths: Vec<&str> = json.typed_paths.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["a.b", "c.d"]);
+        assert_eq!(json.typed_paths[0].1, parse("Array(UInt8)"));
+    }
+
+    #[test]
+    fn what_travels_is_a_type_that_input_takes() {
+        for (table_type, travels) in [
+            ("Nested(a UInt8, b Nested(c String))", "Array(Tuple(a UInt8, b Array(Tuple(c String))))"),
+            ("Array(SimpleAggregateFunction(sum, UInt64))", "Array(UInt64)"),
+            ("Map(String, Tuple(Nested(a Point)))", "Map(String, Tuple(Array(Tuple(a Point))))"),
+        ] {
+            assert_eq!(table_type.parse::<DataType>().unwrap().input_type().to_string(), travels);
+        }
     }
 
     #[test]
@@ -300,17 +504,82 @@ mod tests {
             "DateTime64(10)",
             "Decimal(5, 6)",
             "Decimal(77, 0)",
+            "Variant()",
+            "Tuple(a UInt8, String)",
+            "Tuple(a)b",
+            "Time64(10)",
+            "JSON(a)",
+            "JSON(",
+            "SimpleAggregateFunction(sum)",
         ] {
             assert!(text.parse::<DataType>().is_err(), "{text}");
         }
-        let bomb = "Array(".repeat(100_000);
-        assert_eq!(bomb.parse::<DataType>(), Err(TypeError::TooDeep));
+        for open in ["Array(", "Tuple(", "Tuple(a ", "Variant(", "JSON(a ", "Map(String, ", "Nested(`x` "] {
+            let bomb = open.repeat(100_000);
+            assert_eq!(bomb.parse::<DataType>(), Err(TypeError::TooDeep), "{open}");
+        }
+        let opaque = format!("AggregateFunction({}", "(".repeat(100_000));
+        assert!(opaque.parse::<DataType>().is_err());
+    }
+
+    /// A type text from pieces of the grammar, mostly not a type.
+    fn any_pieces() -> impl proptest::strategy::Strategy<Value = String> {
+        let pieces = [
+            "Array(",
+            "Tuple(",
+            "Nested(",
+            "Variant(",
+            "Map(",
+            "Nullable(",
+            "LowCardinality(",
+            "JSON(",
+            "JSON",
+            "Dynamic",
+            "(",
+            ")",
+            ", ",
+            ",",
+            " ",
+            "a ",
+            "`b c` ",
+            "\"q\" ",
+            "UInt8",
+            "String",
+            "Enum8('a' = 1)",
+            "'x",
+            "\\",
+            "`",
+            "DateTime64(3",
+            "Decimal(76, 3)",
+            "SKIP ",
+            "REGEXP ",
+            "=",
+            "1",
+            "-",
+            "SimpleAggregateFunction(sum, ",
+            "AggregateFunction(",
+            "Point",
+            "é",
+        ];
+        proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..14)
+            .prop_map(|pieces| pieces.concat())
     }
 
     proptest::proptest! {
         #[test]
         fn no_text_panics(text in "[A-Za-z0-9(),'`\\\\= é-]{0,60}") {
             let _ = text.parse::<DataType>();
+        }
+
+        /// Nor does what follows parsing; and what was understood is printed so that it is
+        /// understood again.
+        #[test]
+        fn no_pieces_of_types_panic(text in any_pieces()) {
+            if let Ok(parsed) = text.parse::<DataType>() {
+                let _ = crate::Column::new(&parsed);
+                let travels = parsed.input_type();
+                proptest::prop_assert_eq!(travels.to_string().parse::<DataType>(), Ok(travels));
+            }
         }
     }
 }

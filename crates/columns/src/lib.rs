@@ -7,13 +7,18 @@
 
 mod data_type;
 mod data_type_parse;
+mod geo;
 mod quote;
 
+mod choices;
 mod column;
 mod dictionary;
+mod dynamic;
 mod low;
 mod nested;
 mod text;
+mod tuple;
+mod variant;
 
 mod block;
 mod frame;
@@ -21,12 +26,16 @@ mod segment;
 mod select;
 
 pub use block::{EncodeError, encode_block};
-pub use column::{Column, UnsupportedType};
-pub use data_type::{DECIMAL_DIGITS_MAX, DataType, EnumValues};
+pub use column::{Column, UnsupportedType, Wide};
+pub use data_type::{DataType, EnumValues, JsonType, TupleMember};
 pub use data_type_parse::{TYPE_DEPTH_MAX, TypeError};
+pub use dynamic::{DYNAMIC_TYPES_MAX, DynamicColumn};
 pub use frame::{FRAME_RAW_BYTES_MAX, compress_lz4, frame_uncompressed};
+pub use geo::Geo;
 pub use low::LowColumn;
 pub use nested::{ArrayColumn, MapColumn, NullableColumn};
 pub use quote::{quote_identifier, quote_string};
 pub use segment::Segment;
 pub use text::{FixedColumn, TextColumn};
+pub use tuple::TupleColumn;
+pub use variant::{VARIANT_MEMBERS_MAX, VariantColumn};

@@ -1,5 +1,8 @@
 //! Columns around other columns: Nullable, Array, Map.
+use std::ops::Range;
+
 use crate::column::Column;
+use crate::select::{inner_ranges, pick};
 
 /// A Nullable column: one byte per row (1 = NULL), and a value for every row.
 #[derive(Debug, Clone)]
@@ -32,6 +35,28 @@ impl NullableColumn {
         self.nulls.push(0);
         debug_assert!(self.nulls.len() == self.values.len());
     }
+
+    pub(crate) fn len(&self) -> usize {
+        self.nulls.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.nulls.len() + self.values.bytes()
+    }
+
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.nulls.truncate(rows);
+        self.values.truncate(self.nulls.len());
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.nulls.clear();
+        self.values.clear();
+    }
+
+    pub(crate) fn select(&self, ranges: &[Range<usize>]) -> NullableColumn {
+        NullableColumn { nulls: pick(&self.nulls, ranges), values: self.values.select(ranges) }
+    }
 }
 
 /// An Array column: running totals of the rows' lengths, and all values in one column.
@@ -61,6 +86,33 @@ impl ArrayColumn {
     pub(crate) fn truncate(&mut self, rows: usize) {
         self.value_ends.truncate(rows);
         self.values.truncate(self.value_ends.last().map_or(0, |&end| end as usize));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.value_ends.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(self.value_ends.as_slice()) + self.values.bytes()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.value_ends.clear();
+        self.values.clear();
+    }
+
+    pub(crate) fn select(&self, ranges: &[Range<usize>]) -> ArrayColumn {
+        let (value_ends, inner) = inner_ranges(&self.value_ends, ranges);
+        ArrayColumn { value_ends, values: self.values.select(&inner) }
+    }
+
+    /// Values of the last row; 0 without rows.
+    pub fn last_row_len(&self) -> u64 {
+        match self.value_ends.as_slice() {
+            [.., before, last] => last - before,
+            [only] => *only,
+            [] => 0,
+        }
     }
 }
 
@@ -101,5 +153,24 @@ impl MapColumn {
         let pairs = self.value_ends.last().map_or(0, |&end| end as usize);
         self.keys.truncate(pairs);
         self.values.truncate(pairs);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.value_ends.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(self.value_ends.as_slice()) + self.keys.bytes() + self.values.bytes()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.value_ends.clear();
+        self.keys.clear();
+        self.values.clear();
+    }
+
+    pub(crate) fn select(&self, ranges: &[Range<usize>]) -> MapColumn {
+        let (value_ends, inner) = inner_ranges(&self.value_ends, ranges);
+        MapColumn { value_ends, keys: self.keys.select(&inner), values: self.values.select(&inner) }
     }
 }

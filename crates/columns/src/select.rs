@@ -3,52 +3,33 @@
 use std::ops::Range;
 
 use crate::column::Column;
-use crate::nested::{ArrayColumn, MapColumn, NullableColumn};
 
 impl Column {
     /// The rows of all `ranges`, one range after the other.
     /// Shape: every range lies within the column; ranges may touch, repeat or stand in any order.
     /// Panics if one does not.
     pub fn select(&self, ranges: &[Range<usize>]) -> Column {
-        match self {
-            Column::U8(values) => Column::U8(pick(values, ranges)),
-            Column::U16(values) => Column::U16(pick(values, ranges)),
-            Column::U32(values) => Column::U32(pick(values, ranges)),
-            Column::U64(values) => Column::U64(pick(values, ranges)),
-            Column::U128(values) => Column::U128(pick(values, ranges)),
-            Column::Uuid(values) => Column::Uuid(pick(values, ranges)),
-            Column::I8(values) => Column::I8(pick(values, ranges)),
-            Column::I16(values) => Column::I16(pick(values, ranges)),
-            Column::I32(values) => Column::I32(pick(values, ranges)),
-            Column::I64(values) => Column::I64(pick(values, ranges)),
-            Column::I128(values) => Column::I128(pick(values, ranges)),
-            Column::F32(values) => Column::F32(pick(values, ranges)),
-            Column::F64(values) => Column::F64(pick(values, ranges)),
-            Column::Date32(values) => Column::Date32(pick(values, ranges)),
-            Column::Enum8 { values, default } => {
-                Column::Enum8 { values: pick(values, ranges), default: *default }
-            }
-            Column::Enum16 { values, default } => {
-                Column::Enum16 { values: pick(values, ranges), default: *default }
-            }
-            Column::Text(text) => Column::Text(text.select(ranges)),
-            Column::Json(text) => Column::Json(text.select(ranges)),
-            Column::Fixed(fixed) => Column::Fixed(fixed.select(ranges)),
-            Column::Low(low) => Column::Low(Box::new(low.select(ranges))),
-            Column::Nullable(nullable) => Column::Nullable(Box::new(NullableColumn {
-                nulls: pick(&nullable.nulls, ranges),
-                values: nullable.values.select(ranges),
-            })),
-            Column::Array(array) => {
-                let (value_ends, inner) = inner_ranges(&array.value_ends, ranges);
-                Column::Array(Box::new(ArrayColumn { value_ends, values: array.values.select(&inner) }))
-            }
-            Column::Map(map) => {
-                let (value_ends, inner) = inner_ranges(&map.value_ends, ranges);
-                let (keys, values) = (map.keys.select(&inner), map.values.select(&inner));
-                Column::Map(Box::new(MapColumn { value_ends, keys, values }))
-            }
+        /// The same kind of column of the picked rows.
+        macro_rules! picked {
+            (plain: $($plain:ident)*; compound: $($compound:ident)*; boxed: $($boxed:ident)*) => {
+                match self {
+                    $(Column::$plain(values) => Column::$plain(pick(values, ranges)),)*
+                    $(Column::$compound(inner) => Column::$compound(inner.select(ranges)),)*
+                    $(Column::$boxed(inner) => Column::$boxed(Box::new(inner.select(ranges))),)*
+                    Column::Enum8 { values, default } => {
+                        Column::Enum8 { values: pick(values, ranges), default: *default }
+                    }
+                    Column::Enum16 { values, default } => {
+                        Column::Enum16 { values: pick(values, ranges), default: *default }
+                    }
+                }
+            };
         }
+        picked!(
+            plain: U8 U16 U32 U64 U128 Uuid Ipv6 I8 I16 I32 I64 I128 Wide F32 F64 Date32;
+            compound: Text Json Fixed;
+            boxed: Low Nullable Array Map Tuple Variant Dynamic
+        )
     }
 }
 
@@ -66,7 +47,7 @@ pub(crate) fn pick<T: Copy>(values: &[T], ranges: &[Range<usize>]) -> Vec<T> {
 }
 
 /// The running totals of the picked rows, and where their values stand.
-fn inner_ranges(value_ends: &[u64], ranges: &[Range<usize>]) -> (Vec<u64>, Vec<Range<usize>>) {
+pub(crate) fn inner_ranges(value_ends: &[u64], ranges: &[Range<usize>]) -> (Vec<u64>, Vec<Range<usize>>) {
     let start_of = |row: usize| if row == 0 { 0 } else { value_ends[row - 1] };
     let mut picked_ends = Vec::with_capacity(rows_of(ranges));
     let mut inner = Vec::with_capacity(ranges.len());

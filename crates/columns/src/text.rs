@@ -40,6 +40,10 @@ impl TextColumn {
         self.wire.len() + self.ends.len() * size_of::<usize>()
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.truncate(0);
+    }
+
     pub(crate) fn select(&self, ranges: &[Range<usize>]) -> TextColumn {
         let start_of = |row: usize| if row == 0 { 0 } else { self.ends[row - 1] };
         let bytes = ranges.iter().map(|range| start_of(range.end) - start_of(range.start)).sum();
@@ -109,6 +113,10 @@ impl FixedColumn {
 
     pub(crate) fn bytes(&self) -> usize {
         self.data.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.truncate(0);
     }
 
     pub(crate) fn select(&self, ranges: &[Range<usize>]) -> FixedColumn {

@@ -242,3 +242,177 @@ fn json_travels_as_text() {
         l.row_pushed();
     });
 }
+
+/// Pushes one value per row to a column that may be missing (a record that fails half-way).
+macro_rules! each_row {
+    ($columns:expr, $row:expr, { $($index:literal $kind:ident [$($value:expr),+ $(,)?])+ }) => {
+        $(push!($columns, $index, $kind, [$($value),+][$row]);)+
+    };
+}
+
+#[test]
+fn wide_numbers_addresses_times_and_points() {
+    let type_texts = [
+        "Int256",
+        "UInt256",
+        "Decimal(76, 2)",
+        "BFloat16",
+        "Time",
+        "Time64(3)",
+        "IPv4",
+        "IPv6",
+        "IntervalSecond",
+        "Point",
+    ];
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    compare(include_bytes!("../golden/small.bin"), &names, &type_texts, 2, |row, columns| {
+        const ONES: u64 = u64::MAX;
+        each_row!(columns, row, {
+            0 Wide [[ONES - 4, ONES, ONES, ONES], [0, 0, 0, 1 << 63]]
+            1 Wide [[6, 0, 0, 0], [ONES; 4]]
+            // -150, and 10^76 - 1.
+            2 Wide [[ONES - 149, ONES, ONES, ONES],
+                [0xffffffffffffffff, 0x7775a5f171950fff, 0x764b4abe8652979, 0x161bcca7119915b5]]
+            3 U16 [0x40e0, 0xbf00]
+            4 I32 [43_994, -3_599_999]
+            5 I64 [-43_994_123, 1]
+            6 U32 [0x0102_0304, 0xff00_0001]
+            7 Ipv6 [1, 0x2001_0db8_0000_0000_0000_ff00_0042_8329]
+            8 I64 [5, -7]
+        });
+        if let Some(Column::Tuple(point)) = columns.get_mut(9) {
+            push_one!(&mut point.members()[0], F64, [1.0, 0.5][row]);
+            push_one!(&mut point.members()[1], F64, [-2.0, 0.0][row]);
+            point.row_pushed();
+        }
+    });
+}
+
+fn put_number(column: &mut Column, number: i64) {
+    match column {
+        Column::U8(values) => values.push(number as u8),
+        Column::I64(values) => values.push(number),
+        Column::Nullable(nullable) => {
+            put_number(nullable.values(), number);
+            nullable.value_pushed();
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn tuples_and_variants() {
+    let type_texts = [
+        "Tuple(a UInt8, b LowCardinality(String))",
+        "Nullable(Tuple(UInt8, String))",
+        "Variant(Array(UInt8), LowCardinality(String), UInt8)",
+        "Array(Variant(String, UInt8))",
+        "Tuple()",
+    ];
+    compare(
+        include_bytes!("../golden/compound.bin"),
+        &["t", "n", "v", "w", "e"],
+        &type_texts,
+        4,
+        |row, columns| {
+            let put_pair = |column: &mut Column, (number, text): (i64, &str)| {
+                let Column::Tuple(tuple) = column else { panic!("{column:?}") };
+                put_number(&mut tuple.members()[0], number);
+                put_text(&mut tuple.members()[1], Some(text));
+                tuple.row_pushed();
+            };
+            put_pair(&mut columns[0], [(5, "x"), (1, "y"), (2, "x"), (0, "")][row]);
+            let Some([Column::Nullable(n), Column::Variant(v), Column::Array(w), Column::Tuple(e)]) =
+                columns.get_mut(1..)
+            else {
+                return;
+            };
+            match [Some((6, "z")), None, Some((0, "")), None][row] {
+                Some(pair) => {
+                    put_pair(n.values(), pair);
+                    n.value_pushed();
+                }
+                None => n.push_null(),
+            }
+            match row {
+                0 => {
+                    put_text(&mut v.members()[1], Some("ab"));
+                    v.value_pushed(1);
+                }
+                1 => {
+                    put_number(&mut v.members()[2], 5);
+                    v.value_pushed(2);
+                }
+                2 => v.push_null(),
+                _ => {
+                    let Column::Array(numbers) = &mut v.members()[0] else { panic!() };
+                    put_number(numbers.values(), 1);
+                    put_number(numbers.values(), 2);
+                    numbers.row_pushed();
+                    v.value_pushed(0);
+                }
+            }
+            let Column::Variant(inner) = w.values() else { panic!() };
+            if let Some(text) = [Some("x"), None, None, Some("q")][row] {
+                put_text(&mut inner.members()[0], Some(text));
+                inner.value_pushed(0);
+            }
+            match row {
+                0 => {
+                    put_number(&mut inner.members()[1], 7);
+                    inner.value_pushed(1);
+                }
+                2 => inner.push_null(),
+                _ => {}
+            }
+            w.row_pushed();
+            e.row_pushed();
+        },
+    );
+}
+
+#[test]
+fn dynamic_values_bring_their_types() {
+    fn put(dynamic: &mut pumphouse_columns::DynamicColumn, row: usize) {
+        let member_of = |dynamic: &mut pumphouse_columns::DynamicColumn, text: &str| {
+            dynamic.member_of(&text.parse().unwrap()).unwrap()
+        };
+        let member = match row {
+            0 | 4 => {
+                let member = member_of(dynamic, "Int64");
+                put_number(dynamic.values(member), [5, 7][row / 4]);
+                member
+            }
+            1 => {
+                let member = member_of(dynamic, "String");
+                put_text(dynamic.values(member), Some("ab"));
+                member
+            }
+            2 => return dynamic.push_null(),
+            3 => {
+                let member = member_of(dynamic, "Array(Nullable(Int64))");
+                let Column::Array(numbers) = dynamic.values(member) else { panic!() };
+                put_number(numbers.values(), 1);
+                assert!(numbers.values().push_null());
+                numbers.row_pushed();
+                member
+            }
+            _ => {
+                let member = member_of(dynamic, "LowCardinality(String)");
+                put_text(dynamic.values(member), Some("z"));
+                member
+            }
+        };
+        dynamic.value_pushed(member);
+    }
+    let golden = include_bytes!("../golden/dynamic.bin");
+    compare(golden, &["d", "a"], &["Dynamic", "Array(Dynamic)"], 6, |row, columns| {
+        let Column::Dynamic(dynamic) = &mut columns[0] else { panic!() };
+        put(dynamic, row);
+        if let Some(Column::Array(array)) = columns.get_mut(1) {
+            let Column::Dynamic(dynamic) = array.values() else { panic!() };
+            put(dynamic, row);
+            array.row_pushed();
+        }
+    });
+}

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use pumphouse_columns::{Column, DataType, Segment, encode_block};
+use pumphouse_columns::{Column, DataType, Segment, TupleMember, encode_block};
 
 #[derive(Debug, Clone, PartialEq)]
 enum Value {
@@ -12,6 +12,10 @@ enum Value {
     Text(Vec<u8>),
     List(Vec<Value>),
     Pairs(Vec<(Value, Value)>),
+    /// The members of a Tuple.
+    Row(Vec<Value>),
+    /// A value of a Variant's or Dynamic's member.
+    OneOf(DataType, Box<Value>),
 }
 
 fn any_type() -> impl Strategy<Value = DataType> {
@@ -25,11 +29,28 @@ fn any_type() -> impl Strategy<Value = DataType> {
         text("LowCardinality(String)"),
         text("LowCardinality(Nullable(String))"),
         text("LowCardinality(UInt64)"),
+        text("FixedString(3)"),
+        text("Enum8('x' = 97)"),
+        text("JSON"),
+        text("IPv6"),
+        text("Int256"),
+        text("Dynamic"),
     ];
     leaf.prop_recursive(3, 8, 2, |inner| {
         prop_oneof![
             inner.clone().prop_map(|inner| DataType::Array(Box::new(inner))),
-            inner.prop_map(|inner| DataType::Map(Box::new(DataType::String), Box::new(inner))),
+            inner.clone().prop_map(|inner| DataType::Map(Box::new(DataType::String), Box::new(inner))),
+            inner.clone().prop_map(|inner| {
+                let member = |data_type| TupleMember { name: None, data_type };
+                DataType::Tuple(vec![member(DataType::UInt8), member(inner)])
+            }),
+            inner
+                .prop_filter("no NULL inside", |inner| !inner.holds_null() && *inner != DataType::UInt8)
+                .prop_map(|inner| {
+                    let mut members = vec![inner, DataType::UInt8];
+                    members.sort_by_key(DataType::to_string);
+                    DataType::Variant(members)
+                }),
         ]
     })
 }
@@ -50,8 +71,36 @@ fn any_value(data_type: &DataType) -> BoxedStrategy<Value> {
         DataType::Map(key, value) => {
             proptest::collection::vec((any_value(key), any_value(value)), 0..3).prop_map(Value::Pairs).boxed()
         }
+        DataType::FixedString(_) => "[a-c]{3}".prop_map(|text| Value::Text(text.into_bytes())).boxed(),
+        DataType::Enum8(_) => Just(Value::Number(97)).boxed(),
+        DataType::Json(_) => Just(Value::Text(b"{\"a\":1}".to_vec())).boxed(),
+        DataType::Ipv6 | DataType::Int256 => {
+            proptest::collection::vec(any::<u8>(), if *data_type == DataType::Ipv6 { 16 } else { 32 })
+                .prop_map(Value::Text)
+                .boxed()
+        }
+        DataType::Tuple(members) => members
+            .iter()
+            .map(|member| any_value(&member.data_type))
+            .collect::<Vec<_>>()
+            .prop_map(Value::Row)
+            .boxed(),
+        DataType::Variant(members) => any_of(members),
+        DataType::Dynamic(_) => any_of(
+            &["UInt64", "Array(String)", "LowCardinality(String)", "UInt8"].map(|t| t.parse().unwrap()),
+        ),
         other => panic!("{other}"),
     }
+}
+
+fn any_of(members: &[DataType]) -> BoxedStrategy<Value> {
+    let one = |member: &DataType| {
+        let member = member.clone();
+        any_value(&member).prop_map(move |value| Value::OneOf(member.clone(), Box::new(value))).boxed()
+    };
+    let mut all: Vec<BoxedStrategy<Value>> = members.iter().map(one).collect();
+    all.push(Just(Value::Null).boxed());
+    proptest::strategy::Union::new(all).boxed()
 }
 
 fn push(column: &mut Column, value: &Value) {
@@ -59,6 +108,25 @@ fn push(column: &mut Column, value: &Value) {
         (Column::U8(values), Value::Number(n)) => values.push(*n as u8),
         (Column::U64(values), Value::Number(n)) => values.push(*n),
         (Column::Text(values), Value::Text(text)) => values.push(text),
+        (Column::Json(values), Value::Text(text)) => values.push(text),
+        (Column::Fixed(values), Value::Text(text)) => assert!(values.push(text)),
+        (Column::Enum8 { values, .. }, Value::Number(n)) => values.push(*n as i8),
+        (Column::Ipv6(values), Value::Text(text)) => {
+            values.push(u128::from_be_bytes(text[..].try_into().unwrap()));
+        }
+        (Column::Wide(values), Value::Text(text)) => {
+            let word = |n: usize| u64::from_le_bytes(text[8 * n..8 * n + 8].try_into().unwrap());
+            values.push([word(0), word(1), word(2), word(3)]);
+        }
+        (Column::Tuple(tuple), Value::Row(row)) => {
+            tuple.members().iter_mut().zip(row).for_each(|(member, value)| push(member, value));
+            tuple.row_pushed();
+        }
+        (Column::Dynamic(dynamic), Value::OneOf(data_type, value)) => {
+            let member = dynamic.member_of(data_type).unwrap();
+            push(dynamic.values(member), value);
+            dynamic.value_pushed(member);
+        }
         (Column::Low(low), Value::Text(text)) => low.push_text(text),
         (Column::Low(low), Value::Number(_)) => {
             push(low.staged(), value);
@@ -75,6 +143,16 @@ fn push(column: &mut Column, value: &Value) {
             }
             map.row_pushed();
         }
+        // A member is known by the kind of its column: the types drawn have two of different kinds.
+        (Column::Variant(variant), Value::OneOf(data_type, value)) => {
+            let kind = std::mem::discriminant(&Column::new(data_type).unwrap());
+            let member = variant.members().iter().position(|m| std::mem::discriminant(m) == kind).unwrap();
+            // What a failed attempt pushed, first.
+            push(&mut variant.members()[member], value);
+            variant.undo_value(member);
+            push(&mut variant.members()[member], value);
+            variant.value_pushed(member);
+        }
         (column, Value::Null) => assert!(column.push_null()),
         (Column::Nullable(nullable), value) => {
             push(nullable.values(), value);
@@ -84,12 +162,16 @@ fn push(column: &mut Column, value: &Value) {
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+struct Reader<'a> {
+    bytes: &'a [u8],
+    /// The types of Dynamic columns, in the order in which their prefixes came.
+    dynamics: std::collections::VecDeque<Vec<DataType>>,
+}
 
 impl Reader<'_> {
     fn take(&mut self, bytes: usize) -> &[u8] {
-        let (taken, rest) = self.0.split_at(bytes);
-        self.0 = rest;
+        let (taken, rest) = self.bytes.split_at(bytes);
+        self.bytes = rest;
         taken
     }
 
@@ -120,6 +202,24 @@ impl Reader<'_> {
         match data_type {
             DataType::LowCardinality(_) => assert_eq!(self.number(8), 1),
             DataType::Array(inner) => self.prefix(inner),
+            DataType::Json(_) => assert_eq!(self.number(8), 1),
+            DataType::Tuple(members) => members.iter().for_each(|member| self.prefix(&member.data_type)),
+            DataType::Variant(members) => {
+                assert_eq!(self.number(8), 0);
+                members.iter().for_each(|member| self.prefix(member));
+            }
+            DataType::Dynamic(_) => {
+                assert_eq!(self.number(8), 1);
+                let types = self.varuint();
+                assert_eq!(self.varuint(), types);
+                let names: Vec<String> =
+                    (0..types).map(|_| String::from_utf8(self.text()).unwrap()).collect();
+                assert!(names.is_sorted());
+                let types: Vec<DataType> = names.iter().map(|name| name.parse().unwrap()).collect();
+                assert_eq!(self.number(8), 0);
+                types.iter().for_each(|data_type| self.prefix(data_type));
+                self.dynamics.push_back(types);
+            }
             DataType::Map(key, value) => {
                 self.prefix(key);
                 self.prefix(value);
@@ -182,8 +282,55 @@ impl Reader<'_> {
                 let mut pairs = keys.into_iter().zip(self.values(value, pairs));
                 lengths.iter().map(|&length| Value::Pairs(pairs.by_ref().take(length).collect())).collect()
             }
+            DataType::FixedString(width) => {
+                (0..rows).map(|_| Value::Text(self.take(*width).to_vec())).collect()
+            }
+            DataType::Enum8(_) => (0..rows).map(|_| Value::Number(self.number(1))).collect(),
+            DataType::Json(_) => (0..rows).map(|_| Value::Text(self.text())).collect(),
+            DataType::Ipv6 => (0..rows).map(|_| Value::Text(self.take(16).to_vec())).collect(),
+            DataType::Int256 => (0..rows).map(|_| Value::Text(self.take(32).to_vec())).collect(),
+            DataType::Tuple(members) => {
+                let columns: Vec<Vec<Value>> =
+                    members.iter().map(|member| self.values(&member.data_type, rows)).collect();
+                (0..rows)
+                    .map(|row| Value::Row(columns.iter().map(|column| column[row].clone()).collect()))
+                    .collect()
+            }
+            DataType::Variant(members) => self.one_of(members, rows, |number| number),
+            DataType::Dynamic(_) => {
+                let types = self.dynamics.pop_front().unwrap();
+                let before_shared = types.iter().filter(|t| t.to_string().as_str() < "SharedVariant").count();
+                self.one_of(&types, rows, |number| {
+                    assert!(number != before_shared);
+                    number - usize::from(number > before_shared)
+                })
+            }
             other => panic!("{other}"),
         }
+    }
+
+    fn one_of(
+        &mut self,
+        members: &[DataType],
+        rows: usize,
+        member_of: impl Fn(usize) -> usize,
+    ) -> Vec<Value> {
+        let numbers = self.take(rows).to_vec();
+        let rows: Vec<Option<usize>> =
+            numbers.iter().map(|&n| (n != 255).then(|| member_of(n.into()))).collect();
+        let mut columns: Vec<_> = members
+            .iter()
+            .enumerate()
+            .map(|(n, member)| {
+                self.values(member, rows.iter().filter(|row| **row == Some(n)).count()).into_iter()
+            })
+            .collect();
+        rows.iter()
+            .map(|row| match row {
+                None => Value::Null,
+                Some(n) => Value::OneOf(members[*n].clone(), Box::new(columns[*n].next().unwrap())),
+            })
+            .collect()
     }
 }
 
@@ -219,13 +366,13 @@ proptest! {
     fn rows_read_back_and_cuts_do_not_show((data_type, rows, cuts) in any_table()) {
         let block = encode(&data_type, &rows, &cuts);
         prop_assert_eq!(&block, &encode(&data_type, &rows, &[]));
-        let mut reader = Reader(&block);
+        let mut reader = Reader { bytes: &block, dynamics: Default::default() };
         prop_assert_eq!((reader.varuint(), reader.varuint()), (1, rows.len()));
         prop_assert_eq!(reader.text(), b"c");
         prop_assert_eq!(reader.text(), data_type.to_string().into_bytes());
         reader.prefix(&data_type);
         prop_assert_eq!(reader.values(&data_type, rows.len()), rows);
-        prop_assert!(reader.0.is_empty());
+        prop_assert!(reader.bytes.is_empty());
     }
 
     #[test]

@@ -1,0 +1,1 @@
+SELECT arrayJoin([5::Int64::Dynamic, 'ab'::String::Dynamic, NULL::Dynamic, [1, NULL]::Array(Nullable(Int64))::Dynamic, 7::Int64::Dynamic, 'z'::LowCardinality(String)::Dynamic]) AS d, [d] AS a FORMAT Native
