@@ -38,8 +38,15 @@ pub const FORCED_SETTINGS: &[(&str, &str)] = &[
     ("input_format_native_allow_types_conversion", "0"),
     // NULL asks for the column's DEFAULT where the plan says so.
     ("insert_null_as_default", "1"),
-    // A table that has such a column was made with this; `input()` asks again (code 455).
+    // A table that has such a column was made with these; `input()` asks again (codes 44 and 455).
     ("allow_suspicious_low_cardinality_types", "1"),
+    ("allow_suspicious_fixed_string_types", "1"),
+    ("allow_suspicious_variant_types", "1"),
+    ("allow_experimental_dynamic_type", "1"),
+    ("allow_experimental_json_type", "1"),
+    ("allow_experimental_variant_type", "1"),
+    ("enable_nullable_tuple_type", "1"),
+    ("enable_time_time64_type", "1"),
     ("send_progress_in_http_headers", "0"),
     // Set in a user's profile, these end an insert early or thin it out, with an answer of 200
     // (measured: 0 of 1,000,000 rows with `break`, 10 with limit=10).

@@ -8,7 +8,12 @@ use crate::value::pairs;
 /// Settings on which exactly-once rests, with the value that every insert carries. `None`: it differs
 /// per insert. The ClickHouse room sends them and says why for each; another value is refused here.
 pub const FORCED_CLICKHOUSE_SETTINGS: &[(&str, Option<&str>)] = &[
+    ("allow_experimental_dynamic_type", Some("1")),
+    ("allow_experimental_json_type", Some("1")),
+    ("allow_experimental_variant_type", Some("1")),
+    ("allow_suspicious_fixed_string_types", Some("1")),
     ("allow_suspicious_low_cardinality_types", Some("1")),
+    ("allow_suspicious_variant_types", Some("1")),
     ("async_insert", Some("0")),
     ("buffer_size", None),
     ("compress", None),
@@ -19,6 +24,8 @@ pub const FORCED_CLICKHOUSE_SETTINGS: &[(&str, Option<&str>)] = &[
     ("deduplicate_insert_select", Some("force_enable")),
     ("default_format", None),
     ("distributed_foreground_insert", Some("1")),
+    ("enable_nullable_tuple_type", Some("1")),
+    ("enable_time_time64_type", Some("1")),
     ("input_format_native_allow_types_conversion", Some("0")),
     ("input_format_parallel_parsing", Some("0")),
     ("insert_deduplicate", Some("1")),
