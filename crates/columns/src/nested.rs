@@ -106,6 +106,20 @@ impl ArrayColumn {
         ArrayColumn { value_ends, values: self.values.select(&inner) }
     }
 
+    fn whole_values(&self) -> u64 {
+        self.value_ends.last().copied().unwrap_or(0)
+    }
+
+    /// Values pushed since the last row.
+    pub fn open_values(&self) -> u64 {
+        self.values.len() as u64 - self.whole_values()
+    }
+
+    /// Drops all but the first `count` of the values pushed since the last row.
+    pub fn keep_open_values(&mut self, count: u64) {
+        self.values.truncate((self.whole_values() + count) as usize);
+    }
+
     /// Values of the last row; 0 without rows.
     pub fn last_row_len(&self) -> u64 {
         match self.value_ends.as_slice() {

@@ -26,8 +26,18 @@ impl TupleColumn {
     /// Makes the values pushed to the members one row. Panics if a member has none or several.
     #[inline]
     pub fn row_pushed(&mut self) {
-        self.rows += 1;
-        assert!(self.members.iter().all(|member| member.len() == self.rows), "every member has one value");
+        self.rows_pushed(1);
+    }
+
+    /// Makes the `rows` values pushed to each member that many rows. Panics if the members have more
+    /// or fewer.
+    #[inline]
+    pub fn rows_pushed(&mut self, rows: usize) {
+        self.rows += rows;
+        assert!(
+            self.members.iter().all(|member| member.len() == self.rows),
+            "every member has a value for each row"
+        );
     }
 
     /// Rows held.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pumphouse_columns::{compress_lz4, encode_block};
-use pumphouse_decode::{DefaultKind, JsonDecoder, PlanOptions, RecordRef, TableColumn, TablePlan};
+use pumphouse_decode::{
+    DefaultKind, HeadersRef, JsonDecoder, PlanOptions, RecordRef, TableColumn, TablePlan,
+};
 
 const RECORDS: usize = 200_000;
 const ROUNDS: usize = 7;
@@ -56,6 +58,9 @@ fn main() {
                     topic: "flights",
                     partition: 0,
                     offset: offset as i64,
+                    timestamp_ms: None,
+                    key: None,
+                    headers: HeadersRef::NONE,
                     value: Some(record.as_bytes()),
                 };
                 decoder.decode(&mut segment, record).expect("the records fit the table");

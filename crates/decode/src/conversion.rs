@@ -3,6 +3,12 @@ use hashbrown::HashMap;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use pumphouse_columns::{DataType, EnumValues};
 
+use crate::dynamic_value::DynamicKinds;
+use crate::json_text::JsonRules;
+use crate::plan::UnknownFields;
+use crate::tuple_members::TupleMembers;
+use crate::variant_choice::VariantChoice;
+
 /// Names of zones that are UTC itself and need no rule.
 const UTC_NAMES: [&str; 6] = ["UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu"];
 
@@ -52,26 +58,52 @@ pub(crate) enum Conversion {
     UInt128,
     Float32,
     Float64,
+    Int256,
+    UInt256,
+    BFloat16,
     String,
     FixedString,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     Date,
     Date32,
-    DateTime { zone: Option<TimeZone> },
-    DateTime64 { precision: u8, zone: Option<TimeZone> },
+    DateTime {
+        zone: Option<TimeZone>,
+    },
+    DateTime64 {
+        precision: u8,
+        zone: Option<TimeZone>,
+    },
+    Time,
+    Time64 {
+        precision: u8,
+    },
+    Interval,
     Uuid,
+    Ipv4,
+    Ipv6,
     Enum(EnumLookup),
-    Json,
+    Json(JsonRules),
+    /// The state of an aggregate function, which travels as String.
+    State,
     Low(Box<Conversion>),
     Nullable(Box<Conversion>),
     Array(Box<Conversion>),
     Map(Box<Conversion>, Box<Conversion>),
+    Tuple(TupleMembers),
+    /// An Array(Tuple(...)) that also takes an object of arrays.
+    Nested(Box<Conversion>),
+    Variant(VariantChoice),
+    Dynamic(Box<DynamicKinds>),
 }
 
 impl Conversion {
-    /// Shape: a type that `Column::new` takes.
-    pub(crate) fn compile(data_type: &DataType) -> Result<Conversion, ZoneError> {
-        let boxed = |inner: &DataType| Conversion::compile(inner).map(Box::new);
+    /// Shape: a type that `Column::new` takes. `unknown`: what members of objects mean that a Tuple
+    /// does not have.
+    pub(crate) fn compile(data_type: &DataType, unknown: UnknownFields) -> Result<Conversion, ZoneError> {
+        let boxed = |inner: &DataType| Conversion::compile(inner, unknown).map(Box::new);
         Ok(match data_type {
             DataType::Bool => Conversion::Bool,
             DataType::Int8 => Conversion::Int8,
@@ -99,7 +131,25 @@ impl Conversion {
             }
             DataType::Uuid => Conversion::Uuid,
             DataType::Enum8(values) | DataType::Enum16(values) => Conversion::Enum(EnumLookup::new(values)),
-            DataType::Json(_) => Conversion::Json,
+            DataType::Json(json) => Conversion::Json(JsonRules::compile(json)?),
+            DataType::Int256 => Conversion::Int256,
+            DataType::UInt256 => Conversion::UInt256,
+            DataType::BFloat16 => Conversion::BFloat16,
+            DataType::Time => Conversion::Time,
+            DataType::Time64(precision) => Conversion::Time64 { precision: *precision },
+            DataType::Interval(_) => Conversion::Interval,
+            DataType::Ipv4 => Conversion::Ipv4,
+            DataType::Ipv6 => Conversion::Ipv6,
+            DataType::Tuple(members) => Conversion::Tuple(TupleMembers::compile(members, unknown)?),
+            DataType::Nested(members) => {
+                let tuple = Conversion::Tuple(TupleMembers::compile(members, unknown)?);
+                Conversion::Nested(Box::new(Conversion::Array(Box::new(tuple))))
+            }
+            DataType::Variant(members) => Conversion::Variant(VariantChoice::compile(members)?),
+            DataType::Dynamic(_) => Conversion::Dynamic(Box::default()),
+            DataType::Geo(geo) => Conversion::compile(&geo.structure(), unknown)?,
+            DataType::SimpleAggregateFunction { value, .. } => Conversion::compile(value, unknown)?,
+            DataType::AggregateFunction(_) => Conversion::State,
             DataType::LowCardinality(inner) => match &**inner {
                 // The dictionary itself knows NULL.
                 DataType::Nullable(value) => Conversion::Low(boxed(value)?),
@@ -108,7 +158,7 @@ impl Conversion {
             DataType::Nullable(inner) => Conversion::Nullable(boxed(inner)?),
             DataType::Array(inner) => Conversion::Array(boxed(inner)?),
             DataType::Map(key, value) => Conversion::Map(boxed(key)?, boxed(value)?),
-            DataType::Int256 | DataType::UInt256 | DataType::Unsupported(_) => {
+            DataType::Unsupported(_) => {
                 unreachable!("no column is built for {data_type}, and the plan asked for one before")
             }
         })
@@ -116,9 +166,10 @@ impl Conversion {
 
     /// Whether whole numbers are what the column holds, LowCardinality looked through.
     pub(crate) fn is_integer(&self) -> bool {
-        use Conversion::{Int8, Int16, Int32, Int64, Int128, UInt8, UInt16, UInt32, UInt64, UInt128};
+        use Conversion as C;
         match self {
-            Int8 | Int16 | Int32 | Int64 | Int128 | UInt8 | UInt16 | UInt32 | UInt64 | UInt128 => true,
+            C::Int8 | C::Int16 | C::Int32 | C::Int64 | C::Int128 | C::Int256 => true,
+            C::UInt8 | C::UInt16 | C::UInt32 | C::UInt64 | C::UInt128 | C::UInt256 => true,
             Conversion::Low(inner) | Conversion::Nullable(inner) => inner.is_integer(),
             _ => false,
         }
@@ -127,7 +178,7 @@ impl Conversion {
     /// Whether the column's values are JSON objects.
     pub(crate) fn takes_json_objects(&self) -> bool {
         match self {
-            Conversion::Json => true,
+            Conversion::Json(_) => true,
             Conversion::Nullable(inner) => inner.takes_json_objects(),
             _ => false,
         }

@@ -92,6 +92,21 @@ pub enum DecodeReason {
     /// A partition or offset that the lineage column's type cannot hold.
     #[error("DECODE-011: the record's position does not fit the lineage column")]
     LineageOutOfRange,
+    /// A JSON column's object has a path twice.
+    #[error("DECODE-012: a path of the JSON value occurs twice, again at byte {at}")]
+    PathTwice {
+        /** Byte position in the record's value. */
+        at: usize,
+    },
+    /// Arrays of one Nested differ in length.
+    #[error("DECODE-013: arrays that belong together have different lengths")]
+    NestedLengths,
+    /// An array with another number of elements than the Tuple has members.
+    #[error("DECODE-014: an array with another number of elements than the Tuple")]
+    WrongLength,
+    /// A record without a timestamp, and a timestamp column that is not Nullable.
+    #[error("DECODE-015: the record has no timestamp; the column is not Nullable")]
+    NoTimestamp,
     /// The bytes are not what the schema says that they are.
     #[error("DECODE-030: the bytes do not follow the schema at byte {at}")]
     BrokenBinary {

@@ -128,9 +128,11 @@ fn two_digits(text: &[u8]) -> Option<u32> {
     (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
 }
 
-fn attoseconds(digits: &[u8]) -> Option<u64> {
+/// A fraction's digits as 10^-18 s; `None` for none, and where digits behind the eighteenth are not 0.
+pub(crate) fn attoseconds(digits: &[u8]) -> Option<u64> {
     let (kept, beyond) = digits.split_at(digits.len().min(18));
-    if digits.is_empty() || beyond.iter().any(|&digit| digit != b'0') {
+    if digits.is_empty() || !kept.iter().all(u8::is_ascii_digit) || beyond.iter().any(|&digit| digit != b'0')
+    {
         return None;
     }
     let value = kept.iter().fold(0u64, |value, digit| value * 10 + u64::from(digit - b'0'));

@@ -4,10 +4,15 @@ use std::sync::Arc;
 use pumphouse_columns::{Column, Segment};
 
 use crate::conversion::Conversion;
+use crate::dotted::{GroupFiller, Target};
 use crate::error::{DecodeError, DecodeReason, ValueKind};
-use crate::plan::{Absent, ColumnPlan, Lineage, Source, TablePlan, UnknownFields};
+use crate::headers::HeadersRef;
+use crate::lineage::put_lineage;
+use crate::nested_value::put_object_of_arrays;
+use crate::plan::{Absent, ColumnPlan, Source, TablePlan, UnknownFields};
 use crate::scalar::{Scalar, put_scalar};
 use crate::scanner::{JSON_DEPTH_MAX, RawText, Scanner, unescape};
+use crate::source_row::put_null_field;
 
 /// How many fields of the last record are remembered in order; later ones are looked up by hash.
 const HINTS_MAX: usize = 1024;
@@ -25,6 +30,12 @@ pub struct RecordRef<'a> {
     pub partition: u32,
     /// The record's offset, at least 0.
     pub offset: i64,
+    /// Milliseconds since 1970; `None` for a record that carries no timestamp.
+    pub timestamp_ms: Option<i64>,
+    /// The record's key; `None` for null, which is not the empty key.
+    pub key: Option<&'a [u8]>,
+    /// The record's headers.
+    pub headers: HeadersRef<'a>,
     /// The record's value; `None` for a tombstone.
     pub value: Option<&'a [u8]>,
 }
@@ -33,8 +44,8 @@ pub struct RecordRef<'a> {
 #[derive(Debug)]
 struct Hint {
     name: Vec<u8>,
-    /// Its place in the plan's columns; `None` for a field without a column.
-    target: Option<usize>,
+    /// `None` for a field without a column.
+    target: Option<Target>,
 }
 
 /// Writes JSON records into segments of one plan. Single-threaded; keeps only buffers and the order
@@ -109,7 +120,7 @@ impl Buffers {
                 fill(column_plan, columns, &record).map_err(|reason| of_column(column_plan, reason))?;
             }
         }
-        Ok(())
+        plan.dotted.check_lengths(plan, columns)
     }
 
     fn fields(
@@ -136,13 +147,17 @@ impl Buffers {
             place += 1;
             scanner.expect(b':').map_err(plain)?;
             match target {
-                Some(index) => {
+                Some(Target::Column(index)) => {
                     let column_plan = &plan.columns[index];
                     if std::mem::replace(&mut self.seen[index], true) {
                         forget(column_plan, columns, rows);
                     }
                     put_field(column_plan, columns, scanner, &mut self.scratch)
                         .map_err(|reason| of_column(column_plan, reason))?;
+                }
+                Some(Target::Group(group)) => {
+                    let (seen, scratch) = (&mut self.seen, &mut self.scratch);
+                    GroupFiller { plan, columns, rows, seen, scratch }.put(group, scanner, 1)?;
                 }
                 None if plan.unknown_fields == UnknownFields::Refuse => {
                     return Err(plain(DecodeReason::UnknownField { at: name_at }));
@@ -164,15 +179,15 @@ impl Buffers {
         plan: &TablePlan,
         place: usize,
         name: RawText<'_>,
-    ) -> Result<Option<usize>, DecodeReason> {
+    ) -> Result<Option<Target>, DecodeReason> {
         if name.escaped {
             unescape(name, &mut self.scratch)?;
-            return Ok(plan.by_name.get(self.scratch.as_slice()).copied());
+            return Ok(plan.target(&self.scratch));
         }
-        let target = plan.by_name.get(name.raw).copied();
+        let target = plan.target(name.raw);
         if name.raw.len() <= HINT_NAME_BYTES_MAX && place < HINTS_MAX {
             while self.hints.len() <= place {
-                self.hints.push(Hint { name: Vec::new(), target: plan.by_name.get(&b""[..]).copied() });
+                self.hints.push(Hint { name: Vec::new(), target: plan.target(b"") });
             }
             let hint = &mut self.hints[place];
             hint.name.clear();
@@ -207,29 +222,18 @@ pub(crate) fn forget(column_plan: &ColumnPlan, columns: &mut [Column], rows: usi
 }
 
 #[inline]
-fn put_field(
+pub(crate) fn put_field(
     column_plan: &ColumnPlan,
     columns: &mut [Column],
     scanner: &mut Scanner<'_>,
     scratch: &mut Vec<u8>,
 ) -> Result<(), DecodeReason> {
-    let Source::Field { conversion, null, .. } = &column_plan.source else {
+    let Source::Field { conversion, .. } = &column_plan.source else {
         unreachable!("lineage columns have no name to be found by")
     };
     if scanner.peek() == b'n' {
         scanner.null()?;
-        return match null {
-            Absent::Refuse => Err(DecodeReason::UnexpectedNull),
-            Absent::Masked => {
-                put_absent(column_plan, columns);
-                Ok(())
-            }
-            Absent::Null => {
-                put_null(&mut columns[column_plan.wire]);
-                put_mask(column_plan, columns, 1);
-                Ok(())
-            }
-        };
+        return put_null_field(column_plan, columns);
     }
     put_value(conversion, &mut columns[column_plan.wire], scanner, scratch, 1)?;
     put_mask(column_plan, columns, 1);
@@ -277,32 +281,6 @@ pub(crate) fn put_mask(column_plan: &ColumnPlan, columns: &mut [Column], given: 
     }
 }
 
-fn put_lineage(lineage: Lineage, column: &mut Column, record: &RecordRef<'_>) -> Result<(), DecodeReason> {
-    let number = match lineage {
-        Lineage::Topic => {
-            match column {
-                Column::Text(text) => text.push(record.topic.as_bytes()),
-                Column::Low(low) => low.push_text(record.topic.as_bytes()),
-                _ => unreachable!("the plan checked the type of the topic's column"),
-            }
-            return Ok(());
-        }
-        Lineage::Partition => i64::from(record.partition),
-        Lineage::Offset => record.offset,
-    };
-    let misfit = DecodeReason::LineageOutOfRange;
-    match column {
-        Column::U32(values) => values.push(u32::try_from(number).map_err(|_| misfit)?),
-        Column::I32(values) => values.push(i32::try_from(number).map_err(|_| misfit)?),
-        Column::U64(values) => values.push(u64::try_from(number).map_err(|_| misfit)?),
-        Column::I64(values) => values.push(number),
-        Column::U128(values) => values.push(u128::try_from(number).map_err(|_| misfit)?),
-        Column::I128(values) => values.push(i128::from(number)),
-        _ => unreachable!("the plan checked the types of the lineage columns"),
-    }
-    Ok(())
-}
-
 /// Takes one value and appends it. `depth`: levels that the value lies in.
 #[inline]
 pub(crate) fn put_value(
@@ -330,6 +308,30 @@ pub(crate) fn put_value(
         ValueKind::Bytes | ValueKind::Logical => unreachable!("JSON has no such values"),
         kind @ (ValueKind::Array | ValueKind::Object) => {
             put_compound(kind, conversion, column, scanner, scratch, depth)
+        }
+    }
+}
+
+/// Takes one value that is neither array nor object, and hands it on; `None` for null.
+pub(crate) fn put_scalar_value(
+    scanner: &mut Scanner<'_>,
+    scratch: &mut Vec<u8>,
+    put: impl FnOnce(Option<Scalar<'_>>) -> Result<(), DecodeReason>,
+) -> Result<(), DecodeReason> {
+    match scanner.kind()? {
+        ValueKind::Text => {
+            let text = scanner.text()?;
+            if !text.escaped {
+                return put(Some(Scalar::Text(text.raw)));
+            }
+            unescape(text, scratch)?;
+            put(Some(Scalar::Text(scratch)))
+        }
+        ValueKind::Number => put(Some(Scalar::Number(scanner.number()?))),
+        ValueKind::Bool => put(Some(Scalar::Bool(scanner.boolean()?))),
+        _ => {
+            scanner.null()?;
+            put(None)
         }
     }
 }
@@ -380,13 +382,36 @@ fn put_compound(
             map.row_pushed();
             Ok(())
         }
-        (ValueKind::Object, Conversion::Json, Column::Json(text)) => {
-            text.push(scanner.raw_value(depth)?);
+        (ValueKind::Object, Conversion::Json(rules), Column::Json(text)) => {
+            text.push(rules.take(scanner, scratch, depth)?);
             Ok(())
+        }
+        (ValueKind::Array, Conversion::Tuple(members), Column::Tuple(tuple)) => {
+            members.put_array(tuple, scanner, scratch, depth)
+        }
+        (ValueKind::Object, Conversion::Tuple(members), Column::Tuple(tuple)) if members.have_names() => {
+            members.put_object(tuple, scanner, scratch, depth)
+        }
+        (ValueKind::Array, Conversion::Nested(array), column) => {
+            put_compound(kind, array, column, scanner, scratch, depth)
+        }
+        (ValueKind::Object, Conversion::Nested(array), Column::Array(column)) => {
+            put_object_of_arrays(array, column, scanner, scratch, depth)
+        }
+        (_, Conversion::Variant(choice), Column::Variant(variant)) => {
+            choice.put_compound(kind, variant, scanner, scratch, depth)
+        }
+        (_, Conversion::Dynamic(kinds), Column::Dynamic(dynamic)) => {
+            kinds.put_compound(kind, dynamic, scanner, scratch, depth)
         }
         (_, text, column) if text.takes_json_text() => {
             let raw = scanner.raw_value(depth)?;
             put_scalar(text, column, Scalar::Text(raw))
+        }
+        (_, Conversion::Nullable(inner), Column::Nullable(nullable)) => {
+            put_compound(kind, inner, nullable.values(), scanner, scratch, depth)?;
+            nullable.value_pushed();
+            Ok(())
         }
         _ => {
             // Broken JSON stays broken JSON, whatever the column wants.

@@ -147,7 +147,7 @@ pub(crate) fn exact(text: &[u8], scale: u8) -> Result<(bool, u128), NumberError>
         .ok_or(NumberError::Lossy)
 }
 
-fn exponent(text: &[u8]) -> i64 {
+pub(crate) fn exponent(text: &[u8]) -> i64 {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] => (false, digits),

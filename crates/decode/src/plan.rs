@@ -5,9 +5,12 @@ use hashbrown::HashMap;
 use pumphouse_columns::{DataType, Segment, TypeError, quote_identifier, quote_string};
 
 use crate::conversion::{Conversion, ZoneError};
+use crate::dotted::{Dotted, Target};
+use crate::lineage::{Lineage, LineageNames};
 use crate::references::mentions;
 use crate::shape::{InsertColumn, InsertShape, InsertTarget};
 use crate::table_column::{DefaultKind, TableColumn};
+use crate::type_table;
 
 /// What happens to a field that no column takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,27 +20,6 @@ pub enum UnknownFields {
     Ignore,
     /// The record is refused with DECODE-009.
     Refuse,
-}
-
-/// The names of the columns that take a record's position, where the table has them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LineageNames {
-    /// Takes the topic's name.
-    pub topic: String,
-    /// Takes the partition's number.
-    pub partition: String,
-    /// Takes the record's offset.
-    pub offset: String,
-}
-
-impl Default for LineageNames {
-    fn default() -> LineageNames {
-        LineageNames {
-            topic: "_topic".to_owned(),
-            partition: "_partition".to_owned(),
-            offset: "_offset".to_owned(),
-        }
-    }
 }
 
 /// What of the connector's configuration decides what a record becomes.
@@ -115,14 +97,6 @@ pub(crate) enum Absent {
     Refuse,
 }
 
-/// Which part of the record's position a lineage column takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lineage {
-    Topic,
-    Partition,
-    Offset,
-}
-
 /// Where a table column's value comes from.
 #[derive(Debug)]
 pub(crate) enum Source {
@@ -145,7 +119,10 @@ pub(crate) struct ColumnPlan {
 #[derive(Debug)]
 pub struct TablePlan {
     pub(crate) columns: Vec<ColumnPlan>,
+    /// Columns that a field fills, by their whole names.
     pub(crate) by_name: HashMap<Box<[u8]>, usize>,
+    /// Columns with dots in their names, by what stands before the dots.
+    pub(crate) dotted: Dotted,
     pub(crate) unknown_fields: UnknownFields,
     shape: InsertShape,
 }
@@ -164,13 +141,27 @@ impl TablePlan {
         let mut plan = TablePlan {
             columns: Vec::new(),
             by_name: HashMap::new(),
+            dotted: Dotted::default(),
             unknown_fields: options.unknown_fields,
             shape: InsertShape { columns: Vec::new() },
         };
         for (index, draft) in drafts.iter().enumerate() {
             plan.add(index, draft, &prefix, explicit[index])?;
         }
+        let fields = plan.columns.iter().zip(&drafts).enumerate().filter(|(_, (_, d))| d.lineage.is_none());
+        plan.dotted = Dotted::new(fields.map(|(place, (column, draft))| {
+            (place, &*column.name, matches!(draft.table_type, DataType::Array(_)))
+        }));
         Ok(plan)
+    }
+
+    /// What a field's name stands for: a column of that name, or else columns whose names go on
+    /// behind it with a dot.
+    pub(crate) fn target(&self, name: &[u8]) -> Option<Target> {
+        match self.by_name.get(name) {
+            Some(&place) => Some(Target::Column(place)),
+            None => self.dotted.group_of(name),
+        }
     }
 
     /// The block's columns and the statement around them.
@@ -183,9 +174,12 @@ impl TablePlan {
         Segment::new(&self.shape.wire_types()).expect("compile() refuses types without a builder")
     }
 
-    /// Whether the table has all three lineage columns.
+    /// Whether the table has the columns that identify a record: topic, partition and offset.
     pub fn has_lineage(&self) -> bool {
-        self.columns.iter().filter(|column| matches!(column.source, Source::Lineage(_))).count() == 3
+        let has = |wanted: Lineage| {
+            self.columns.iter().any(|column| matches!(column.source, Source::Lineage(l) if l == wanted))
+        };
+        has(Lineage::Topic) && has(Lineage::Partition) && has(Lineage::Offset)
     }
 
     fn add(
@@ -202,8 +196,9 @@ impl TablePlan {
         let source = match draft.lineage {
             Some(lineage) => Source::Lineage(lineage),
             None => Source::Field {
-                conversion: Conversion::compile(&draft.wire_type).map_err(|ZoneError { zone }| {
-                    PlanError::UnknownZone { column: name.to_string(), zone }
+                conversion: self.conversion(draft).map_err(|ZoneError { zone }| PlanError::UnknownZone {
+                    column: name.to_string(),
+                    zone,
                 })?,
                 missing: draft.missing,
                 null: draft.null,
@@ -218,6 +213,10 @@ impl TablePlan {
             (true, _) => format!("if({mask_name}, {wire_name}, {default})"),
             (false, true) => {
                 format!("if(isNull({wire_name}), {default}, assumeNotNull({wire_name}))")
+            }
+            // Each state is read for itself: bytes that are none, or too many, are an error.
+            (false, false) if matches!(draft.table_type, DataType::AggregateFunction(_)) => {
+                format!("CAST({wire_name}, {})", quote_string(&draft.table_type.to_string()))
             }
             (false, false) => wire_name.clone(),
         };
@@ -243,6 +242,14 @@ impl TablePlan {
         }
         self.columns.push(ColumnPlan { name, wire, mask, source });
         Ok(())
+    }
+
+    /// From the table's type, which says more than the one that travels: Nested, for one.
+    fn conversion(&self, draft: &Draft<'_>) -> Result<Conversion, ZoneError> {
+        let conversion = Conversion::compile(&draft.table_type, self.unknown_fields)?;
+        let travels_nullable =
+            matches!(draft.wire_type, DataType::Nullable(_)) && !draft.table_type.holds_null();
+        Ok(if travels_nullable { Conversion::Nullable(Box::new(conversion)) } else { conversion })
     }
 }
 
@@ -280,15 +287,27 @@ fn drafts<'a>(columns: &'a [TableColumn], names: &LineageNames) -> Result<Vec<Dr
             .type_text
             .parse()
             .map_err(|source| PlanError::Type { column: column.name.clone(), source })?;
-        // The builder is the judge: it also refuses combinations such as Nullable(Array(..)).
-        if let Err(unsupported) = pumphouse_columns::Column::new(&table_type) {
+        let lineage = names.find(&column.name, &table_type).map_err(|()| PlanError::Lineage {
+            column: column.name.clone(),
+            type_text: column.type_text.clone(),
+        })?;
+        let has_default = column.default_kind == DefaultKind::Default;
+        let (wire_type, missing, null) = match (lineage, &table_type) {
+            (Some(_), _) => (table_type.input_type(), Absent::Refuse, Absent::Refuse),
+            // A state travels as a String; with a DEFAULT beside it, the server would also have to read
+            // the one that is not given.
+            (None, DataType::AggregateFunction(_)) if !has_default => {
+                (DataType::String, Absent::Refuse, Absent::Refuse)
+            }
+            (None, _) => travel(&table_type, has_default),
+        };
+        if !type_table::covers(&table_type) {
+            return Err(PlanError::Unsupported { column: column.name.clone(), part: table_type.to_string() });
+        }
+        // The builder judges what stands inside, and combinations such as Nullable(Array(..)).
+        if let Err(unsupported) = pumphouse_columns::Column::new(&wire_type) {
             return Err(PlanError::Unsupported { column: column.name.clone(), part: unsupported.part });
         }
-        let lineage = lineage_of(column, &table_type, names)?;
-        let (wire_type, missing, null) = match lineage {
-            Some(_) => (table_type.clone(), Absent::Refuse, Absent::Refuse),
-            None => travel(&table_type, column.default_kind == DefaultKind::Default),
-        };
         drafts.push(Draft { column, table_type, wire_type, missing, null, lineage });
     }
     Ok(drafts)
@@ -296,18 +315,13 @@ fn drafts<'a>(columns: &'a [TableColumn], names: &LineageNames) -> Result<Vec<Dr
 
 /// The type that travels, and what travels for a missing field and for null.
 fn travel(table_type: &DataType, has_default: bool) -> (DataType, Absent, Absent) {
-    let same = table_type.clone();
-    let holds_null = match table_type {
-        DataType::Nullable(_) => true,
-        DataType::LowCardinality(inner) => matches!(**inner, DataType::Nullable(_)),
-        _ => false,
-    };
-    match (holds_null, has_default) {
+    let same = table_type.input_type();
+    match (table_type.holds_null(), has_default) {
         (true, false) => (same, Absent::Null, Absent::Null),
         // NULL given and nothing given differ, so NULL cannot stand for the DEFAULT.
         (true, true) => (same, Absent::Masked, Absent::Null),
         (false, false) => (same, Absent::Refuse, Absent::Refuse),
-        (false, true) => match table_type {
+        (false, true) => match &same {
             DataType::LowCardinality(inner) => {
                 let nullable = DataType::Nullable(inner.clone());
                 (DataType::LowCardinality(Box::new(nullable)), Absent::Null, Absent::Null)
@@ -317,32 +331,6 @@ fn travel(table_type: &DataType, has_default: bool) -> (DataType, Absent, Absent
             }
             _ => (same, Absent::Masked, Absent::Masked),
         },
-    }
-}
-
-fn lineage_of(
-    column: &TableColumn,
-    table_type: &DataType,
-    names: &LineageNames,
-) -> Result<Option<Lineage>, PlanError> {
-    use DataType::{Int32, Int64, Int128, UInt32, UInt64, UInt128};
-    let lineage = match &column.name {
-        name if *name == names.topic => Lineage::Topic,
-        name if *name == names.partition => Lineage::Partition,
-        name if *name == names.offset => Lineage::Offset,
-        _ => return Ok(None),
-    };
-    let fits = match (lineage, table_type) {
-        (Lineage::Topic, DataType::String) => true,
-        (Lineage::Topic, DataType::LowCardinality(inner)) => **inner == DataType::String,
-        (Lineage::Partition, Int32 | UInt32) => true,
-        (Lineage::Partition | Lineage::Offset, Int64 | UInt64 | Int128 | UInt128) => true,
-        _ => false,
-    };
-    if fits {
-        Ok(Some(lineage))
-    } else {
-        Err(PlanError::Lineage { column: column.name.clone(), type_text: column.type_text.clone() })
     }
 }
 

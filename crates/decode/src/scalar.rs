@@ -1,15 +1,23 @@
 //! One JSON scalar into one column.
-use pumphouse_columns::Column;
+use core::net::{Ipv4Addr, Ipv6Addr};
 
+use pumphouse_columns::{Column, Wide};
+
+use crate::clock::{ClockTime, TIME_SECONDS_MAX};
 use crate::conversion::Conversion;
 use crate::error::{DecodeReason, ValueKind};
 use crate::iso::IsoTime;
 use crate::number::{NumberError, exact, exact_signed, is_number, short_integer};
+use crate::typed::decode_base64;
+use crate::wide::{signed_wide, unsigned_wide};
 
 /// Last day of Date32 and first day of Date32, in days since 1970 (1900-01-01, 2299-12-31).
 pub(crate) const DATE32_DAYS: std::ops::RangeInclusive<i64> = -25_567..=120_529;
 /// What DateTime64 can hold on the server, in seconds since 1970 (1900-01-01 .. 2299-12-31 23:59:59).
 pub(crate) const DATE_TIME64_SECONDS: std::ops::RangeInclusive<i64> = -2_208_988_800..=10_413_791_999;
+
+/// Digits that a Decimal of 128 bits holds.
+const DECIMAL128_DIGITS: u8 = 38;
 
 /// A value that is neither object, array nor null.
 #[derive(Debug, Clone, Copy)]
@@ -30,11 +38,11 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    fn wrong_kind(self) -> DecodeReason {
+    pub(crate) fn wrong_kind(self) -> DecodeReason {
         DecodeReason::WrongKind { found: self.kind() }
     }
 
-    fn lossy(self) -> DecodeReason {
+    pub(crate) fn lossy(self) -> DecodeReason {
         DecodeReason::Lossy { found: self.kind() }
     }
 
@@ -55,7 +63,7 @@ impl<'a> Scalar<'a> {
     }
 
     #[inline]
-    fn integer<T: TryFrom<i64> + TryFrom<i128>>(self) -> Result<T, DecodeReason> {
+    pub(crate) fn integer<T: TryFrom<i64> + TryFrom<i128>>(self) -> Result<T, DecodeReason> {
         let text = self.digits()?;
         if let Some(short) = short_integer(text) {
             return T::try_from(short).map_err(|_| self.lossy());
@@ -73,7 +81,7 @@ impl<'a> Scalar<'a> {
     }
 
     /// To the nearest float. Lossy where a finite number becomes infinite, or one that is not 0 becomes 0.
-    fn float<F: Float>(self) -> Result<F, DecodeReason> {
+    pub(crate) fn float<F: Float>(self) -> Result<F, DecodeReason> {
         let text = self.digits()?;
         if let Scalar::Text(word) = self {
             match word {
@@ -133,6 +141,53 @@ impl<'a> Scalar<'a> {
         if value.unsigned_abs() < bound { Ok(value) } else { Err(self.lossy()) }
     }
 
+    fn wide(self, read: impl FnOnce(&[u8]) -> Result<Wide, NumberError>) -> Result<Wide, DecodeReason> {
+        read(self.digits()?).map_err(|error| self.number_error(error))
+    }
+
+    /// The bits of the nearest BFloat16 of the nearest Float64.
+    fn bfloat16(self) -> Result<u16, DecodeReason> {
+        let value: f64 = self.float()?;
+        let bits = to_bfloat16(value);
+        let (infinite, zero) = (bits & 0x7fff == 0x7f80, bits & 0x7fff == 0);
+        let lossy = infinite && value.is_finite() || zero && value != 0.0;
+        if lossy { Err(self.lossy()) } else { Ok(bits) }
+    }
+
+    /// Ticks of 10^-`precision` s: as a number, or as a time of day.
+    fn clock_ticks(self, precision: u8) -> Result<i64, DecodeReason> {
+        let ticks = match self {
+            Scalar::Number(_) => self.integer()?,
+            Scalar::Text(text) => {
+                let time = ClockTime::parse(text).ok_or(self.wrong_kind())?;
+                time.ticks(precision).ok_or(self.lossy())?
+            }
+            Scalar::Bool(_) => return Err(self.wrong_kind()),
+        };
+        let unit = 10u64.pow(u32::from(precision));
+        let end = (TIME_SECONDS_MAX as u64 + 1) * unit;
+        if ticks.unsigned_abs() < end { Ok(ticks) } else { Err(self.lossy()) }
+    }
+
+    /// An address as its usual text.
+    fn address<A: std::str::FromStr>(self) -> Result<A, DecodeReason> {
+        let Scalar::Text(text) = self else {
+            return Err(self.wrong_kind());
+        };
+        std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(self.wrong_kind())
+    }
+
+    /// An IPv6 address; one of IPv4 is mapped into it, as the server does.
+    fn ipv6(self) -> Result<u128, DecodeReason> {
+        match self.address::<Ipv6Addr>() {
+            Ok(address) => Ok(address.to_bits()),
+            Err(wrong) => {
+                let mapped = |address: Ipv4Addr| address.to_ipv6_mapped().to_bits();
+                self.address().map(mapped).map_err(|_| wrong)
+            }
+        }
+    }
+
     fn uuid(self) -> Result<u128, DecodeReason> {
         let Scalar::Text(text) = self else {
             return Err(self.wrong_kind());
@@ -157,7 +212,7 @@ impl<'a> Scalar<'a> {
     }
 }
 
-trait Float: fast_float2::FastFloat {
+pub(crate) trait Float: fast_float2::FastFloat {
     const NOT_A_NUMBER: Self;
     const ENDLESS: Self;
     const MINUS_ENDLESS: Self;
@@ -261,6 +316,9 @@ fn put_rarer(conversion: &Conversion, column: &mut Column, scalar: Scalar<'_>) -
                 return Err(scalar.lossy());
             }
         }
+        Conversion::Decimal { precision, scale } if *precision > DECIMAL128_DIGITS => {
+            push!(column, Wide, scalar.wide(|text| signed_wide(text, *scale, Some(*precision)))?);
+        }
         Conversion::Decimal { precision, scale } => {
             let value = scalar.decimal(*precision, *scale)?;
             const FITS: &str = "the precision bounds the value";
@@ -303,14 +361,55 @@ fn put_rarer(conversion: &Conversion, column: &mut Column, scalar: Scalar<'_>) -
                 _ => mismatch(),
             }
         }
-        Conversion::Json | Conversion::Array(_) | Conversion::Map(..) => {
+        Conversion::Int256 => push!(column, Wide, scalar.wide(|text| signed_wide(text, 0, None))?),
+        Conversion::UInt256 => push!(column, Wide, scalar.wide(unsigned_wide)?),
+        Conversion::BFloat16 => push!(column, U16, scalar.bfloat16()?),
+        Conversion::Time => {
+            let seconds = scalar.clock_ticks(0)?;
+            push!(column, I32, i32::try_from(seconds).expect("a Time has fewer than 2^22 seconds"));
+        }
+        Conversion::Time64 { precision } => push!(column, I64, scalar.clock_ticks(*precision)?),
+        Conversion::Interval => push!(column, I64, scalar.integer()?),
+        Conversion::Ipv4 => push!(column, U32, scalar.address::<Ipv4Addr>()?.to_bits()),
+        Conversion::Ipv6 => push!(column, Ipv6, scalar.ipv6()?),
+        Conversion::State => {
+            let (Column::Text(state), Scalar::Text(text)) = (column, scalar) else {
+                return Err(scalar.wrong_kind());
+            };
+            let mut bytes = Vec::new();
+            decode_base64(text, &mut bytes).ok_or(scalar.wrong_kind())?;
+            state.push(&bytes);
+        }
+        Conversion::Variant(choice) => {
+            let Column::Variant(variant) = column else { mismatch() };
+            choice.put_scalar(variant, scalar)?;
+        }
+        Conversion::Dynamic(kinds) => {
+            let Column::Dynamic(dynamic) = column else { mismatch() };
+            kinds.put_scalar(dynamic, scalar)?;
+        }
+        Conversion::Json(_) | Conversion::Array(_) | Conversion::Map(..) => {
             return Err(scalar.wrong_kind());
         }
+        Conversion::Tuple(_) | Conversion::Nested(_) => return Err(scalar.wrong_kind()),
         Conversion::String | Conversion::Low(_) | Conversion::Nullable(_) => {
             return put_scalar(conversion, column, scalar);
         }
     }
     Ok(())
+}
+
+/// To the nearest, ties to even. The way over Float32 rounds to odd, so that it does not round twice.
+fn to_bfloat16(value: f64) -> u16 {
+    if value.is_nan() {
+        return 0x7fc0;
+    }
+    let near = value as f32;
+    let below = if f64::from(near).abs() > value.abs() { near.to_bits() - 1 } else { near.to_bits() };
+    let inexact = u32::from(f64::from(f32::from_bits(below)) != value);
+    let odd = below | inexact;
+    let even = (odd >> 16) & 1;
+    ((odd + 0x7fff + even) >> 16) as u16
 }
 
 fn boolean(scalar: Scalar<'_>) -> Result<u8, DecodeReason> {

@@ -49,6 +49,17 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
+    /// Goes back to where [`Scanner::next_at`] was asked: another reading of the same value is tried.
+    pub(crate) fn go_back(&mut self, at: usize) {
+        debug_assert!(at <= self.at);
+        self.at = at;
+    }
+
+    /// What was taken since [`Scanner::next_at`] was asked, as written.
+    pub(crate) fn taken_since(&self, at: usize) -> &'a [u8] {
+        &self.bytes[at..self.at]
+    }
+
     /// Takes the text `name` if it comes next, written without escapes. Much cheaper than taking
     /// any text and comparing. Shape: `name` was taken without escapes from a record before.
     #[inline]

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use pumphouse_columns::{Segment, encode_block};
 use pumphouse_decode::{
-    DefaultKind, JsonDecoder, PlanOptions, RecordRef, TableColumn, TablePlan, Undecoded, UnknownFields,
+    DefaultKind, HeadersRef, JsonDecoder, PlanOptions, RecordRef, TableColumn, TablePlan, Undecoded,
+    UnknownFields,
 };
 use pumphouse_types::{ReferencedSchema, RegisteredSchema, SchemaId, SchemaKind};
 
@@ -26,7 +27,15 @@ pub fn refusing_plan(columns: &[TableColumn]) -> Arc<TablePlan> {
 }
 
 pub fn record(value: Option<&[u8]>) -> RecordRef<'_> {
-    RecordRef { topic: "t", partition: 3, offset: 17, value }
+    RecordRef {
+        topic: "t",
+        partition: 3,
+        offset: 17,
+        timestamp_ms: None,
+        key: None,
+        headers: HeadersRef::NONE,
+        value,
+    }
 }
 
 pub fn block(plan: &TablePlan, segment: &Segment) -> Vec<u8> {

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pumphouse_columns::{Segment, encode_block};
 use pumphouse_decode::{
-    Decoder, DefaultKind, Format, JsonDecoder, PlanOptions, RecordRef, TableColumn, TablePlan, Undecoded,
+    Decoder, DefaultKind, Format, HeadersRef, JsonDecoder, PlanOptions, RecordRef, TableColumn, TablePlan,
+    Undecoded,
 };
 use pumphouse_registry::{Registry, RegistryError, RegistrySettings};
 use pumphouse_testkit::install::schema_producers;
@@ -51,7 +52,15 @@ pub fn plan(columns: &[(&str, &str)]) -> Arc<TablePlan> {
 }
 
 fn record(value: &[u8], offset: usize) -> RecordRef<'_> {
-    RecordRef { topic: "orders", partition: 0, offset: offset as i64, value: Some(value) }
+    RecordRef {
+        topic: "orders",
+        partition: 0,
+        offset: offset as i64,
+        timestamp_ms: None,
+        key: None,
+        headers: HeadersRef::NONE,
+        value: Some(value),
+    }
 }
 
 fn block(plan: &TablePlan, segment: &Segment) -> Vec<u8> {

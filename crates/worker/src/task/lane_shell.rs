@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pumphouse_columns::Segment;
-use pumphouse_decode::{JsonDecoder, RecordRef};
+use pumphouse_decode::{HeadersRef, JsonDecoder, RecordRef, TakeHeader};
 use pumphouse_delivery::Task;
 use pumphouse_kafka::{LaneQueue, MessageBatch};
 use pumphouse_types::{BatchId, ConfigVersion, Millis, Offset, TopicName, TopicPartition};
@@ -225,10 +225,17 @@ impl LaneShell {
                     }
                     let value = record.value();
                     let offset = record.offset();
+                    // Asked only where the table has a column for them.
+                    let headers = |take: &mut TakeHeader<'_>| {
+                        record.headers().for_each(|(name, value)| take(name, value));
+                    };
                     let given = RecordRef {
                         topic: topic.as_str(),
                         partition: partition.0,
                         offset: offset.get(),
+                        timestamp_ms: record.timestamp_ms(),
+                        key: record.key(),
+                        headers: HeadersRef::new(&headers),
                         value,
                     };
                     if let Err(source) = decoder.decode(segment, given) {

@@ -60,6 +60,13 @@ struct RecordedLineage {
     topic: String,
     partition: String,
     offset: String,
+    // A text without them is of a build that had no such columns.
+    #[serde(default)]
+    timestamp: String,
+    #[serde(default)]
+    key: String,
+    #[serde(default)]
+    headers: String,
 }
 
 impl Recipe {
@@ -130,6 +137,9 @@ impl Recorded {
                 topic: lineage.topic.clone(),
                 partition: lineage.partition.clone(),
                 offset: lineage.offset.clone(),
+                timestamp: lineage.timestamp.clone(),
+                key: lineage.key.clone(),
+                headers: lineage.headers.clone(),
             },
             settings: source.settings.clone(),
         }
@@ -143,8 +153,8 @@ impl Recorded {
                 return Err(format!("unknown fields are to be {other:?}, which this build does not know"));
             }
         };
-        let RecordedLineage { topic, partition, offset } = self.lineage;
-        let lineage = LineageNames { topic, partition, offset };
+        let RecordedLineage { topic, partition, offset, timestamp, key, headers } = self.lineage;
+        let lineage = LineageNames { topic, partition, offset, timestamp, key, headers };
         let column = |column: RecordedColumn| Column {
             name: column.name,
             type_text: column.type_text,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use pumphouse_decode::{JsonDecoder, RecordRef};
+use pumphouse_decode::{HeadersRef, JsonDecoder, RecordRef, TakeHeader};
 use pumphouse_delivery::{Batch, ClaimId, Event, RereadRange};
 use pumphouse_kafka::{KafkaError, RangeReader, ReadLimits, Remedy, Settings};
 use pumphouse_types::{ConfigVersion, OffsetRange, Partition, TopicName, TopicPartition};
@@ -111,10 +111,16 @@ impl Reread {
             }
             let (partition, offset) = (record.partition(), record.offset());
             let segment = segments.entry(partition).or_insert_with(|| recipe.plan.new_segment());
+            let headers = |take: &mut TakeHeader<'_>| {
+                record.headers().for_each(|(name, value)| take(name, value));
+            };
             let given = RecordRef {
                 topic: self.topic.as_str(),
                 partition: partition.0,
                 offset: offset.get(),
+                timestamp_ms: record.timestamp_ms(),
+                key: record.key(),
+                headers: HeadersRef::new(&headers),
                 value: record.value(),
             };
             match decoder.decode(segment, given) {

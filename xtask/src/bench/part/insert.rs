@@ -9,7 +9,7 @@ use bytes::Bytes;
 use clap::Args;
 use pumphouse_clickhouse::{Answer, Client, Endpoint, InsertRequest, InsertStatement, Password, TableName};
 use pumphouse_columns::{Segment, compress_lz4, encode_block};
-use pumphouse_decode::{JsonDecoder, PlanOptions, RecordRef, TableColumn, TablePlan};
+use pumphouse_decode::{HeadersRef, JsonDecoder, PlanOptions, RecordRef, TableColumn, TablePlan};
 use pumphouse_testkit::seeded::Seeded;
 use pumphouse_types::{DedupToken, ServerMillis};
 use serde_json::Value;
@@ -111,6 +111,9 @@ fn build(options: &Options, plan: &Arc<TablePlan>) -> Result<Vec<Pieces>> {
             topic: &options.topic,
             partition,
             offset: (number / u64::from(options.partitions)) as i64,
+            timestamp_ms: None,
+            key: None,
+            headers: HeadersRef::NONE,
             value: record.value.as_deref(),
         };
         decoder.decode(segment, given)?;
