@@ -8,7 +8,8 @@ mod sharing;
 mod sigkill;
 mod zombie;
 
-// Servers that do.
+// Servers that do, and several of them.
+mod hosts;
 mod server_faults;
 
 // Records that nobody can insert, batches whose fate is not known, and what others did meanwhile.

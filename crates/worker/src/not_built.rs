@@ -5,7 +5,6 @@ use pumphouse_config::{ConfigCode, ConfigError, ConnectorConfig};
 /// Errors: the first of them, with its code and what to do.
 pub(crate) fn check(config: &ConnectorConfig) -> Result<(), String> {
     let refused = [
-        (config.endpoint.hostnames.len() > 1, "hostname", "Name one server."),
         (config.table_creation.is_some(), "pumphouse.table.create", "Create the table yourself."),
     ];
     let first = refused.into_iter().find(|(asked, ..)| *asked);

@@ -115,12 +115,17 @@ impl Shell<'_> {
                 self.fail(Failure::Delivery(reason));
             }
             Action::Leave => {
-                // Lanes are still there only if the protocol went on until everything had landed.
-                let landed = !self.lanes.is_empty() || self.assigned.is_empty();
+                let landed = self.has_landed();
                 self.drop_lanes();
                 self.outcome.get_or_insert(Outcome::Left { landed });
             }
         }
+    }
+
+    /// Whether a task that leaves has landed all that it took. Lanes that are still there at that moment
+    /// have: the protocol waits for them. Partitions without lanes were claimed, and nothing is known of them.
+    fn has_landed(&self) -> bool {
+        !self.cut_off && (!self.lanes.is_empty() || self.assigned.is_empty())
     }
 
     fn with_lane(&mut self, topic: &TopicName, act: impl FnOnce(&mut LaneShell)) {

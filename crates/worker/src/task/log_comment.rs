@@ -52,3 +52,79 @@ fn ranges_text(ranges: &BTreeMap<Partition, OffsetRange>) -> String {
         ranges.iter().map(|(partition, range)| format!("{partition}:{range}")).collect();
     ranges.join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use pumphouse_delivery::{BatchRange, Cut, TableEngine, TableSeen};
+    use pumphouse_types::{
+        BatchId, ConfigVersion, DedupToken, Offset, OffsetsHash, ServerMillis, TableUuid, TopicId,
+    };
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn at(offset: i64) -> Offset {
+        Offset::new(offset).unwrap()
+    }
+
+    fn batch(partitions: u32) -> Batch {
+        let range = OffsetRange::new(at(1_000_000), at(1_000_500)).unwrap();
+        let share = BatchRange { range, rows: 400, hash: OffsetsHash::default(), left_out: 0 };
+        Batch {
+            id: BatchId(0xb),
+            token: DedupToken(0x7),
+            topic_id: TopicId(1),
+            ranges: (0..partitions).map(|number| (Partition(number), share)).collect(),
+            table: TableSeen {
+                name: "d.t".to_owned(),
+                uuid: TableUuid(1),
+                engine: TableEngine::Plain,
+                server_version: String::new(),
+                server_started: ServerMillis(0),
+                window_blocks: 1,
+                window_ms: None,
+                blocks: None,
+                definition: 0,
+            },
+            first_recorded: ServerMillis(0),
+            deadline: ServerMillis(0),
+            config_version: ConfigVersion(1),
+            piece_end: None,
+            by_evidence: false,
+        }
+    }
+
+    fn comment(batch: &Batch, rows: u64) -> (usize, Value) {
+        let text = log_comment("it's \"one\"", &TopicName::new("t"), batch, rows);
+        (text.len(), serde_json::from_str(&text).unwrap())
+    }
+
+    #[test]
+    fn an_attempt_names_its_batch_and_its_ranges() {
+        let (_, said) = comment(&batch(2), 800);
+        let expected = json!({
+            "pumphouse": "it's \"one\"",
+            "topic": "t",
+            "batch": "0000000000000000000000000000000b",
+            "token": "00000000000000000000000000000007",
+            "rows": 800,
+            "ranges": "0:1000000..1000500 1:1000000..1000500",
+        });
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_piece_names_its_own_ranges() {
+        let piece = Batch { piece_end: Some(Cut { partition: Partition(1), offset: at(1_000_007) }), ..batch(3) };
+        assert_eq!(comment(&piece, 407).1["ranges"], "0:1000000..1000500 1:1000000..1000007");
+    }
+
+    #[test]
+    fn it_stays_bounded_and_whole() {
+        let (bytes, said) = comment(&batch(5_000), 2_000_000);
+        assert!(bytes <= BYTES_MAX, "{bytes}");
+        assert_eq!((said.get("ranges"), &said["rows"]), (None, &json!(2_000_000)));
+        let (bytes, said) = comment(&batch(1_000), 400_000);
+        assert!(bytes <= BYTES_MAX && said.get("ranges").is_some(), "{bytes}");
+    }
+}

@@ -62,13 +62,15 @@ pub enum Stopped {
 pub fn run(cx: &TaskContext) -> Result<Stopped, Failure> {
     let mut pause = REJOIN_FIRST;
     let mut task = Task::new(TaskOptions { seed: rand::random(), ..cx.limits.clone() });
+    let mut cut_off = false;
     loop {
         let began = Instant::now();
-        match membership(cx, &mut task)? {
+        match membership(cx, &mut task, cut_off)? {
             Outcome::Left { landed: true } => return Ok(Stopped::Landed),
             Outcome::Left { landed: false } => return Ok(Stopped::Interrupted),
             Outcome::Failed(failure) => return Err(failure),
             outcome @ (Outcome::Rejoin | Outcome::Replaced) => {
+                cut_off = true;
                 if began.elapsed() > MEMBERSHIP_GOOD {
                     pause = REJOIN_FIRST;
                 }
@@ -85,7 +87,7 @@ pub fn run(cx: &TaskContext) -> Result<Stopped, Failure> {
     }
 }
 
-fn membership(cx: &TaskContext, task: &mut Task) -> Result<Outcome, Failure> {
+fn membership(cx: &TaskContext, task: &mut Task, cut_off: bool) -> Result<Outcome, Failure> {
     let store = match &cx.memory_ledger {
         Some(memory) => Store::Memory(memory.clone()),
         None => match open_producer(cx) {
@@ -97,7 +99,7 @@ fn membership(cx: &TaskContext, task: &mut Task) -> Result<Outcome, Failure> {
             }
         },
     };
-    let (shell, thread) = Shell::join(cx, task, store)?;
+    let (shell, thread) = Shell::join(cx, task, store, cut_off)?;
     let outcome = shell.run();
     // Nothing of an abandoned producer may still be on its way when the next one is opened (R5).
     if thread.join().is_err() {

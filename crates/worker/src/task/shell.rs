@@ -87,17 +87,22 @@ pub(super) struct Shell<'a> {
     pub(super) outcome: Option<Outcome>,
     ticked_at: Millis,
     stop_heard: bool,
+    /// Something that was taken may stand open in the ledger, and the assignment that could land it is over:
+    /// from then on until the next one.
+    pub(super) cut_off: bool,
     /// Tells the ledger's thread that nobody waits for it any more.
     abandoned: Arc<AtomicBool>,
 }
 
 impl<'a> Shell<'a> {
-    /// Joins the group. `store`: where the ledger's entries are written.
+    /// Joins the group. `store`: where the ledger's entries are written. `cut_off`: an earlier membership
+    /// ended before everything that it took had landed.
     /// Errors: settings that the client refuses, a thread that cannot be started.
     pub(super) fn join(
         cx: &'a TaskContext,
         task: &'a mut Task,
         store: Store,
+        cut_off: bool,
     ) -> Result<(Shell<'a>, JoinHandle<()>), Failure> {
         let consumer = Consumer::open(&cx.consumer_settings, &cx.group, Some(&cx.transactional_id))?;
         consumer.subscribe(&cx.topics)?;
@@ -131,6 +136,7 @@ impl<'a> Shell<'a> {
             outcome: None,
             ticked_at: Millis::default(),
             stop_heard: false,
+            cut_off,
             abandoned,
         };
         Ok((shell, thread))
@@ -173,11 +179,13 @@ impl<'a> Shell<'a> {
                     info!(task = %self.cx.task_id, partitions = partitions.len(), "partitions assigned");
                     failpoint::reach(Moment::Rebalance);
                     self.assigned = partitions.clone();
+                    self.cut_off = false;
                     self.hear(Event::Assigned { partitions });
                 }
                 ConsumerEvent::Revoking { lost, .. } => {
                     info!(task = %self.cx.task_id, lost, "partitions revoked");
                     failpoint::reach(Moment::Rebalance);
+                    self.cut_off |= !self.lanes.is_empty();
                     self.hear(if lost { Event::Lost } else { Event::Revoking });
                 }
                 ConsumerEvent::PartitionFailed { error, .. }
