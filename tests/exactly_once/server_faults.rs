@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pumphouse_testkit::wait::wait_until;
 use pumphouse_testkit::{ClickHouseOptions, Kafka, KafkaOptions, Testbed, TestbedOptions};
 use pumphouse_tests::{Corner, Engine, WorkerOptions};
 
@@ -91,4 +92,44 @@ fn clickhouse_hangs_and_the_broker_crashes() {
     feed.write(20_000, 1_000);
     feed.finish(&mut [&mut worker], LIMIT);
     drop(worker);
+}
+
+#[test]
+fn a_stop_in_an_outage_does_not_say_that_everything_has_landed() {
+    let mut bed = own_bed();
+    if !is_own(&bed) {
+        eprintln!("skipped: the servers were given");
+        return;
+    }
+    let mut clickhouse = bed.clickhouse.take().unwrap();
+    let mut kafka: Kafka = bed.kafka.take().unwrap();
+    // The membership is lost while the stop waits for the open batch.
+    let corner = Corner::new(&bed, "faults", 1)
+        .with_small_batches(1_000, 50)
+        .with("consumer.override.session.timeout.ms", "6000");
+    corner.create_events_table(Engine::Replicated);
+    let mut feed = corner.feed(11);
+    feed.write(1_000, 1_000);
+    let patient = WorkerOptions::called("w").with("task.shutdown.graceful.timeout.ms", "60000");
+    let mut worker = corner.worker(&patient);
+    corner.wait_caught_up(&mut [&mut worker], LIMIT);
+    clickhouse.pause().unwrap();
+    let writes = || worker.metric("pumphouse_ledger_write_duration_seconds_count", &corner.connector);
+    let before = writes();
+    feed.write(1_000, 1_000);
+    wait_until("the batch is recorded", LIMIT, || {
+        let now = writes();
+        if now > before { Ok(()) } else { Err(format!("{now:?} writes")) }
+    })
+    .unwrap();
+    kafka.kill().unwrap();
+    worker.stop();
+    let log = worker.log();
+    assert!(log.contains("task stopped before everything it took could land"), "{log}");
+    assert!(!log.contains("everything it took has landed"), "{log}");
+
+    kafka.restart().unwrap();
+    clickhouse.resume().unwrap();
+    let mut worker = corner.worker(&patient);
+    feed.finish(&mut [&mut worker], LIMIT);
 }

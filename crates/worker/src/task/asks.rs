@@ -144,10 +144,7 @@ impl Shell<'_> {
                         "entries claimed (R5)");
                     self.fence = Some(fence);
                     self.topic_ids = topic_ids.clone();
-                    // At least once, lost offsets are a fresh start, as for any consumer.
-                    if self.cx.limits.exactly_once {
-                        self.unmarked.add(&pending.partitions);
-                    }
+                    self.unmarked.add(&pending.partitions);
                     let claim = pending.claim;
                     self.hear(Event::Claimed { claim, entries, topic_ids });
                 }
@@ -254,7 +251,16 @@ impl Shell<'_> {
                     self.cx.meters.ruled("R16");
                     offsets.insert(topic_partition, *next);
                 }
-                Some(Mark::Running) => return Ok(Err(Failure::OffsetsLost { topic_partition })),
+                Some(Mark::Running) if self.cx.limits.exactly_once => {
+                    return Ok(Err(Failure::OffsetsLost { topic_partition }));
+                }
+                // At least once, lost offsets are a fresh start, as for any consumer.
+                Some(Mark::Running) => {
+                    warn!(task = %self.cx.task_id, rule = "R16", %topic_partition,
+                        "the group's offset is gone; the partition begins anew, as for any consumer (R16)");
+                    self.cx.meters.ruled("R16");
+                    fresh.push(topic_partition);
+                }
             }
         }
         if fresh.is_empty() {

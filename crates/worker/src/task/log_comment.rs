@@ -69,7 +69,7 @@ mod tests {
 
     fn batch(partitions: u32) -> Batch {
         let range = OffsetRange::new(at(1_000_000), at(1_000_500)).unwrap();
-        let share = BatchRange { range, rows: 400, hash: OffsetsHash::default(), left_out: 0 };
+        let share = BatchRange { range, rows: 400, hash: OffsetsHash::from_bits(0), left_out: 0 };
         Batch {
             id: BatchId(0xb),
             token: DedupToken(0x7),
