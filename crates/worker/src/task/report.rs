@@ -1,4 +1,4 @@
-//! What the protocol's rules decide, in the log: one line each, always with the same fields.
+//! What the protocol's rules decide, in the log: one line each, that begins with the rule's number.
 use pumphouse_delivery::Verdict;
 use pumphouse_types::{BatchId, TopicName};
 use tracing::{info, warn};
@@ -8,18 +8,18 @@ use super::context::TaskContext;
 /// Logs and counts a verdict.
 pub(super) fn report(cx: &TaskContext, topic: &TopicName, batch: BatchId, verdict: &Verdict) {
     let text = verdict.to_string();
-    let (rule, text) = split_rule(&text);
+    let rule = rule_of(&text);
     cx.meters.ruled(rule);
     if is_notable(verdict) {
-        warn!(task = %cx.task_id, rule, %topic, %batch, text, "a rule has decided");
+        warn!(task = %cx.task_id, rule, %topic, %batch, "{text}");
     } else {
-        info!(task = %cx.task_id, rule, %topic, %batch, text, "a rule has decided");
+        info!(task = %cx.task_id, rule, %topic, %batch, "{text}");
     }
 }
 
-/// `R7: text` in its parts.
-fn split_rule(text: &str) -> (&str, &str) {
-    text.split_once(": ").unwrap_or(("", text))
+/// `R7` of `R7: text`.
+fn rule_of(text: &str) -> &str {
+    text.split_once(": ").map_or("", |(rule, _)| rule)
 }
 
 /// Whether an operator may want to look, although the sink goes on.
@@ -66,10 +66,8 @@ mod tests {
             Verdict::AtLeastOnce(NeedsEvidence::OtherTable),
         ] {
             let text = verdict.to_string();
-            let (rule, rest) = split_rule(&text);
-            let number = rule.strip_prefix('R').and_then(|number| number.parse::<u32>().ok());
+            let number = rule_of(&text).strip_prefix('R').and_then(|number| number.parse::<u32>().ok());
             assert!(number.is_some_and(|number| (1..=17).contains(&number)), "{text}");
-            assert!(!rest.is_empty());
         }
     }
 }
