@@ -226,6 +226,7 @@ impl Shell<'_> {
             ended: lane.ended(),
             leaves_out: self.cx.limits.leaves_out,
             claim,
+            table: self.cx.tables[&topic].clone(),
             topic,
             batch,
             version,

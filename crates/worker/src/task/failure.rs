@@ -57,9 +57,9 @@ pub enum Failure {
         /// The first such partition.
         topic_partition: TopicPartition,
     },
-    /// R15: an open batch was built by a configuration version that cannot be had any more.
+    /// R15: an open batch was built by a configuration version that cannot be used any more.
     #[error(
-        "WORKER-007: batch {batch} was built by configuration version {version}, which cannot be had: {why}; \
+        "WORKER-007: batch {batch} was built by configuration version {version}, which cannot be used: {why}; \
          start once with the configuration and the table that built it, then change them"
     )]
     VersionLost {

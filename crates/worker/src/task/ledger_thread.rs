@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
-use pumphouse_delivery::{ClaimId, Event, LedgerAnswer, StoredEntry, WriteId};
+use pumphouse_delivery::{ClaimId, Entry, Event, LedgerAnswer, StoredEntry, WriteId};
 use pumphouse_kafka::{Fence, KafkaError, LedgerProducer, OutgoingRecord, RecordOutcome, Remedy};
 use pumphouse_types::TopicPartition;
 use tracing::warn;
@@ -70,8 +70,11 @@ pub(super) fn spawn(
                 Order::Prepare { claim } => store.prepare(claim, &abandoned),
                 Order::Record { claim, write, fence, entries, records } => {
                     let began = Instant::now();
+                    let carries_batch = cfg!(feature = "failpoints") && carries_batch(&entries);
                     let answer = store.record(fence.as_ref(), entries, &records);
-                    failpoint::reach(Moment::LedgerAnswered);
+                    if carries_batch {
+                        failpoint::reach(Moment::LedgerAnswered);
+                    }
                     let event = Event::Ledger { claim, write, answer };
                     Mail::Written { event, took: began.elapsed() }
                 }
@@ -81,6 +84,13 @@ pub(super) fn spawn(
                 return;
             }
         }
+    })
+}
+
+/// Whether a batch is open in one of these entries.
+fn carries_batch(entries: &BTreeMap<TopicPartition, StoredEntry>) -> bool {
+    entries.iter().any(|(tp, stored)| {
+        matches!(Entry::parse(tp.partition, stored), Ok(Entry::Lead(_) | Entry::Member(_)))
     })
 }
 

@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn a_piece_names_its_own_ranges() {
-        let piece = Batch { piece_end: Some(Cut { partition: Partition(1), offset: at(1_000_007) }), ..batch(3) };
+        let piece =
+            Batch { piece_end: Some(Cut { partition: Partition(1), offset: at(1_000_007) }), ..batch(3) };
         assert_eq!(comment(&piece, 407).1["ranges"], "0:1000000..1000500 1:1000000..1000007");
     }
 

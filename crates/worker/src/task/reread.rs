@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use pumphouse_clickhouse::TableName;
 use pumphouse_decode::{HeadersRef, JsonDecoder, RecordRef, TakeHeader};
 use pumphouse_delivery::{Batch, ClaimId, Event, RereadRange};
 use pumphouse_kafka::{KafkaError, RangeReader, ReadLimits, Remedy, Settings};
@@ -43,6 +44,8 @@ pub(super) struct Reread {
     pub state_topic: TopicName,
     pub claim: ClaimId,
     pub topic: TopicName,
+    /// What the connector fills with the topic's records now.
+    pub table: TableName,
     pub batch: Batch,
     pub version: ConfigVersion,
     /// `None`: it is looked for in the state topic.
@@ -96,6 +99,10 @@ impl Reread {
             Some(recipe) => Arc::clone(recipe),
             None => Arc::new(self.recorded_recipe(&mut reader)?),
         };
+        if recipe.table != self.table {
+            // Rows that landed in one table are not found in another one, and would be inserted again.
+            return Err(self.lost(format!("it fills {}, and the connector {}", recipe.table, self.table)));
+        }
         let ranges = self.ranges_left(&reader)?;
         let limits = ReadLimits {
             records_max: self.records_max(),
@@ -177,11 +184,13 @@ impl Reread {
     }
 
     fn recorded_recipe(&self, reader: &mut RangeReader) -> Result<Recipe, Failure> {
-        let (batch, version) = (self.batch.id, self.version);
-        let lost = |why: String| Failure::VersionLost { batch, version, why };
-        let text = state::config_text(reader, &self.state_topic, &self.connector, version)?
-            .ok_or_else(|| lost("the state topic does not have it".to_owned()))?;
-        Recipe::rebuild(version, &text).map_err(lost)
+        let text = state::config_text(reader, &self.state_topic, &self.connector, self.version)?
+            .ok_or_else(|| self.lost("the state topic does not have it".to_owned()))?;
+        Recipe::rebuild(self.version, &text).map_err(|why| self.lost(why))
+    }
+
+    fn lost(&self, why: String) -> Failure {
+        Failure::VersionLost { batch: self.batch.id, version: self.version, why }
     }
 }
 
