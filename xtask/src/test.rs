@@ -1,13 +1,16 @@
 //! `cargo xtask test`: everything is built once, all tests run, and one line says how many passed.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use crate::closings::Counts;
+use crate::interrupt;
 use crate::tidy;
 use crate::tool::{cargo, root, shown, succeed};
 
@@ -17,6 +20,10 @@ const FEATURES: [&str; 2] = ["--features", "pumphouse/failpoints"];
 
 /// The suites' variable with the path of the worker under test.
 const BINARY_VARIABLE: &str = "PUMPHOUSE_TEST_BINARY";
+
+/// Longer than any test takes on a slow machine, and than a test program takes to build: what is silent for
+/// so long hangs.
+const SILENCE: Duration = Duration::from_secs(12 * 60);
 
 /// All tests, or those of one room: a folder of `crates/`, or `tests`.
 /// Errors: a test failed, or a build; the last line on standard output has the numbers.
@@ -78,16 +85,46 @@ fn build() -> Result<PathBuf> {
     Ok(copy)
 }
 
-/// Runs `cargo test` with its output on this terminal, and counts its closings.
+/// Runs `cargo test` with its output on this terminal, and counts its closings. A test that hangs is ended
+/// with the whole run: it must not cost the time of the machine that runs it.
 fn run_counted(command: &mut Command, counts: &mut Counts) -> Result<()> {
     let text = shown(command);
     eprintln!("$ {text}");
     let before = counts.failed;
-    let mut child =
-        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{text}`"))?;
+    // A group of its own, so that cargo and the test program can be ended together; Ctrl-C does not reach it.
+    interrupt::catch()?;
+    let mut child = command
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("cannot start `{text}`"))?;
     let output = child.stdout.take().expect("standard output is piped");
-    for line in BufReader::new(output).lines() {
-        let line = line.context("cannot read the output of the tests")?;
+    let (told, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines() {
+            if told.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let mut heard = Instant::now();
+    loop {
+        let line = match lines.recv_timeout(Duration::from_millis(500)) {
+            Ok(line) => line.context("cannot read the output of the tests")?,
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if interrupt::came() => {
+                end_group(child.id())?;
+                interrupt::check()?;
+                break;
+            }
+            Err(RecvTimeoutError::Timeout) if heard.elapsed() > SILENCE => {
+                println!("nothing was heard of the tests for {} minutes: ended", SILENCE.as_secs() / 60);
+                end_group(child.id())?;
+                break;
+            }
+            Err(RecvTimeoutError::Timeout) => continue,
+        };
+        heard = Instant::now();
         counts.add_line(&line);
         println!("{line}");
     }
@@ -97,6 +134,11 @@ fn run_counted(command: &mut Command, counts: &mut Counts) -> Result<()> {
         counts.add_step(false);
     }
     Ok(())
+}
+
+/// Ends cargo and the test program it runs. The servers of a test end with it: they were started so.
+fn end_group(leader: u32) -> Result<()> {
+    succeed(Command::new("kill").args(["-s", "KILL", "--"]).arg(format!("-{leader}")))
 }
 
 fn report(check: &str, findings: &[String]) {
