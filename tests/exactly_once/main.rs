@@ -18,6 +18,7 @@ mod evidence;
 mod poisoned;
 mod resets;
 mod reshaped;
+mod thinned;
 
 // Positions, less than exactly once by choice, and what is refused.
 mod at_least_once;

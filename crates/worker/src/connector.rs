@@ -267,16 +267,13 @@ fn state_topic(spec: &ConnectorSpec, shared: &Shared) -> Result<(), NotYet> {
         return Ok(());
     }
     let compacted = [("cleanup.policy".to_owned(), "compact".to_owned())].into();
-    let made = Admin::open(&spec.producer_settings).and_then(|admin| {
-        admin.create_topic_if_missing(
-            &spec.state_topic,
-            1,
-            shared.state_topic_replication,
-            &compacted,
-            ADMIN_TIMEOUT,
-        )
-    });
-    made.map(drop).map_err(NotYet::from)
+    let admin = Admin::open(&spec.producer_settings)?;
+    let replicas = shared.state_topic_replication;
+    admin.create_topic_if_missing(&spec.state_topic, 1, replicas, &compacted, ADMIN_TIMEOUT)?;
+    for warning in admin.weak_ledger_topics(ADMIN_TIMEOUT)? {
+        warn!(connector = spec.name, %warning, "the ledger's durability (R12)");
+    }
+    Ok(())
 }
 
 /// The dead letter topic, made if it is missing (R12).

@@ -138,3 +138,27 @@ fn marks_and_configurations_are_read_back_by_connector_and_key() {
     assert_eq!(producer.produce_in_transaction(&mended), RecordOutcome::Recorded);
     assert_eq!(read_marks(&mut reader, &state, "c", LIMITS, PATIENCE).unwrap(), BTreeMap::from(wanted));
 }
+
+/// The test's one broker keeps both topics in one replica, and is told so once they exist.
+#[test]
+fn a_ledger_that_one_broker_can_lose_is_told() {
+    let broker = Broker::share();
+    let admin = Admin::open(&broker.settings()).unwrap();
+    let topic = broker.topic(1);
+    let topics = Topics::new(&broker.bootstrap()).unwrap();
+    let end = Instant::now() + PATIENCE;
+    loop {
+        // The broker makes its topic when somebody commits.
+        let committed = topics.commit(&group(), topic.as_str(), &[(0, 0)].into());
+        let weak: Vec<String> =
+            admin.weak_ledger_topics(PATIENCE).unwrap().iter().map(ToString::to_string).collect();
+        if weak
+            .iter()
+            .any(|told| told.starts_with("__consumer_offsets has 1 replicas and min.insync.replicas 1"))
+        {
+            return;
+        }
+        assert!(Instant::now() < end, "told: {weak:?}; {committed:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
