@@ -109,14 +109,14 @@ fn a_stop_in_an_outage_does_not_say_that_everything_has_landed() {
         .with("consumer.override.session.timeout.ms", "6000");
     corner.create_events_table(Engine::Replicated);
     let mut feed = corner.feed(11);
-    feed.write(1_000, 1_000);
+    feed.write(10_000, 500);
     let patient = WorkerOptions::called("w").with("task.shutdown.graceful.timeout.ms", "60000");
     let mut worker = corner.worker(&patient);
     corner.wait_caught_up(&mut [&mut worker], LIMIT);
     clickhouse.pause().unwrap();
     let writes = || worker.metric("pumphouse_ledger_write_duration_seconds_count", &corner.connector);
     let before = writes();
-    feed.write(1_000, 1_000);
+    feed.write(10_000, 500);
     wait_until("the batch is recorded", LIMIT, || {
         let now = writes();
         if now > before { Ok(()) } else { Err(format!("{now:?} writes")) }
@@ -130,6 +130,7 @@ fn a_stop_in_an_outage_does_not_say_that_everything_has_landed() {
 
     kafka.restart().unwrap();
     clickhouse.resume().unwrap();
+    feed.write(10_000, 500);
     let mut worker = corner.worker(&patient);
     feed.finish(&mut [&mut worker], LIMIT);
 }
