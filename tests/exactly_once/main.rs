@@ -20,8 +20,9 @@ mod resets;
 mod reshaped;
 mod thinned;
 
-// Positions, less than exactly once by choice, and what is refused.
+// Positions, less than exactly once by choice, what is refused, and what is looked at afterwards.
 mod at_least_once;
+mod audit;
 mod log_end;
 mod lost_offsets;
 mod refusals;

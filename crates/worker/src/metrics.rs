@@ -86,6 +86,12 @@ pub struct Metrics {
     pub dead_letters: Family<CauseLabels, Counter>,
     /// Records that were passed over and kept nowhere, as the configuration wants it.
     pub dropped_records: Family<CauseLabels, Counter>,
+    /// Rows that should stand in the ranges that were looked at again.
+    pub audit_rows_expected: Family<LaneLabels, Counter>,
+    /// Rows that stand there.
+    pub audit_rows_found: Family<LaneLabels, Counter>,
+    /// Different offsets among those.
+    pub audit_rows_distinct: Family<LaneLabels, Counter>,
     /// 1 = exactly once, 0 = at least once.
     pub exactly_once: Family<ConnectorLabels, Gauge>,
     /// Blocks that are being filled, encoded or sent, in bytes of column data.
@@ -115,6 +121,9 @@ impl Metrics {
             rules: Family::default(),
             dead_letters: Family::default(),
             dropped_records: Family::default(),
+            audit_rows_expected: Family::default(),
+            audit_rows_found: Family::default(),
+            audit_rows_distinct: Family::default(),
             exactly_once: Family::default(),
             block_bytes: Family::default(),
             registry: Mutex::new(Registry::default()),
@@ -167,6 +176,21 @@ impl Metrics {
             "dropped_records",
             "Records that were passed over and kept nowhere",
             metrics.dropped_records.clone(),
+        );
+        registry.register(
+            "audit_rows_expected",
+            "Rows that landed in ranges that were looked at again later",
+            metrics.audit_rows_expected.clone(),
+        );
+        registry.register(
+            "audit_rows_found",
+            "Rows found in ranges that were looked at again",
+            metrics.audit_rows_found.clone(),
+        );
+        registry.register(
+            "audit_rows_distinct",
+            "Different offsets found in ranges that were looked at again",
+            metrics.audit_rows_distinct.clone(),
         );
         registry.register("exactly_once", "1 exactly once, 0 at least once", metrics.exactly_once.clone());
         registry.register_with_unit(

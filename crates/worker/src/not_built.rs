@@ -4,9 +4,7 @@ use pumphouse_config::{ConfigCode, ConfigError, ConnectorConfig};
 
 /// Errors: the first of them, with its code and what to do.
 pub(crate) fn check(config: &ConnectorConfig) -> Result<(), String> {
-    let refused = [
-        (config.table_creation.is_some(), "pumphouse.table.create", "Create the table yourself."),
-    ];
+    let refused = [(config.table_creation.is_some(), "pumphouse.table.create", "Create the table yourself.")];
     let first = refused.into_iter().find(|(asked, ..)| *asked);
     first.map_or(Ok(()), |(_, option, remedy)| {
         Err(ConfigError::new(ConfigCode::NotYet, option, "it is not built yet", remedy).to_string())

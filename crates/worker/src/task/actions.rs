@@ -9,6 +9,7 @@ use pumphouse_kafka::BadRecord;
 use pumphouse_types::{BatchId, ConfigVersion, TopicName, TopicPartition};
 use tracing::{error, info, warn};
 
+use super::audit::{self, Audit};
 use super::block::{ReadRows, RowOffsets};
 use super::failure::Failure;
 use super::lane_shell::LaneShell;
@@ -98,6 +99,10 @@ impl Shell<'_> {
             }
             Action::Landed { topic, batch, rows } => {
                 self.cx.meters.landed(&topic, rows, batch.piece_end.is_none());
+                let cx = self.cx;
+                if let Some(audit) = Audit::of(&topic, &batch, rows) {
+                    self.with_lane(&topic, |lane| lane.audit(|| audit::start(cx, audit)));
+                }
             }
             Action::Release { topic, batch } => self.with_lane(&topic, |lane| lane.release(batch)),
             Action::Report { topic, batch, verdict } => report::report(self.cx, &topic, batch, &verdict),

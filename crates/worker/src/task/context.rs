@@ -7,6 +7,7 @@ use pumphouse_clickhouse::{Client, TableName};
 use pumphouse_delivery::TaskOptions;
 use pumphouse_kafka::{Settings, StartAt};
 use pumphouse_types::{TopicName, TopicPartition};
+use pumphouse_verify::AuditOutcome;
 use std::collections::BTreeMap;
 use tokio::runtime::Handle;
 
@@ -65,6 +66,7 @@ pub struct TaskContext {
 }
 
 /// The worker's metrics with this connector's name filled in.
+#[derive(Clone)]
 pub struct Meters {
     /// All metrics.
     pub metrics: Arc<Metrics>,
@@ -115,6 +117,14 @@ impl Meters {
         let labels = CauseLabels { connector, topic, cause };
         let counter = if kept { &self.metrics.dead_letters } else { &self.metrics.dropped_records };
         counter.get_or_create(&labels).inc();
+    }
+
+    /// A range was looked at again.
+    pub(super) fn audited(&self, topic: &TopicName, outcome: &AuditOutcome) {
+        let lane = self.lane(topic);
+        self.metrics.audit_rows_expected.get_or_create(&lane).inc_by(outcome.expected_rows);
+        self.metrics.audit_rows_found.get_or_create(&lane).inc_by(outcome.present);
+        self.metrics.audit_rows_distinct.get_or_create(&lane).inc_by(outcome.distinct);
     }
 
     pub(super) fn ruled(&self, rule: &str) {

@@ -60,6 +60,8 @@ pub(super) struct LaneShell {
     attempt: Option<AbortHandle>,
     /// Questions under way; they end with the lane, since nobody would hear their answers.
     questions: Vec<AbortHandle>,
+    /// A look at what has landed.
+    audit: Option<AbortHandle>,
     /// Set when the lane ends, for jobs that cannot be aborted.
     ended: Arc<AtomicBool>,
     pub(super) pace: Pace,
@@ -85,7 +87,7 @@ impl Held {
 impl Drop for LaneShell {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
-        self.attempt.iter().chain(&self.questions).for_each(AbortHandle::abort);
+        self.attempt.iter().chain(&self.questions).chain(&self.audit).for_each(AbortHandle::abort);
     }
 }
 
@@ -127,6 +129,7 @@ impl LaneShell {
             told_positions_at: Millis::default(),
             attempt: None,
             questions: Vec::new(),
+            audit: None,
             ended: Arc::default(),
             pace: Pace::new(pause_max),
         }
@@ -346,6 +349,14 @@ impl LaneShell {
     pub(super) fn asking(&mut self, question: AbortHandle) {
         self.questions.retain(|question| !question.is_finished());
         self.questions.push(question);
+    }
+
+    /// Starts a look at what has landed, unless one is under way: however many batches land, a table is asked
+    /// about one of them at a time.
+    pub(super) fn audit(&mut self, start: impl FnOnce() -> AbortHandle) {
+        if self.audit.as_ref().is_none_or(AbortHandle::is_finished) {
+            self.audit = Some(start());
+        }
     }
 
     /// The batch is settled: its rows are not needed any more.

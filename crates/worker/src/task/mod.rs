@@ -1,6 +1,7 @@
 //! A connector task: memberships one after the other, until it is stopped or a person has to look.
 mod actions;
 mod asks;
+mod audit;
 mod block;
 mod context;
 mod failure;
