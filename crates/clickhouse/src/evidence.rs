@@ -103,6 +103,16 @@ impl Client {
             Read::Rows(rows) => return Ok(rows),
             Read::Nothing { why } => why,
         };
+        self.evidence_of_log(request, &why_rows).await
+    }
+
+    /// The same without looking at rows, where those do not carry the batch's places: `why_rows` says so.
+    /// Errors: as of [`Client::evidence`].
+    pub async fn evidence_of_log(
+        &self,
+        request: &EvidenceRequest,
+        why_rows: &str,
+    ) -> Result<Evidence, ClickHouseError> {
         let mut why_log = String::new();
         for host in self.each_host() {
             match host.finished(request).await? {

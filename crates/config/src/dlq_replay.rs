@@ -47,7 +47,10 @@ mod tests {
     fn a_replay_takes_the_letters_of_one_topic_from_the_beginning() {
         let letters = r#","errors.tolerance":"all","errors.deadletterqueue.topic.name":"dead""#;
         let replay = config(letters).dlq_replay("b").unwrap();
-        assert_eq!((replay.name.as_str(), replay.group_id.as_str()), ("c-dlq-replay-b", "connect-c-dlq-replay-b"));
+        assert_eq!(
+            (replay.name.as_str(), replay.group_id.as_str()),
+            ("c-dlq-replay-b", "connect-c-dlq-replay-b")
+        );
         assert_eq!(replay.topics, ["dead"]);
         assert_eq!(replay.tables, [("dead".to_owned(), "t".to_owned())].into());
         assert_eq!((replay.tasks_max, replay.start_at), (1, StartAt::Earliest));

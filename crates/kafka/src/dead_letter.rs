@@ -10,7 +10,7 @@ use crate::outgoing_record::{Header, OutgoingRecord};
 
 /// The header that every letter has: `<topic id>/<partition>/<offset>`, the same for the same record
 /// however often it is written. A letter that was read again and failed again has two: the last counts.
-pub(crate) const ID_HEADER: &str = "pumphouse.record.id";
+const ID_HEADER: &str = "pumphouse.record.id";
 
 /// The header of a letter that went out without what the record held; its value says why.
 pub(crate) const LEFT_OUT_HEADER: &str = "pumphouse.record.left.out";

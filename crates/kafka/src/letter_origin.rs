@@ -2,7 +2,7 @@
 //! again. The other direction of `dead_letter.rs`.
 use pumphouse_types::{Offset, Partition, TopicId, TopicName, TopicPartition};
 
-use crate::dead_letter::{BadRecord, CONTEXT_PREFIX, ID_HEADER, LEFT_OUT_HEADER};
+use crate::dead_letter::{BadRecord, CONTEXT_PREFIX, LEFT_OUT_HEADER};
 use crate::ffi::message::RecordView;
 use crate::outgoing_record::Header;
 
@@ -97,10 +97,9 @@ fn read_id(text: &str) -> Option<(TopicId, Partition, Offset)> {
     parts.next().is_none().then_some((id, partition, offset))
 }
 
-/// Why a letter went out without what its record held; `None`: it holds it.
-pub fn left_out_why<'a>(mut headers: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>) -> Option<String> {
-    let (_, why) = headers.find(|(name, _)| *name == LEFT_OUT_HEADER.as_bytes())?;
-    Some(String::from_utf8_lossy(why.unwrap_or_default()).into_owned())
+/// Whether a letter went out without what its record held.
+pub fn is_bare<'a>(mut headers: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>) -> bool {
+    headers.any(|(name, _)| name == LEFT_OUT_HEADER.as_bytes())
 }
 
 impl BadRecord {
@@ -114,37 +113,49 @@ impl BadRecord {
         origin: &LetterOrigin<'_>,
         letter: &RecordView<'_>,
     ) -> BadRecord {
-        let mut headers = Header::copy_all(letter);
-        take_off(connector, topic, origin, &mut headers);
+        let own = record_headers(connector, topic, origin, letter.headers());
+        let header = |(name, value): (&[u8], Option<&[u8]>)| Header {
+            name: name.to_vec(),
+            value: value.map(<[u8]>::to_vec),
+        };
         BadRecord {
             topic_id,
             topic_partition: TopicPartition { topic: topic.clone(), partition: origin.partition },
             offset: origin.offset,
             key: letter.key().map(<[u8]>::to_vec),
             value: letter.value().map(<[u8]>::to_vec),
-            headers,
+            headers: own.map(header).collect(),
             timestamp_ms: letter.timestamp_ms(),
         }
     }
 }
 
-/// Takes the letter's own headers off: the identity, and the context where it is of this letter and not of
-/// an earlier one that the record brought along.
-fn take_off(connector: &str, topic: &TopicName, origin: &LetterOrigin<'_>, headers: &mut Vec<Header>) {
-    if let Some(last) = headers.iter().rposition(|header| header.name == ID_HEADER.as_bytes()) {
-        headers.remove(last);
+/// The headers that the letter's record had: without the letter's identity, and without the context where
+/// it is of this letter and not of an earlier one that the record brought along. `headers`: the letter's.
+pub fn record_headers<'a>(
+    connector: &str,
+    topic: &TopicName,
+    origin: &LetterOrigin<'_>,
+    headers: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + Clone,
+) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
+    let (mut identity, mut same) = (None, [false; 4]);
+    for (place, (name, value)) in headers.clone().enumerate() {
+        let text = value.and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
+        match name {
+            b"pumphouse.record.id" => identity = Some(place),
+            b"__connect.errors.connector.name" => same[0] = text == connector,
+            b"__connect.errors.topic" => same[1] = text == topic.as_str(),
+            b"__connect.errors.partition" => same[2] = text.parse() == Ok(origin.partition.0),
+            b"__connect.errors.offset" => same[3] = text.parse() == Ok(origin.offset.get()),
+            _ => {}
+        }
     }
-    let says = |name: &str, wanted: &str| {
-        let name = format!("{CONTEXT_PREFIX}{name}");
-        headers.iter().any(|h| h.name == name.as_bytes() && h.value.as_deref() == Some(wanted.as_bytes()))
+    let of_this_letter = same == [true; 4];
+    let own = move |(place, (name, _)): &(usize, (&[u8], Option<&[u8]>))| {
+        let context = of_this_letter && name.starts_with(CONTEXT_PREFIX.as_bytes());
+        Some(*place) != identity && !context
     };
-    let of_this_letter = says("connector.name", connector)
-        && says("topic", topic.as_str())
-        && says("partition", &origin.partition.to_string())
-        && says("offset", &origin.offset.to_string());
-    if of_this_letter {
-        headers.retain(|header| !header.name.starts_with(CONTEXT_PREFIX.as_bytes()));
-    }
+    headers.enumerate().filter(own).map(|(_, header)| header)
 }
 
 #[cfg(test)]
@@ -221,9 +232,11 @@ mod tests {
             partition: Partition(2),
             offset: Offset::new(17).unwrap(),
         };
-        let left = |mut headers: Vec<Header>| {
-            take_off("c", &TopicName::new("t"), &origin, &mut headers);
-            headers
+        let left = |headers: Vec<Header>| -> Vec<Header> {
+            let given = headers.iter().map(|header| (&header.name[..], header.value.as_deref()));
+            record_headers("c", &TopicName::new("t"), &origin, given)
+                .map(|(name, value)| Header { name: name.to_vec(), value: value.map(<[u8]>::to_vec) })
+                .collect()
         };
         let own = [("k", "v"), ("pumphouse.record.id", "of an earlier life")];
         let expected: Vec<Header> = own.iter().map(|(name, value)| Header::text(name, value)).collect();

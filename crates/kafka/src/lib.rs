@@ -35,7 +35,7 @@ pub use java_options::{ClientOptions, client_settings};
 pub use lane_queue::{BATCH_MESSAGES_MAX, LaneQueue, MessageBatch};
 pub use ledger_producer::{LedgerProducer, RecordOutcome};
 pub use ledger_topics::WeakTopic;
-pub use letter_origin::{LetterOf, LetterOrigin, OriginTopic, left_out_why, letter_of};
+pub use letter_origin::{LetterOf, LetterOrigin, OriginTopic, is_bare, letter_of, record_headers};
 pub use outgoing_record::{Header, OutgoingRecord, WRITE_RECORD_BYTES_MAX, WRITE_RECORDS_MAX};
 pub use range_reader::{RangeReader, ReadLimits};
 pub use settings::Settings;

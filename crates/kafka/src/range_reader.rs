@@ -164,7 +164,7 @@ impl RangeReader {
 
     /// Per partition, all that it holds: up to the high watermark, behind records of transactions that
     /// are not settled yet. Errors: `TopicGone`.
-    pub(crate) fn whole_topic(
+    pub fn whole_topic(
         &self,
         topic: &TopicName,
         timeout: Duration,

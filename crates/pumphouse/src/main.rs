@@ -1,4 +1,5 @@
 //! The binary: command line, logging, exit code.
+mod dlq;
 mod verify;
 
 use std::path::PathBuf;
@@ -41,16 +42,23 @@ enum Command {
     ///
     /// Exit code: 0 all there, 1 differences, 2 could not be checked. Reads only; the connector may run.
     Verify(verify::VerifyArguments),
+    /// Dead letters.
+    #[command(subcommand)]
+    Dlq(dlq::DlqCommand),
 }
 
 fn main() -> ExitCode {
     let line = CommandLine::parse();
     // Beside a report only what needs attention.
-    let level = if matches!(line.command, Command::Verify(_)) { "warn" } else { "info" };
+    let level = match line.command {
+        Command::Standalone { .. } => "info",
+        Command::Verify(_) | Command::Dlq(_) => "warn",
+    };
     start_logging(line.log_format, level);
     let outcome = match line.command {
         Command::Standalone { worker, connectors } => pumphouse_worker::run_standalone(&worker, &connectors),
         Command::Verify(arguments) => return verify::run(arguments),
+        Command::Dlq(command) => return dlq::run(command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,7 +3,7 @@ use pumphouse_clickhouse::ClickHouseError;
 use pumphouse_config::ConfigErrors;
 use pumphouse_delivery::EntryError;
 use pumphouse_kafka::KafkaError;
-use pumphouse_types::{Offset, TopicPartition};
+use pumphouse_types::{Offset, Partition, TopicPartition};
 
 /// What stood in the way.
 #[derive(Debug, thiserror::Error)]
@@ -58,12 +58,42 @@ pub enum VerifyError {
     /// The system gives no threads.
     #[error("VERIFY-006: the system refuses what is needed to ask the servers: {0}")]
     System(#[source] std::io::Error),
+    /// Dead letters of the connector are being taken again, or were, without an end.
+    #[error("VERIFY-007: {connector}: {why}")]
+    Replay {
+        /// The replay's name.
+        connector: String,
+        /// What is wrong.
+        why: ReplayProblem,
+    },
     /// Kafka.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
     /// ClickHouse.
     #[error(transparent)]
     ClickHouse(#[from] ClickHouseError),
+}
+
+/// Why it is not known which dead letters stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayProblem {
+    /// An open batch stands in its ledger.
+    #[error(
+        "a replay of dead letters was interrupted, or is at work; run dlq replay to its end, then ask again"
+    )]
+    Open,
+    /// It went on while the tables were read.
+    #[error("a replay of dead letters was at work meanwhile; ask again when it has ended")]
+    Moved,
+    /// Its group's offset is gone, without a clean stop before.
+    #[error(
+        "the replay's offset of partition {partition} of the dead letter topic is gone; set it by hand, behind \
+         the last letter that it took"
+    )]
+    OffsetsLost {
+        /// The partition of the dead letter topic.
+        partition: Partition,
+    },
 }
 
 /// Why a partition's entry is no position.

@@ -13,12 +13,15 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A partition's entry, as far as reconciling needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Position {
+pub struct Position {
     /// Everything below has landed, or was left out on purpose.
     pub landed: Offset,
     /// The open batch: its rows may be there or not.
     pub open: Option<OffsetRange>,
 }
+
+/// What each partition's entry says.
+pub(crate) type Positions = BTreeMap<Partition, Result<Option<Position>, LedgerProblem>>;
 
 impl Position {
     /// The first position that no insert can have been sent for (PROTOCOL R1).
@@ -49,7 +52,7 @@ impl LedgerReader {
         topic: &TopicName,
         topic_id: TopicId,
         partitions: u32,
-    ) -> Result<BTreeMap<Partition, Result<Option<Position>, LedgerProblem>>, KafkaError> {
+    ) -> Result<Positions, KafkaError> {
         let asked: Vec<_> = (0..partitions)
             .map(|number| TopicPartition { topic: topic.clone(), partition: Partition(number) })
             .collect();

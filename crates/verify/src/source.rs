@@ -29,6 +29,12 @@ impl Source {
         self.reader.watermarks(&TopicPartition { topic: topic.clone(), partition }, ASK_TIMEOUT)
     }
 
+    /// All that a topic holds now, behind records of transactions that are not settled yet: reading up to
+    /// its ends waits for those.
+    pub(crate) fn whole_topic(&self, topic: &TopicName) -> Result<Vec<(Partition, OffsetRange)>, KafkaError> {
+        self.reader.whole_topic(topic, ASK_TIMEOUT)
+    }
+
     /// Puts the offsets of the committed records of `range` into `offsets`, ascending, and answers where
     /// the log began when they were read: what lies below is not known any more.
     pub(crate) fn offsets(

@@ -7,9 +7,9 @@ use pumphouse_kafka::{Admin, KafkaError};
 use pumphouse_types::{Offset, OffsetRange, Partition, TopicId, TopicName, TopicPartition};
 
 use crate::compare::{Differences, Unsourced};
-use crate::dead_letters::DeadLetters;
+use crate::dead_letters::{DeadLetters, ReplayPositions};
 use crate::error::{LedgerProblem, VerifyError};
-use crate::ledger::{LedgerReader, Position};
+use crate::ledger::{LedgerReader, Position, Positions};
 use crate::ranges::RangeList;
 use crate::report::{Ledger, PartitionReport, TopicReport};
 use crate::request::{Progress, VerifyRequest};
@@ -38,7 +38,10 @@ pub(crate) struct Topic<'a> {
     pub partitions: u32,
     pub table: Table,
     pub unsourced: Unsourced,
+    /// The ledger, as it was before the dead letters were read.
+    pub positions: Positions,
     pub dead_letters: &'a DeadLetters,
+    pub replay_positions: ReplayPositions,
     pub request: &'a VerifyRequest,
     pub start_at: StartAt,
     pub hosts: usize,
@@ -74,9 +77,9 @@ impl<'p> Teller<'p> {
 }
 
 impl Topic<'_> {
-    /// Dead letters of a range.
+    /// Dead letters that stand for records of a range.
     pub(crate) fn dead(&self, partition: Partition, range: OffsetRange) -> Vec<Offset> {
-        self.dead_letters.within(&self.topic, self.topic_id, partition, range)
+        self.dead_letters.within(&self.topic, self.topic_id, partition, range, &self.replay_positions)
     }
 
     /// Whether the partition is among those that were asked for.
@@ -122,9 +125,8 @@ pub(crate) fn check_topic(
 ) -> Result<(), VerifyError> {
     report.notes.append(&mut topic.table.notes);
     topic.unsourced = unsourced(servers, &topic.topic, &mut report.notes)?;
-    let positions = servers.ledger.positions(&topic.topic, topic.topic_id, topic.partitions)?;
     let mut known = BTreeMap::new();
-    for (partition, position) in positions {
+    for (partition, position) in std::mem::take(&mut topic.positions) {
         if !topic.wants(partition) {
             continue;
         }

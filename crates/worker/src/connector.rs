@@ -154,6 +154,7 @@ fn run_once(
         tables: spec.tables.clone(),
         consumer_settings: spec.consumer_settings.clone(),
         producer_settings: spec.producer_settings.clone(),
+        ends: spec.ends.clone(),
         start_at: spec.start_at,
         state_topic: spec.state_topic.clone(),
         limits: spec.limits.clone(),

@@ -5,6 +5,7 @@
 mod board;
 mod clock;
 mod connector;
+mod dlq_replay;
 mod failpoint;
 mod metrics;
 mod not_built;
@@ -15,4 +16,5 @@ mod standalone;
 mod task;
 mod worker;
 
+pub use dlq_replay::{ReplayError, ReplayReport, ReplayRequest, TopicReplay, replay_dead_letters};
 pub use standalone::{StartError, run_standalone};

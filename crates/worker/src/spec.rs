@@ -11,7 +11,7 @@ use pumphouse_types::TopicName;
 use tracing::warn;
 
 use crate::not_built;
-use crate::task::{LetterRules, MemoryLedger, RecipeSource};
+use crate::task::{Ends, LetterRules, MemoryLedger, RecipeSource};
 
 /// How much of a pause between attempts is drawn.
 const RETRY_JITTER_PERCENT: u64 = 20;
@@ -25,6 +25,8 @@ pub(crate) struct ConnectorSpec {
     pub tables: BTreeMap<TopicName, TableName>,
     pub consumer_settings: Settings,
     pub producer_settings: Settings,
+    /// Where each partition of its only topic ends; `None`: nowhere.
+    pub ends: Option<Ends>,
     pub start_at: Option<StartAt>,
     pub exactly_once: ExactlyOnce,
     pub state_topic: TopicName,
@@ -73,6 +75,7 @@ impl ConnectorSpec {
             tables: config.tables.iter().map(|(topic, name)| (TopicName::new(topic), table(name))).collect(),
             consumer_settings: consumer.consumer,
             producer_settings: ledger.connection,
+            ends: None,
             start_at: match config.start_at {
                 pumphouse_config::StartAt::Earliest => Some(StartAt::Earliest),
                 pumphouse_config::StartAt::Latest => Some(StartAt::Latest),
@@ -117,6 +120,7 @@ impl ConnectorSpec {
                 },
                 config_text: config.delivery_relevant_text(),
                 settings: config.clickhouse_settings.clone().into_iter().collect(),
+                replayed: None,
             },
             wanted_letters: wanted_letters(config),
             letters: (config.bad_records != BadRecords::Stop)

@@ -9,7 +9,7 @@ use pumphouse_config::{
 };
 use pumphouse_rest::{ServeError, Server, WorkerView};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::board::Board;
@@ -102,7 +102,10 @@ pub fn run_standalone(worker: &Path, connectors: &[PathBuf]) -> Result<(), Start
         let served = tokio::spawn(server.serve(view, async move {
             let _ = stopped.await;
         }));
-        let asked = asked_to_stop().await;
+        let asked = match StopSignals::listen() {
+            Ok(signals) => Ok(signals.heard().await),
+            Err(error) => Err(error),
+        };
         // REST goes on to show what happens until the tasks have stopped.
         tokio::task::block_in_place(|| stop(&running, &worker));
         let _ = ended.send(());
@@ -115,10 +118,8 @@ pub fn run_standalone(worker: &Path, connectors: &[PathBuf]) -> Result<(), Start
 
 fn shared(worker: &WorkerConfig, server: &Server, runtime: &Runtime) -> Shared {
     let bound = server.address();
-    let local_host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let local_host = Some(local_host.trim()).filter(|name| !name.is_empty()).unwrap_or("localhost");
     Shared {
-        worker_id: worker.worker_id(local_host, bound.port()),
+        worker_id: worker.worker_id(&local_host(), bound.port()),
         board: Board::default(),
         metrics: Arc::new(Metrics::new()),
         runtime: runtime.handle().clone(),
@@ -127,13 +128,32 @@ fn shared(worker: &WorkerConfig, server: &Server, runtime: &Runtime) -> Shared {
     }
 }
 
-async fn asked_to_stop() -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// This machine's name.
+pub(crate) fn local_host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Some(name.trim()).filter(|name| !name.is_empty()).unwrap_or("localhost").to_owned()
+}
+
+/// What asks the process to stop: SIGTERM, SIGINT.
+pub(crate) struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// From now on. To be called within a runtime.
+    pub(crate) fn listen() -> std::io::Result<StopSignals> {
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(StopSignals { terminate, interrupt })
     }
-    Ok(())
+
+    /// The first one.
+    pub(crate) async fn heard(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn stop(running: &[Connector], worker: &WorkerConfig) {
@@ -156,10 +176,16 @@ fn read(path: &Path) -> Result<Vec<u8>, StartError> {
     std::fs::read(path).map_err(|source| StartError::File { path: path.display().to_string(), source })
 }
 
-fn read_worker(path: &Path) -> Result<WorkerConfig, StartError> {
+pub(crate) fn read_worker(path: &Path) -> Result<WorkerConfig, StartError> {
     let wrong = |errors: ConfigErrors| StartError::Config { path: path.display().to_string(), errors };
     let raw = parse_properties(&read(path)?).map_err(|error| wrong(error.into()))?;
     WorkerConfig::from_raw(&raw).map_err(wrong)
+}
+
+pub(crate) fn read_connector(path: &Path, worker: &WorkerConfig) -> Result<ConnectorConfig, StartError> {
+    let wrong = |errors: ConfigErrors| StartError::Config { path: path.display().to_string(), errors };
+    let raw = parse_connector_file(&read(path)?).map_err(|error| wrong(error.into()))?;
+    ConnectorConfig::from_raw(&raw, worker).map_err(wrong)
 }
 
 fn read_connectors(
@@ -168,12 +194,9 @@ fn read_connectors(
 ) -> Result<Vec<(PathBuf, ConnectorConfig)>, StartError> {
     let mut configs: Vec<(PathBuf, ConnectorConfig)> = Vec::new();
     for path in paths {
-        let shown = || path.display().to_string();
-        let wrong = |errors: ConfigErrors| StartError::Config { path: shown(), errors };
-        let raw = parse_connector_file(&read(path)?).map_err(|error| wrong(error.into()))?;
-        let config = ConnectorConfig::from_raw(&raw, worker).map_err(wrong)?;
+        let config = read_connector(path, worker)?;
         if configs.iter().any(|(_, other)| other.name == config.name) {
-            return Err(StartError::SameName { path: shown(), name: config.name });
+            return Err(StartError::SameName { path: path.display().to_string(), name: config.name });
         }
         configs.push((path.clone(), config));
     }

@@ -125,6 +125,7 @@ unsafe fn bytes<'a>(pointer: *const c_void, len: usize) -> Option<&'a [u8]> {
 }
 
 /// The headers of one record.
+#[derive(Clone)]
 pub struct Headers<'a> {
     headers: *mut rd::rd_kafka_headers_t,
     next: usize,

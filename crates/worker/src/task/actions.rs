@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pumphouse_delivery::{Action, Batch, ClaimId, Event, LedgerAnswer, Letter, StoredEntry, WriteId};
-use pumphouse_kafka::BadRecord;
 use pumphouse_types::{BatchId, ConfigVersion, TopicName, TopicPartition};
 use tracing::{error, info, warn};
 
@@ -14,7 +13,7 @@ use super::block::{ReadRows, RowOffsets};
 use super::failure::Failure;
 use super::lane_shell::LaneShell;
 use super::ledger_thread::Order;
-use super::letters::{LetterReader, LetterRules, Letters};
+use super::letters::{LetterReader, LetterRules, Letters, ReadLetter};
 use super::marks;
 use super::recipe::Recipe;
 use super::report;
@@ -186,6 +185,7 @@ impl Shell<'_> {
             claim: write.claim,
             topic,
             topic_id: *topic_id,
+            replayed: self.cx.recipe_source.replayed.clone(),
             wanted,
             ended: lane.ended(),
         };
@@ -194,10 +194,10 @@ impl Shell<'_> {
     }
 
     /// The write that waited for these records goes on its way.
-    pub(super) fn letters_read(&mut self, claim: ClaimId, topic: &TopicName, records: Vec<BadRecord>) {
+    pub(super) fn letters_read(&mut self, claim: ClaimId, topic: &TopicName, records: Vec<ReadLetter>) {
         let Some(write) = self.unread.take_if(|write| write.claim == claim) else { return };
         if let Some(lane) = self.lanes.get_mut(topic) {
-            records.into_iter().for_each(|record| lane.letters.refused(record));
+            records.into_iter().for_each(|(at, record)| lane.letters.refused(at, record));
         }
         self.record(write);
     }
@@ -299,9 +299,13 @@ impl Shell<'_> {
                 return;
             };
             let keeps = self.cx.letters.as_ref().is_some_and(LetterRules::keeps_records);
-            let letters = Letters::new(topic.clone(), *topic_id, keeps);
+            let replayed = self.cx.recipe_source.replayed.clone();
+            let letters = Letters::new(topic.clone(), *topic_id, replayed, keeps);
             let leaves_out = self.cx.limits.leaves_out;
-            self.lanes.insert(topic.clone(), LaneShell::new(queue, letters, leaves_out, pause_max));
+            self.lanes.insert(
+                topic.clone(),
+                LaneShell::new(queue, letters, leaves_out, self.cx.ends.clone(), pause_max),
+            );
         }
         let job = server_jobs::inspect(self.cx, self.mail.clone(), claim, topic.clone());
         self.with_lane(&topic, |lane| lane.asking(job));

@@ -11,6 +11,7 @@ use pumphouse_verify::AuditOutcome;
 use std::collections::BTreeMap;
 use tokio::runtime::Handle;
 
+use super::lane_shell::Ends;
 use super::ledger_thread::MemoryLedger;
 use super::letters::LetterRules;
 use super::recipe::RecipeSource;
@@ -39,6 +40,8 @@ pub struct TaskContext {
     pub consumer_settings: Settings,
     /// librdkafka settings of the ledger's producer.
     pub producer_settings: Settings,
+    /// Where each partition of its only topic ends, for a task that takes no more than what was there.
+    pub ends: Option<Ends>,
     /// Where a partition without an entry starts; `None` = it must have one.
     pub start_at: Option<StartAt>,
     /// Where configuration versions are kept.

@@ -1,16 +1,16 @@
 //! The hands of a lane: takes records from its queue, decodes them into the open block, and keeps
 //! the blocks of its batches until they have landed.
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pumphouse_columns::Segment;
-use pumphouse_decode::{HeadersRef, JsonDecoder, RecordRef, TakeHeader};
+use pumphouse_decode::JsonDecoder;
 use pumphouse_delivery::Task;
-use pumphouse_kafka::{LaneQueue, MessageBatch};
-use pumphouse_types::{BatchId, ConfigVersion, Millis, Offset, TopicName, TopicPartition};
+use pumphouse_kafka::{LaneQueue, MessageBatch, RecordView};
+use pumphouse_types::{BatchId, ConfigVersion, Millis, Offset, Partition, TopicName, TopicPartition};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -36,11 +36,15 @@ const FULL: u64 = 1 << 60;
 /// Emptied segments that are kept for the next blocks; a lane of more partitions allocates anew.
 const SPARE_SEGMENTS_MAX: usize = 64;
 
+/// Where a lane ends, for a task that takes no more than what was there; other partitions have nothing.
+pub(crate) type Ends = BTreeMap<Partition, Offset>;
+
 /// One lane of this task.
 pub(super) struct LaneShell {
     topic: TopicName,
     pub(super) letters: Letters,
     leaves_out: bool,
+    ends: Option<Ends>,
     queue: LaneQueue,
     in_hand: MessageBatch,
     /// How many of `in_hand` are done with.
@@ -103,18 +107,20 @@ pub(super) struct Taken {
 }
 
 impl LaneShell {
-    /// `leaves_out`: bad records are left out, in place of a failure; `pause_max`: the longest that an
-    /// attempt may be held back for an overloaded server.
+    /// `leaves_out`: bad records are left out, in place of a failure; `ends`: where it ends, if anywhere;
+    /// `pause_max`: the longest that an attempt may be held back for an overloaded server.
     pub(super) fn new(
         queue: LaneQueue,
         letters: Letters,
         leaves_out: bool,
+        ends: Option<Ends>,
         pause_max: Duration,
     ) -> LaneShell {
         LaneShell {
             topic: queue.topic().clone(),
             letters,
             leaves_out,
+            ends,
             queue,
             in_hand: MessageBatch::with_capacity(MESSAGES_PER_CALL),
             done: 0,
@@ -189,9 +195,12 @@ impl LaneShell {
             offsets,
             letters,
             leaves_out,
+            running,
+            ends,
             ..
         } = self;
         let decoder = decoder.as_mut().expect("take_run looked");
+        let recipe = running.as_ref().expect("the decoder was made for it");
         let mut records = in_hand.iter_from(*done).peekable();
         // Records that this claim does not fill from, or has taken before, are not looked at.
         let (partition, mut expected) = loop {
@@ -201,7 +210,9 @@ impl LaneShell {
                 Err(error) => return Err(Failure::Kafka(error.clone())),
             };
             match task.expected(topic, record.partition()) {
-                Some(expected) if record.offset() >= expected => break (record.partition(), expected),
+                Some(expected) if record.offset() >= expected && is_before(ends.as_ref(), record) => {
+                    break (record.partition(), expected);
+                }
                 Some(_) | None => {
                     records.next();
                     *done += 1;
@@ -220,35 +231,27 @@ impl LaneShell {
         offsets.clear();
         while taken.records < rows_max {
             match records.peek() {
-                Some(Ok(record)) if record.partition() == partition => {
+                Some(Ok(record)) if record.partition() == partition && is_before(ends.as_ref(), record) => {
                     if record.offset() < expected {
                         records.next();
                         *done += 1;
                         continue;
                     }
-                    let value = record.value();
                     let offset = record.offset();
-                    // Asked only where the table has a column for them.
-                    let headers = |take: &mut TakeHeader<'_>| {
-                        record.headers().for_each(|(name, value)| take(name, value));
-                    };
-                    let given = RecordRef {
-                        topic: topic.as_str(),
-                        partition: partition.0,
-                        offset: offset.get(),
-                        timestamp_ms: record.timestamp_ms(),
-                        key: record.key(),
-                        headers: HeadersRef::new(&headers),
-                        value,
-                    };
-                    if let Err(source) = decoder.decode(segment, given) {
-                        failed = Some((*record, source));
-                        break;
+                    match recipe.decode(decoder, segment, topic, record) {
+                        Some(Ok(())) => {
+                            offsets.push(offset);
+                            taken.records += 1;
+                            taken.bytes += record.value().map_or(0, <[u8]>::len) as u64;
+                        }
+                        Some(Err(source)) => {
+                            failed = Some((*record, source));
+                            break;
+                        }
+                        // As a gap: whatever is told next lies behind it.
+                        None => {}
                     }
                     expected = offset.next();
-                    offsets.push(offset);
-                    taken.records += 1;
-                    taken.bytes += value.map_or(0, <[u8]>::len) as u64;
                     records.next();
                     *done += 1;
                 }
@@ -289,7 +292,10 @@ impl LaneShell {
         }
         self.told_positions_at = now;
         for tp in assigned.iter().filter(|tp| tp.topic == self.topic) {
-            if let Some(position) = self.queue.position(tp.partition) {
+            if let Some(reached) = self.queue.position(tp.partition) {
+                // What lies behind the end was dropped, not taken.
+                let end = self.ends.as_ref().map(|ends| end_of(ends, tp.partition));
+                let position = end.map_or(reached, |end| end.min(reached));
                 task.positioned(&self.topic, tp.partition, position, now);
             }
         }
@@ -376,4 +382,12 @@ impl LaneShell {
     pub(super) fn bytes(&self) -> u64 {
         self.open_bytes + self.letters.bytes() + self.blocks.values().map(Held::column_bytes).sum::<u64>()
     }
+}
+
+fn end_of(ends: &Ends, partition: Partition) -> Offset {
+    ends.get(&partition).copied().unwrap_or(Offset::ZERO)
+}
+
+fn is_before(ends: Option<&Ends>, record: &RecordView<'_>) -> bool {
+    ends.is_none_or(|ends| record.offset() < end_of(ends, record.partition()))
 }

@@ -21,6 +21,7 @@ use tracing::warn;
 use super::context::TaskContext;
 use super::failure::Failure;
 use super::mail::{Mail, PanicReport};
+use super::replayed::Replayed;
 
 /// Letters of one open block: with one more that is as large as is taken, they fit into one ledger write
 /// of 16 MiB.
@@ -77,10 +78,15 @@ struct Kept {
     bytes: u64,
 }
 
+/// A record that was read for a letter, under the place of the letter in its lane.
+pub(super) type ReadLetter = ((Partition, Offset), BadRecord);
+
 /// Those of a lane.
 pub(super) struct Letters {
     topic: TopicName,
     topic_id: TopicId,
+    /// What the lane's records are letters about, if they are.
+    replayed: Option<Replayed>,
     /// What the records hold is kept.
     keeps_records: bool,
     kept: BTreeMap<(Partition, Offset), Kept>,
@@ -90,20 +96,26 @@ pub(super) struct Letters {
 }
 
 impl Letters {
-    pub(super) fn new(topic: TopicName, topic_id: TopicId, keeps_records: bool) -> Letters {
-        Letters { topic, topic_id, keeps_records, kept: BTreeMap::new(), bytes: 0, open_bytes: 0 }
+    pub(super) fn new(
+        topic: TopicName,
+        topic_id: TopicId,
+        replayed: Option<Replayed>,
+        keeps_records: bool,
+    ) -> Letters {
+        Letters { topic, topic_id, replayed, keeps_records, kept: BTreeMap::new(), bytes: 0, open_bytes: 0 }
     }
 
     /// Keeps a record of the open block that could not be decoded.
     pub(super) fn undecodable(&mut self, record: &RecordView<'_>, why: &DecodeError) {
         let at = (record.partition(), record.offset());
-        let copy = self.keeps_records.then(|| copy(self.topic_id, &self.topic, record));
+        let copy =
+            self.keeps_records.then(|| copy(self.topic_id, &self.topic, self.replayed.as_ref(), record));
         self.open_bytes += self.keep(at, copy, Some(why.to_string()));
     }
 
     /// Keeps a record that ClickHouse refuses, as it was read again.
-    pub(super) fn refused(&mut self, record: BadRecord) {
-        self.keep((record.topic_partition.partition, record.offset), Some(record), None);
+    pub(super) fn refused(&mut self, at: (Partition, Offset), record: BadRecord) {
+        self.keep(at, Some(record), None);
     }
 
     fn keep(
@@ -217,7 +229,13 @@ impl Cause {
     }
 }
 
-fn copy(topic_id: TopicId, topic: &TopicName, record: &RecordView<'_>) -> BadRecord {
+/// The record, or, where the topic's records are letters, the one that this letter stands for.
+fn copy(
+    topic_id: TopicId,
+    topic: &TopicName,
+    replayed: Option<&Replayed>,
+    record: &RecordView<'_>,
+) -> BadRecord {
     let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
     let bytes = len(record.key()) + len(record.value());
     if bytes > RECORD_BYTES_MAX {
@@ -225,7 +243,8 @@ fn copy(topic_id: TopicId, topic: &TopicName, record: &RecordView<'_>) -> BadRec
         let why = format!("key and value: {bytes} bytes, {RECORD_BYTES_MAX} are kept");
         return without_payload(topic_id, topic, &letter, &why);
     }
-    BadRecord::copy(topic_id, topic, record)
+    let stands_for = replayed.and_then(|replayed| replayed.bad_record(record));
+    stands_for.unwrap_or_else(|| BadRecord::copy(topic_id, topic, record))
 }
 
 fn without_payload(topic_id: TopicId, topic: &TopicName, letter: &Letter, why: &str) -> BadRecord {
@@ -273,6 +292,7 @@ pub(super) struct LetterReader {
     pub claim: ClaimId,
     pub topic: TopicName,
     pub topic_id: TopicId,
+    pub replayed: Option<Replayed>,
     pub wanted: Vec<Letter>,
     /// Set when nobody waits any more.
     pub ended: Arc<AtomicBool>,
@@ -307,7 +327,7 @@ impl LetterReader {
         });
     }
 
-    fn read(&self) -> Result<Vec<BadRecord>, KafkaError> {
+    fn read(&self) -> Result<Vec<ReadLetter>, KafkaError> {
         let mut reader = RangeReader::open(&self.settings, &self.group)?;
         let limits = ReadLimits {
             records_max: self.wanted.len() as u64,
@@ -323,13 +343,14 @@ impl LetterReader {
             let mut found = None;
             if held.first() <= letter.offset {
                 reader.read(&self.topic, &[(letter.partition, range)], limits, |record| {
-                    found = Some(copy(self.topic_id, &self.topic, record));
+                    found = Some(copy(self.topic_id, &self.topic, self.replayed.as_ref(), record));
                 })?;
             }
             // Retention or compaction has taken it since.
-            records.push(found.unwrap_or_else(|| {
+            let record = found.unwrap_or_else(|| {
                 without_payload(self.topic_id, &self.topic, letter, "it is not in the source any more")
-            }));
+            });
+            records.push(((letter.partition, letter.offset), record));
         }
         Ok(records)
     }
@@ -342,7 +363,7 @@ mod tests {
     use super::*;
 
     fn letters() -> Letters {
-        Letters::new(TopicName::new("t"), TopicId(1), true)
+        Letters::new(TopicName::new("t"), TopicId(1), None, true)
     }
 
     fn letter(offset: i64, refusal: Option<Refusal>) -> Letter {
@@ -362,8 +383,8 @@ mod tests {
         let refusal = Refusal { class: RefusalClass::Data, code: 469, message: "no".to_owned() };
         let refused = letter(7, Some(refusal));
         assert!(letters.lacks(&refused));
-        letters.refused(record(7, 100));
-        letters.refused(record(7, 200));
+        letters.refused((Partition(0), refused.offset), record(7, 100));
+        letters.refused((Partition(0), refused.offset), record(7, 200));
         assert!(!letters.lacks(&refused));
         assert_eq!(letters.bytes(), 200);
         letters.written(&refused);

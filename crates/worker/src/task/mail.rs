@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pumphouse_delivery::{ClaimId, Event};
-use pumphouse_kafka::{BadRecord, KafkaError};
+use pumphouse_kafka::KafkaError;
 use pumphouse_types::{BatchId, TopicName};
 
 use super::block::{ReadRows, Segments};
 use super::failure::Failure;
+use super::letters::ReadLetter;
 use super::recipe::Recipe;
 
 /// A letter. Those with a claim are read only while it is in force.
@@ -28,7 +29,7 @@ pub(super) enum Mail {
     /// A batch was read again from Kafka.
     Reread { event: Event, batch: BatchId, rows: Arc<ReadRows> },
     /// Records of dead letters were read by their coordinates.
-    LettersRead { claim: ClaimId, topic: TopicName, records: Vec<BadRecord> },
+    LettersRead { claim: ClaimId, topic: TopicName, records: Vec<ReadLetter> },
     /// An attempt was answered.
     Inserted { event: Event, took: Duration, bytes: u64 },
     /// Emptied columns, to be filled again.

@@ -13,6 +13,7 @@ mod mail;
 mod marks;
 mod pace;
 mod recipe;
+mod replayed;
 mod report;
 mod reread;
 mod server_jobs;
@@ -27,10 +28,12 @@ use tracing::{info, warn};
 
 pub use context::{Meters, TaskContext};
 pub use failure::Failure;
+pub(crate) use lane_shell::Ends;
 pub(crate) use ledger_thread::MemoryLedger;
 use ledger_thread::Store;
 pub use letters::LetterRules;
 pub use recipe::RecipeSource;
+pub(crate) use replayed::Replayed;
 use shell::{Outcome, Shell};
 
 use crate::restart::pause_or_stop;

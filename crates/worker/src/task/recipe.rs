@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use pumphouse_clickhouse::{Column, TableName};
+use pumphouse_columns::Segment;
 use pumphouse_decode::{
-    LineageNames, PlanOptions, TableColumn, TablePlan, UnknownDefaultKind, UnknownFields,
+    DecodeError, HeadersRef, JsonDecoder, LineageNames, PlanOptions, RecordRef, TableColumn, TablePlan,
+    TakeHeader, UnknownDefaultKind, UnknownFields,
 };
-use pumphouse_types::ConfigVersion;
+use pumphouse_kafka::RecordView;
+use pumphouse_types::{ConfigVersion, TopicName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::failure::Failure;
+use super::replayed::Replayed;
 
 /// What of a connector's configuration goes into a recipe.
 #[derive(Debug, Clone)]
@@ -21,6 +25,8 @@ pub struct RecipeSource {
     pub config_text: String,
     /// The connector's own settings of its inserts.
     pub settings: Vec<(String, String)>,
+    /// Which records the letters of a dead letter topic stand for, where they are taken again.
+    pub replayed: Option<Replayed>,
 }
 
 /// One configuration version: who has it makes the same rows of the same records.
@@ -30,6 +36,7 @@ pub(super) struct Recipe {
     pub table: TableName,
     pub plan: Arc<TablePlan>,
     pub settings: Vec<(String, String)>,
+    pub replayed: Option<Replayed>,
     /// What the state topic keeps.
     pub text: String,
 }
@@ -44,6 +51,8 @@ struct Recorded {
     unknown_fields: String,
     lineage: RecordedLineage,
     settings: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replayed: Option<Replayed>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -93,10 +102,11 @@ impl Recipe {
         let recorded = Recorded::new(source, table, columns);
         let text = serde_json::to_string(&recorded).expect("texts and lists are JSON");
         Ok(Recipe {
-            version: version_of(&source.config_text, table, &plan),
+            version: version_of(source, table, &plan),
             table: table.clone(),
             plan: Arc::new(plan),
             settings: source.settings.clone(),
+            replayed: source.replayed.clone(),
             text,
         })
     }
@@ -112,6 +122,36 @@ impl Recipe {
             return Err(format!("this build makes version {} of its text", recipe.version));
         }
         Ok(recipe)
+    }
+}
+
+impl Recipe {
+    /// Appends the row of a record to `segment`, which the plan made. `None`: for this lane the topic does
+    /// not have the record. Errors: as of the decoder; the segment is then as it was before.
+    pub(super) fn decode(
+        &self,
+        decoder: &mut JsonDecoder,
+        segment: &mut Segment,
+        topic: &TopicName,
+        record: &RecordView<'_>,
+    ) -> Option<Result<(), DecodeError>> {
+        if let Some(replayed) = &self.replayed {
+            return replayed.decode(decoder, segment, record);
+        }
+        // Asked only where the table has a column for them.
+        let headers = |take: &mut TakeHeader<'_>| {
+            record.headers().for_each(|(name, value)| take(name, value));
+        };
+        let row = RecordRef {
+            topic: topic.as_str(),
+            partition: record.partition().0,
+            offset: record.offset().get(),
+            timestamp_ms: record.timestamp_ms(),
+            key: record.key(),
+            headers: HeadersRef::new(&headers),
+            value: record.value(),
+        };
+        Some(decoder.decode(segment, row))
     }
 }
 
@@ -142,6 +182,7 @@ impl Recorded {
                 headers: lineage.headers.clone(),
             },
             settings: source.settings.clone(),
+            replayed: source.replayed.clone(),
         }
     }
 
@@ -165,6 +206,7 @@ impl Recorded {
             plan_options: PlanOptions { unknown_fields, lineage },
             config_text: self.config,
             settings: self.settings,
+            replayed: self.replayed,
         };
         let table = TableName { database: self.database, table: self.table };
         Ok((source, table, self.columns.into_iter().map(column).collect()))
@@ -173,10 +215,13 @@ impl Recorded {
 
 /// The first 64 bits of a SHA-256 of all that decides which rows, in which columns, a record becomes: the
 /// same for every build that agrees on that.
-fn version_of(config_text: &str, table: &TableName, plan: &TablePlan) -> ConfigVersion {
+fn version_of(source: &RecipeSource, table: &TableName, plan: &TablePlan) -> ConfigVersion {
     let shape = plan.shape();
     let (columns, values) = (shape.column_list(), shape.select_list());
-    let text = format!("{config_text}table {table}\n{columns}\n{values}\n{}\n", shape.input_structure());
+    let (config_text, structure) = (&source.config_text, shape.input_structure());
+    // Nothing for all others, so that their versions stay what they were.
+    let replayed = source.replayed.as_ref().map(Replayed::text).unwrap_or_default();
+    let text = format!("{config_text}table {table}\n{columns}\n{values}\n{structure}\n{replayed}");
     let digest = Sha256::digest(text.as_bytes());
     let head: [u8; 8] = digest[..8].try_into().expect("a digest has 32 bytes");
     ConfigVersion(u64::from_be_bytes(head))
@@ -201,6 +246,7 @@ mod tests {
             plan_options: PlanOptions { unknown_fields, ..PlanOptions::default() },
             config_text: format!("unknown.fields={unknown_fields:?}\n"),
             settings: vec![("insert_quorum".to_owned(), "2".to_owned())],
+            replayed: None,
         };
         let table = TableName { database: "d".to_owned(), table: "t".to_owned() };
         Recipe::compile(&source, &table, columns).unwrap()

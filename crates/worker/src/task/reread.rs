@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pumphouse_clickhouse::TableName;
-use pumphouse_decode::{HeadersRef, JsonDecoder, RecordRef, TakeHeader};
+use pumphouse_decode::JsonDecoder;
 use pumphouse_delivery::{Batch, ClaimId, Event, RereadRange};
 use pumphouse_kafka::{KafkaError, RangeReader, ReadLimits, Remedy, Settings};
 use pumphouse_types::{ConfigVersion, OffsetRange, Partition, TopicName, TopicPartition};
@@ -105,7 +105,7 @@ impl Reread {
         }
         let ranges = self.ranges_left(&reader)?;
         let limits = ReadLimits {
-            records_max: self.records_max(),
+            records_max: self.records_max(&recipe),
             bytes_max: READ_BYTES_MAX,
             idle_timeout: READ_IDLE_TIMEOUT,
         };
@@ -118,19 +118,8 @@ impl Reread {
             }
             let (partition, offset) = (record.partition(), record.offset());
             let segment = segments.entry(partition).or_insert_with(|| recipe.plan.new_segment());
-            let headers = |take: &mut TakeHeader<'_>| {
-                record.headers().for_each(|(name, value)| take(name, value));
-            };
-            let given = RecordRef {
-                topic: self.topic.as_str(),
-                partition: partition.0,
-                offset: offset.get(),
-                timestamp_ms: record.timestamp_ms(),
-                key: record.key(),
-                headers: HeadersRef::new(&headers),
-                value: record.value(),
-            };
-            match decoder.decode(segment, given) {
+            let Some(decoded) = recipe.decode(&mut decoder, segment, &self.topic, record) else { return };
+            match decoded {
                 Ok(()) => offsets.entry(partition).or_insert_with(Vec::new).push(offset),
                 // Recorded so, its dead letter stands already (R4).
                 Err(_) if self.counts_left_out(partition) => *left_out.entry(partition).or_insert(0) += 1,
@@ -158,8 +147,11 @@ impl Reread {
         self.leaves_out || self.batch.ranges.get(&partition).is_some_and(|share| share.left_out > 0)
     }
 
-    /// One more than were recorded: more is another batch.
-    fn records_max(&self) -> u64 {
+    /// One more than were recorded: more is another batch. Among dead letters lie those of others.
+    fn records_max(&self, recipe: &Recipe) -> u64 {
+        if recipe.replayed.is_some() {
+            return self.batch.ranges.values().map(|share| share.range.positions()).sum();
+        }
         let recorded: u64 = self.batch.ranges.values().map(|share| share.rows + share.left_out).sum();
         recorded.saturating_add(1)
     }

@@ -183,11 +183,12 @@ pub(super) struct Question {
 pub(super) fn evidence(cx: &TaskContext, mail: Sender<Mail>, question: Question) -> AbortHandle {
     let Question { claim, topic, batch, ranges, rows, after } = question;
     let quiet = Quiet::new(cx, &topic, batch.id, Some(after));
+    let replayed = cx.recipe_source.replayed.is_some();
     let job = cx.runtime.spawn(async move {
         let _report = PanicReport::new(&mail, Some(claim), "looking for a batch");
         let found = async {
             let facts = quiet.reached().await?;
-            let evidence = look(&quiet, &topic, &batch, ranges, rows).await?;
+            let evidence = look(&quiet, replayed, &topic, &batch, ranges, rows).await?;
             Ok(Mail::Event(Event::Evidence { claim, topic, batch: batch.id, facts, evidence }))
         };
         post(&mail, claim, found.await);
@@ -195,8 +196,10 @@ pub(super) fn evidence(cx: &TaskContext, mail: Sender<Mail>, question: Question)
     job.abort_handle()
 }
 
+/// `replayed`: the rows have the places of the records that dead letters stand for, not the letters'.
 async fn look(
     quiet: &Quiet,
+    replayed: bool,
     topic: &TopicName,
     batch: &Batch,
     ranges: BTreeMap<Partition, OffsetRange>,
@@ -210,7 +213,12 @@ async fn look(
         ranges,
         rows,
     };
-    let found = insist("evidence", || quiet.client.evidence(&request)).await?;
+    let found = if replayed {
+        let why = "rows of dead letters that were taken again are not looked for by their lineage";
+        insist("evidence", || quiet.client.evidence_of_log(&request, why)).await?
+    } else {
+        insist("evidence", || quiet.client.evidence(&request)).await?
+    };
     Ok(match found {
         Found::Rows { mut found, doubled, complete } => {
             found.retain(|_, offsets| !offsets.is_empty());
