@@ -8,7 +8,7 @@ use pumphouse_testkit::events;
 use pumphouse_tests::{Corner, Engine, Worker, WorkerOptions, binary};
 use serde_json::Value;
 
-/// A verification of some thousand records that takes longer than this hangs.
+/// A command about some thousand records that takes longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(120);
 
 pub const RUN_LIMIT: Duration = Duration::from_secs(60);
@@ -16,9 +16,10 @@ pub const RUN_LIMIT: Duration = Duration::from_secs(60);
 /// The worker of every corner here.
 pub const WORKER: &str = "w";
 
-/// What the command said.
+/// What a command said.
 #[derive(Debug)]
 pub struct Answer {
+    /// -1: it was killed.
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
@@ -73,20 +74,27 @@ pub fn verify_with(corner: &Corner<'_>, options: &[(&str, &str)]) -> Answer {
     }
     let changed = connector.with_extension("changed.json");
     std::fs::write(&changed, file.to_string()).unwrap();
-    run(&[worker, changed], &["--json"])
+    run(&["verify"], &[worker, changed], &["--json"], None)
 }
 
 /// Runs `verify` over a corner's files.
 pub fn verify_as(corner: &Corner<'_>, arguments: &[&str]) -> Answer {
     let (worker, connector) = corner.files(WORKER);
-    run(&[worker, connector], arguments)
+    run(&["verify"], &[worker, connector], arguments, None)
 }
 
-fn run(files: &[PathBuf], arguments: &[&str]) -> Answer {
+/// Runs `dlq replay` over a corner's files; `dying_at`: the fail point that ends it by SIGKILL.
+pub fn replay(corner: &Corner<'_>, arguments: &[&str], dying_at: Option<&str>) -> Answer {
+    let (worker, connector) = corner.files(WORKER);
+    run(&["dlq", "replay"], &[worker, connector], arguments, dying_at)
+}
+
+fn run(command: &[&str], files: &[PathBuf], arguments: &[&str], dying_at: Option<&str>) -> Answer {
     let mut child = Command::new(binary())
-        .arg("verify")
+        .args(command)
         .args(files)
         .args(arguments)
+        .envs(dying_at.map(|moment| ("PUMPHOUSE_FAILPOINT", moment)))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

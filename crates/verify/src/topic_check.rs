@@ -82,6 +82,11 @@ impl Topic<'_> {
         self.dead_letters.within(&self.topic, self.topic_id, partition, range, &self.replay_positions)
     }
 
+    /// Dead letters about records of a range, those included that a replay has taken since.
+    pub(crate) fn ever_dead(&self, partition: Partition, range: OffsetRange) -> Vec<Offset> {
+        self.dead_letters.within(&self.topic, self.topic_id, partition, range, &ReplayPositions::new())
+    }
+
     /// Whether the partition is among those that were asked for.
     pub(crate) fn wants(&self, partition: Partition) -> bool {
         self.request.partitions.is_empty() || self.request.partitions.contains(&partition)
