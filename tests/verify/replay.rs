@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use pumphouse_testkit::filling::FillRecord;
 use pumphouse_testkit::unique_name;
 use pumphouse_tests::{Corner, Engine, bed};
-use serde_json::json;
 
 use crate::command::{RUN_LIMIT, replay, start, verify};
 

@@ -133,7 +133,7 @@ impl Client {
         }
         match lowest.parse().ok().and_then(Offset::new) {
             Some(lowest) => Ok(Some(lowest)),
-            None => Err(strange(asked, &[lowest.clone()])),
+            None => Err(strange(asked, std::slice::from_ref(lowest))),
         }
     }
 
