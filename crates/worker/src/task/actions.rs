@@ -99,7 +99,9 @@ impl Shell<'_> {
             Action::Landed { topic, batch, rows } => {
                 self.cx.meters.landed(&topic, rows, batch.piece_end.is_none());
                 let cx = self.cx;
-                if let Some(audit) = Audit::of(&topic, &batch, rows) {
+                // Rows of dead letters have the places of their records, not of the batch.
+                let audit = Audit::of(&topic, &batch, rows);
+                if let Some(audit) = audit.filter(|_| cx.recipe_source.replayed.is_none()) {
                     self.with_lane(&topic, |lane| lane.audit(|| audit::start(cx, audit)));
                 }
             }
