@@ -118,7 +118,7 @@ impl Shell<'_> {
             }
             Action::Fail(reason) => {
                 error!(task = %self.cx.task_id, %reason, "the task stops");
-                self.fail(Failure::Delivery(reason));
+                self.fail(Failure::from(reason));
             }
             Action::Leave => {
                 let landed = self.has_landed();

@@ -10,7 +10,7 @@ use pumphouse_types::{BatchId, ConfigVersion, Offset, TopicPartition};
 pub enum Failure {
     /// The delivery protocol stopped.
     #[error("{0}")]
-    Delivery(#[from] StopReason),
+    Delivery(Box<StopReason>),
     /// A record cannot become a row; everything before it has landed.
     #[error("{topic_partition} offset {offset}: {source}")]
     Decode {
@@ -75,6 +75,12 @@ pub enum Failure {
     Thread(String),
 }
 
+impl From<StopReason> for Failure {
+    fn from(reason: StopReason) -> Failure {
+        Failure::Delivery(Box::new(reason))
+    }
+}
+
 impl From<ClickHouseError> for Failure {
     fn from(error: ClickHouseError) -> Failure {
         let lacks = error.waits_for_operator();
@@ -91,9 +97,18 @@ impl Failure {
             Failure::Kafka(error) => error.remedy() != Remedy::StopTask,
             // A broken invariant of ours: the ledger has all that a new beginning needs.
             Failure::ClickHouseLacks(_) | Failure::Thread(_) => true,
-            Failure::Delivery(StopReason::Refused { refusal, .. }) => passes(refusal),
-            Failure::Delivery(_)
-            | Failure::Decode { .. }
+            Failure::Delivery(reason) => match &**reason {
+                StopReason::Refused { refusal, .. } => passes(refusal),
+                StopReason::EvidenceNeeded { .. }
+                | StopReason::SourceChanged { .. }
+                | StopReason::EntriesDisagree { .. }
+                | StopReason::EntryUnreadable { .. }
+                | StopReason::OtherConfiguration { .. }
+                | StopReason::LedgerRefused { .. }
+                | StopReason::RecordRefused { .. }
+                | StopReason::RetriesExhausted { .. } => false,
+            },
+            Failure::Decode { .. }
             | Failure::Plan { .. }
             | Failure::ClickHouse(_)
             | Failure::NoStart { .. }
@@ -124,7 +139,7 @@ mod tests {
     use super::*;
 
     fn refused(code: i32) -> Failure {
-        Failure::Delivery(StopReason::Refused {
+        Failure::from(StopReason::Refused {
             topic: TopicName::new("t"),
             batch: String::new(),
             ranges: String::new(),
