@@ -26,6 +26,7 @@ mod proof_window;
 mod quiet;
 mod quote;
 mod reconcile;
+mod refused_row;
 mod table_name;
 mod table_settings;
 mod through_null;
@@ -45,4 +46,5 @@ pub use quiet::Quiet;
 pub use reconcile::{
     LoggedRange, LoggedSummary, OffsetsPrint, RowCopies, RowCounts, RowsOutside, SLICE_POSITIONS,
 };
+pub use refused_row::refused_row;
 pub use table_name::TableName;

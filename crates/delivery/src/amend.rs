@@ -56,8 +56,11 @@ impl Lane {
         }
         let size = piece::count(&rows);
         if size > 1 {
-            open.batch.piece_end = piece::cut_after(&rows, size / 2);
-            self.report(open.batch.id, Verdict::Amended { rows: size / 2 }, cx);
+            let named = refusal.row.filter(|row| *row < size);
+            let next = named.map_or(size / 2, |row| row.max(1));
+            open.notes.suspected = named.is_some_and(|row| row > 0);
+            open.batch.piece_end = piece::cut_after(&rows, next);
+            self.report(open.batch.id, Verdict::Amended { rows: next }, cx);
             self.work = Work::New { draft: open.with_fresh_token(cx) };
             return;
         }
@@ -78,8 +81,10 @@ impl Lane {
             return;
         }
         self.report(open.batch.id, Verdict::LeftOut { partition, offset }, cx);
+        if refusal.row.is_none() {
+            open.notes.piece_rows = Some(1);
+        }
         open.notes.letters.push(Letter { partition, offset, refusal: Some(refusal) });
-        open.notes.piece_rows = Some(1);
         self.advance(open, Cut { partition, offset: offset.next() }, cx);
     }
 
@@ -102,8 +107,9 @@ impl Lane {
         if missing.is_empty() && open.notes.letters.is_empty() {
             return self.settled_whole(open.batch.id, &open.batch.ranges, cx);
         }
-        open.batch.piece_end =
-            open.notes.piece_rows.and_then(|rows_max| piece::cut_after(&missing, rows_max));
+        let suspect = std::mem::take(&mut open.notes.suspected).then_some(1);
+        let rows_max = suspect.or(open.notes.piece_rows);
+        open.batch.piece_end = rows_max.and_then(|rows_max| piece::cut_after(&missing, rows_max));
         self.work = Work::New { draft: open.with_fresh_token(cx) };
     }
 

@@ -134,8 +134,10 @@ pub(crate) struct Notes {
     pub present: RowList,
     /// The block that the worker keeps has more rows than the batch still has.
     pub partly_settled: bool,
-    /// Rows of the last piece; doubled when it lands, halved when it is refused (R11).
+    /// Rows of the next piece at most; twice what landed last (R11).
     pub piece_rows: Option<u64>,
+    /// The server has named the row behind the open piece: it is sent alone next.
+    pub suspected: bool,
     /// Since when attempts have come to nothing.
     pub trouble_since: Option<Millis>,
     /// Attempts that came too late: each doubles the time that the next one gets.

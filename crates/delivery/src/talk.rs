@@ -186,6 +186,9 @@ pub struct Refusal {
     pub code: i32,
     /// ClickHouse's words, bounded.
     pub message: String,
+    /// The row of the piece, counted from 0, that the server found fault with, if it says so: where the
+    /// piece is best cut. Nothing is proven by it.
+    pub row: Option<u64>,
 }
 
 /// What can be known of a batch that is quiet.

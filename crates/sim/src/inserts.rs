@@ -287,7 +287,7 @@ impl World {
 
     fn refuse(&mut self, attempt: usize, class: RefusalClass, code: i32) {
         self.server.attempts[attempt].stage = Stage::Ended;
-        let refusal = Refusal { class, code, message: format!("{class:?}") };
+        let refusal = Refusal { class, code, message: format!("{class:?}"), row: None };
         self.insert_answer(attempt, InsertAnswer::Refused(refusal));
     }
 

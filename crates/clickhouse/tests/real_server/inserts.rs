@@ -1,7 +1,7 @@
 //! The fenced insert.
 use std::sync::{Arc, Mutex};
 
-use pumphouse_clickhouse::{Answer, ErrorClass};
+use pumphouse_clickhouse::{Answer, ErrorClass, refused_row};
 
 use crate::server::{
     MANY_ROWS, PLAIN, RUNTIME, assert_refused, attempt, fresh, in_a_while, replicated, server,
@@ -180,6 +180,8 @@ fn a_constraint_is_data_and_leaves_no_partition_behind() {
         client.insert(attempt(&table, 10, 5, fresh(), deadline)).await.unwrap()
     });
     assert_refused(&answer, 469, ErrorClass::Data);
+    let Answer::Refused { code, message, .. } = &answer else { unreachable!() };
+    assert_eq!(refused_row(*code, message), Some(9), "{message}");
     assert_eq!(server.count(&table), 0);
 }
 

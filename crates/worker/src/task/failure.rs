@@ -144,7 +144,7 @@ mod tests {
             batch: String::new(),
             ranges: String::new(),
             table: "d.t".to_owned(),
-            refusal: Refusal { class: RefusalClass::Fatal, code, message: "words".to_owned() },
+            refusal: Refusal { class: RefusalClass::Fatal, code, message: "words".to_owned(), row: None },
         })
     }
 

@@ -380,7 +380,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_counted_until_its_letter_stands() {
         let mut letters = letters();
-        let refusal = Refusal { class: RefusalClass::Data, code: 469, message: "no".to_owned() };
+        let refusal = Refusal { class: RefusalClass::Data, code: 469, message: "no".to_owned(), row: None };
         let refused = letter(7, Some(refusal));
         assert!(letters.lacks(&refused));
         letters.refused((Partition(0), refused.offset), record(7, 100));
@@ -409,8 +409,12 @@ mod tests {
         let failure = cause.failure(2);
         assert_eq!((failure.code, failure.message), ("DECODE-001", "not JSON at byte 3"));
         assert_eq!(failure.stage, Stage::ValueConverter);
-        let cause =
-            Cause::refused(&Refusal { class: RefusalClass::Data, code: 469, message: "x: y".to_owned() });
+        let cause = Cause::refused(&Refusal {
+            class: RefusalClass::Data,
+            code: 469,
+            message: "x: y".to_owned(),
+            row: None,
+        });
         let failure = cause.failure(2);
         assert_eq!((failure.code, failure.message), (REFUSED_CODE, "ClickHouse code 469: x: y"));
         assert_eq!(failure.stage, Stage::TaskPut);

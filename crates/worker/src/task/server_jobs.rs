@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use pumphouse_clickhouse::{
     Answer, ClickHouseError, Engine, ErrorClass, Evidence as Found, EvidenceRequest, InsertRequest,
-    InsertStatement, Inspection, TableName,
+    InsertStatement, Inspection, TableName, refused_row,
 };
 use pumphouse_delivery::{
     Batch, ClaimId, Event, Evidence, InsertAnswer, Refusal, RefusalClass, TableEngine, TableFacts,
@@ -335,7 +335,8 @@ fn understand(answer: Answer, topic: &TopicName, batch: &Batch, attempt: u32) ->
                 ErrorClass::Bounded => RefusalClass::Bounded,
                 ErrorClass::SendSame => return InsertAnswer::Unknown,
             };
-            InsertAnswer::Refused(Refusal { class, code, message })
+            let row = refused_row(code, &message);
+            InsertAnswer::Refused(Refusal { class, code, message, row })
         }
     }
 }

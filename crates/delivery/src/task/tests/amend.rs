@@ -20,7 +20,9 @@ fn r11_a_piece_that_lands_makes_the_next_one_larger() {
     let halved = format!("{SENT}; bad-data; re-read; recorded; bad-data; recorded");
     check(&format!("{halved} | accepted; recorded"), "landed C; write p0 open 2..10; insert D p0 2..6 #1");
     check(
-        &format!("{halved}; accepted; recorded | accepted; recorded; accepted; wait 1000"),
+        &format!(
+            "{halved}; accepted; recorded | accepted; recorded; accepted; wait 1000"
+        ),
         "landed D; write p0 open 6..10; insert E p0 6..10 #1; landed E; write p0 at 10",
     );
 }
@@ -38,6 +40,33 @@ fn r11_the_last_record_of_a_refused_piece_is_a_dead_letter() {
     check(
         &format!("{single}; bad-data; not-recorded | wait 200; recorded; lost-answer; wait 100; settled"),
         "write p0 open 1..10, letter p0:0; insert E p0 1..2 #1; settle; write p0 open 1..10",
+    );
+}
+
+/// The server names the row: what is before it is sent, then the row alone, then as much again.
+#[test]
+fn r11_a_named_row_is_cut_out() {
+    let cut = format!("{SENT}; bad-fourth; re-read; recorded");
+    check(
+        &format!("{SENT} | bad-fourth; re-read; recorded"),
+        "re-read 0:0..10; R11; write p0 open 0..10; insert B p0 0..3 #1",
+    );
+    check(&format!("{cut} | accepted; recorded"), "landed B; write p0 open 3..10; insert C p0 3..4 #1");
+    check(
+        &format!("{cut}; accepted; recorded | bad-first; recorded"),
+        "R11; write p0 open 4..10, letter p0:3; insert D p0 4..10 #1",
+    );
+}
+
+/// A hint that does not hold costs attempts and nothing else.
+#[test]
+fn r11_a_wrongly_named_row_is_not_taken_for_bad() {
+    check(
+        &format!(
+            "{SENT}; bad-fourth; re-read; recorded; accepted; recorded | accepted; recorded; accepted; recorded; accepted; wait 1000"
+        ),
+        "landed C; write p0 open 4..10; insert D p0 4..6 #1; landed D; write p0 open 6..10; insert E p0 6..10 #1; \
+         landed E; write p0 at 10",
     );
 }
 

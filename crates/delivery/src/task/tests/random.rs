@@ -384,8 +384,10 @@ impl World {
                 let may_run = self.sent.iter().any(|(sent, _)| sent.id == batch.id);
                 let rows = rows_sent(&topic, &batch, rows.as_ref());
                 let poisoned = rows.iter().any(|(tp, at)| is_poison(tp, *at));
+                // A hint that is right, wrong, or beyond the piece must cost nothing but attempts.
+                let row = (how % 3 != 0).then_some(u64::from(how % 7));
                 let refused =
-                    |class| InsertAnswer::Refused(Refusal { class, code: 1, message: String::new() });
+                    |class| InsertAnswer::Refused(Refusal { class, code: 1, message: String::new(), row });
                 let answer = match how % 8 {
                     0 => refused(RefusalClass::DeadlinePassed),
                     1 => refused(RefusalClass::Overload),

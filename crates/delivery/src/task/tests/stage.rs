@@ -138,8 +138,8 @@ impl Stage {
             "recorded" | "not-recorded" | "fenced" | "unknown-write" | "refused-write" => {
                 self.answer_write(verb);
             }
-            "accepted" | "lost-answer" | "overload" | "too-late" | "bad-data" | "no-table" | "no-right"
-            | "busy" => self.answer_insert(verb),
+            "accepted" | "lost-answer" | "overload" | "too-late" | "bad-data" | "bad-first"
+            | "bad-fourth" | "no-table" | "no-right" | "busy" => self.answer_insert(verb),
             "assign" => {
                 let partitions = args.iter().map(|arg| tp(arg)).collect();
                 self.hear(Event::Assigned { partitions });
@@ -441,13 +441,19 @@ impl Stage {
     fn answer_insert(&mut self, verb: &str) {
         let taken = self.take(|a| matches!(a, Action::Insert { .. }), verb);
         let Action::Insert { claim, topic, batch, attempt, .. } = taken else { unreachable!() };
-        let refused = |class, code| InsertAnswer::Refused(Refusal { class, code, message: "no".into() });
+        let row = match verb {
+            "bad-first" => Some(0),
+            "bad-fourth" => Some(3),
+            _ => None,
+        };
+        let refused = |class, code| InsertAnswer::Refused(Refusal { class, code, message: "no".into(), row });
         let answer = match verb {
             "accepted" => InsertAnswer::Accepted,
             "overload" => refused(RefusalClass::Overload, 252),
             "too-late" => refused(RefusalClass::DeadlinePassed, 395),
             "busy" => refused(RefusalClass::Bounded, 425),
             "bad-data" => refused(RefusalClass::Data, 321),
+            "bad-first" | "bad-fourth" => refused(RefusalClass::Data, 469),
             "no-table" => refused(RefusalClass::Schema, 60),
             "no-right" => refused(RefusalClass::Fatal, 497),
             _ => InsertAnswer::Unknown,
