@@ -1,10 +1,14 @@
 //! A record that cannot become a row stops the task: everything before it has landed, nothing is
-//! passed, and the status says where it is and what is wrong.
+//! passed, and the status says where it is and what is wrong. Where it is tolerated, the metrics count it by
+//! its cause and the log says what the configuration wants said.
 
 use std::time::Duration;
 
+use pumphouse_testkit::unique_name;
 use pumphouse_testkit::wait::wait_until;
-use pumphouse_tests::{Corner, Engine, WorkerOptions, bed};
+use pumphouse_tests::{Corner, Engine, Worker, WorkerOptions, bed};
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 const COLUMNS: &str = "id UInt32, small UInt8, level Enum8('low' = 1, 'high' = 2), note Nullable(String), \
                        kind String DEFAULT 'plain'";
@@ -95,4 +99,57 @@ fn a_tombstone_is_told_apart() {
     let trace = worker.wait_refused();
     assert!(trace.contains("DECODE-002") && trace.contains("offset 10"), "{trace}");
     assert_eq!(corner.rows(), 10);
+}
+
+/// One record that is no JSON and one that the table refuses, among good ones, all tolerated.
+fn tolerated(name: &str, options: &[(&str, &str)]) -> (Corner<'static>, Worker) {
+    let mut corner = Corner::new(bed(), name, 1).with_small_batches(30, 50).with("errors.tolerance", "all");
+    for (option, value) in options {
+        corner = corner.with(option, value);
+    }
+    corner.create_table(&format!("{COLUMNS}, CONSTRAINT known CHECK id < 9"), "id", Engine::Plain);
+    let mut values = vec![GOOD; 20];
+    values.push(r#"{"id": 2, "note": "secret one" "#);
+    values.extend([GOOD; 20]);
+    values.push(r#"{"id": 9, "small": 7, "level": "low", "note": "secret two"}"#);
+    corner.write_json(&values);
+    let mut worker = corner.worker(&WorkerOptions::called("w"));
+    corner.wait_caught_up(&mut [&mut worker], LIMIT);
+    assert_eq!(corner.rows(), 40);
+    (corner, worker)
+}
+
+fn counted(worker: &Worker, metric: &str) -> [Option<f64>; 2] {
+    ["undecodable", "refused"].map(|cause| worker.metric(metric, &format!("cause=\"{cause}\"")))
+}
+
+#[test]
+fn dropped_records_are_counted_and_shown_where_that_is_wanted() {
+    let logged = [("errors.log.enable", "true"), ("errors.log.include.messages", "true")];
+    let (_corner, worker) = tolerated("dropped", &logged);
+    assert_eq!(counted(&worker, "pumphouse_dropped_records_total"), [Some(1.0), Some(1.0)]);
+    assert_eq!(counted(&worker, "pumphouse_dead_letters_total"), [None, None]);
+    let log = worker.log();
+    for fact in ["offset=20", "DECODE-001", "secret one", "offset=41", "DELIVERY-008", "secret two"] {
+        assert!(log.contains(fact), "`{fact}` is not in the log\n{log}");
+    }
+}
+
+#[test]
+fn dead_letters_are_counted_by_cause_and_the_log_keeps_their_contents_back() {
+    let letters = unique_name("counted_letters");
+    let (corner, worker) = tolerated(
+        "counted",
+        &[
+            ("errors.log.enable", "true"),
+            ("errors.deadletterqueue.topic.name", &letters),
+            ("errors.deadletterqueue.topic.replication.factor", "1"),
+        ],
+    );
+    assert_eq!(counted(&worker, "pumphouse_dead_letters_total"), [Some(1.0), Some(1.0)]);
+    assert_eq!(counted(&worker, "pumphouse_dropped_records_total"), [None, None]);
+    assert_eq!(corner.read_topic(&letters).len(), 2);
+    let log = worker.log();
+    assert!(log.contains("offset=20") && log.contains("DECODE-001") && log.contains("offset=41"), "{log}");
+    assert!(!log.contains("secret"), "the log shows a record's content: {log}");
 }
