@@ -6,7 +6,7 @@ use pumphouse_types::BatchId;
 
 use crate::bad_records::{self, BadRecordLog, BadRecords, InsertRetry};
 use crate::clickhouse_settings;
-use crate::converter;
+use crate::converter::{self, ValueConverter};
 use crate::endpoint::{self, Endpoint};
 use crate::error::{ConfigCode, ConfigErrors, Note};
 use crate::exactly_once::{self, ExactlyOnce};
@@ -78,6 +78,8 @@ pub struct ConnectorConfig {
     pub insert_execution_ms_max: u64,
     /// Where the ledger lives.
     pub ledger_store: LedgerStore,
+    /// How values are read.
+    pub value_converter: ValueConverter,
     /// Fields without a column.
     pub unknown_fields: UnknownFields,
     /// What is promised.
@@ -116,7 +118,7 @@ impl ConnectorConfig {
     /// Errors: everything that is wrong with it, each with a code and a remedy.
     pub fn from_raw(raw: &RawConfig, worker: &WorkerConfig) -> Result<ConnectorConfig, ConfigErrors> {
         let mut reading = Reading::new(raw, Scope::Connector);
-        converter::check(&mut reading, &worker.raw);
+        let value_converter = converter::read(&mut reading, &worker.raw);
         let name = name(&mut reading);
         let topics = topics(&mut reading);
         let tables = tables(&mut reading, &topics);
@@ -143,6 +145,7 @@ impl ConnectorConfig {
                 "memory" => LedgerStore::Memory,
                 _ => LedgerStore::Kafka,
             },
+            value_converter,
             unknown_fields: match reading.text("pumphouse.unknown.fields").to_ascii_lowercase().as_str() {
                 "refuse" => UnknownFields::Refuse,
                 _ => UnknownFields::Ignore,
@@ -175,7 +178,8 @@ impl ConnectorConfig {
     /// table and its columns are not in it: whoever versions a lane's configuration adds them, so that
     /// adding a topic changes nothing for the others.
     pub fn delivery_relevant_text(&self) -> String {
-        let mut text = String::from("pumphouse configuration 1\nvalue.converter=json, no schemas\n");
+        let mut text = String::from("pumphouse configuration 1\n");
+        let _ = writeln!(text, "value.converter={}", self.value_converter.delivery_relevant());
         let unknown = match self.unknown_fields {
             UnknownFields::Ignore => "ignore",
             UnknownFields::Refuse => "refuse",

@@ -21,13 +21,11 @@ pub enum ConfigCode {
     Conflict,
     /// CONFIG-007: exactly-once needs this setting at another value.
     Forced,
-    /// CONFIG-008: the JSON converter would expect a schema in every record.
-    SchemasEnable,
 }
 
 impl ConfigCode {
     /// Every code, in order of its number.
-    pub const ALL: [ConfigCode; 8] = [
+    pub const ALL: [ConfigCode; 7] = [
         ConfigCode::File,
         ConfigCode::Missing,
         ConfigCode::Value,
@@ -35,7 +33,6 @@ impl ConfigCode {
         ConfigCode::NotYet,
         ConfigCode::Conflict,
         ConfigCode::Forced,
-        ConfigCode::SchemasEnable,
     ];
 
     /// The code as messages and file names carry it.
@@ -48,7 +45,6 @@ impl ConfigCode {
             ConfigCode::NotYet => "CONFIG-005",
             ConfigCode::Conflict => "CONFIG-006",
             ConfigCode::Forced => "CONFIG-007",
-            ConfigCode::SchemasEnable => "CONFIG-008",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The one table of options. It validates configurations and prints `docs/configuration.md`.
 mod connect;
+mod converters;
 mod pumphouse;
 mod sink;
 mod worker;
@@ -11,7 +12,12 @@ pub(crate) const CLIENT_GROUP: &str = worker::CLIENTS;
 
 /// Every option, in the order of the printed page.
 pub fn all() -> impl Iterator<Item = &'static OptionDef> {
-    sink::SINK.iter().chain(connect::CONNECT).chain(pumphouse::PUMPHOUSE).chain(worker::WORKER)
+    sink::SINK
+        .iter()
+        .chain(connect::CONNECT)
+        .chain(converters::CONVERTERS_TABLE)
+        .chain(pumphouse::PUMPHOUSE)
+        .chain(worker::WORKER)
 }
 
 /// The row for `name` in a worker's or a connector's file; a row of its own goes before its family's,

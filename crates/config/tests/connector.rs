@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used)]
 use pumphouse_config::{
     BadRecordLog, BadRecords, BatchDecision, ConfigCode, ConfigErrors, ConnectorConfig, DeadLetters,
-    ExactlyOnce, InsertRetry, LedgerStore, LineageColumns, MASK, RawConfig, StartAt, TableCreation,
-    UnknownFields, WorkerConfig, parse_connector_file, parse_properties,
+    ExactlyOnce, InsertRetry, LedgerStore, LineageColumns, MASK, Pem, RawConfig, RegistryLogin,
+    SchemaRegistry, StartAt, TableCreation, UnknownFields, ValueConverter, WorkerConfig,
+    parse_connector_file, parse_properties,
 };
 
 /// The connector that users of the official sink already have.
@@ -46,6 +47,11 @@ fn check_refused(changes: &[(&str, &str)], code: ConfigCode) {
     let refused = refusals(read(changes));
     let option = changes.last().unwrap().0;
     assert_eq!(refused, [(code, option.to_owned())], "{changes:?}");
+}
+
+/// As `check_refused`, where another option than the last one is blamed.
+fn check_blamed(changes: &[(&str, &str)], code: ConfigCode, option: &str) {
+    assert_eq!(refusals(read(changes)), [(code, option.to_owned())], "{changes:?}");
 }
 
 fn noted(config: &ConnectorConfig) -> Vec<&str> {
@@ -120,7 +126,6 @@ fn values_that_mean_off_are_accepted() {
 fn values_that_are_not_built_are_refused() {
     for change in [
         ("debeziumCDCEnabled", "true"),
-        ("insertFormat", "CSV"),
         ("transforms", "a"),
         ("transforms.a.type", "x"),
         ("predicates.p.type", "x"),
@@ -135,8 +140,6 @@ fn values_that_are_not_built_are_refused() {
         ("jdbcConnectionProperties", "?ssl=true"),
         ("proxyType", "HTTP"),
         ("dateTimeFormats", "t=yyyy"),
-        ("value.converter", "io.confluent.connect.avro.AvroConverter"),
-        ("value.converter.schema.registry.url", "http://r"),
         ("consumer.override.bootstrap.servers", "other:9092"),
     ] {
         check_refused(&[change], ConfigCode::NotYet);
@@ -237,34 +240,170 @@ fn topics_and_tables() {
 }
 
 #[test]
-fn schemas_must_be_switched_off() {
-    let code = ConfigCode::SchemasEnable;
-    check_refused(&[("value.converter.schemas.enable", "true")], code);
-    let refused =
-        refusals(ConnectorConfig::from_raw(&without("value.converter.schemas.enable"), &worker("")));
-    assert_eq!(refused, [(code, "value.converter.schemas.enable".to_owned())]);
+fn schemas_travel_with_values_unless_switched_off() {
+    assert_eq!(good(&[]).value_converter, ValueConverter::Json);
+    let with = good(&[("value.converter.schemas.enable", "true")]);
+    assert_eq!(with.value_converter, ValueConverter::JsonWithSchema { null_defaults: true });
+    assert!(with.warnings.is_empty());
+    // Kafka's default, which is rarely meant.
+    let config = ConnectorConfig::from_raw(&without("value.converter.schemas.enable"), &worker("")).unwrap();
+    assert_eq!(config.value_converter, ValueConverter::JsonWithSchema { null_defaults: true });
+    assert_eq!(config.warnings[0].option, "value.converter.schemas.enable");
+    let nulls = good(&[
+        ("value.converter.schemas.enable", "true"),
+        ("value.converter.replace.null.with.default", "false"),
+    ]);
+    assert_eq!(nulls.value_converter, ValueConverter::JsonWithSchema { null_defaults: false });
 }
 
 #[test]
 fn converters_are_inherited_as_in_connect() {
     let json = "value.converter=org.apache.kafka.connect.json.JsonConverter\n";
     let off = format!("{json}value.converter.schemas.enable=false\n");
+    let read = |config: &RawConfig, file: &str| ConnectorConfig::from_raw(config, &worker(file)).unwrap();
+    let with_schema = ValueConverter::JsonWithSchema { null_defaults: true };
     let bare: RawConfig = raw(&[]).iter().filter(|(name, _)| !name.starts_with("value.")).collect();
-    assert!(ConnectorConfig::from_raw(&bare, &worker(&off)).is_ok());
-    assert_eq!(refusals(ConnectorConfig::from_raw(&bare, &worker(json)))[0].0, ConfigCode::SchemasEnable);
+    assert_eq!(read(&bare, &off).value_converter, ValueConverter::Json);
+    assert_eq!(read(&bare, json).value_converter, with_schema);
 
     // The connector's converter does not take the worker's options.
     let own = without("value.converter.schemas.enable");
-    assert_eq!(refusals(ConnectorConfig::from_raw(&own, &worker(&off)))[0].0, ConfigCode::SchemasEnable);
+    assert_eq!(read(&own, &off).value_converter, with_schema);
 
     // Options without a converter beside them do not count.
     let options_only = without("value.converter");
-    assert_eq!(
-        refusals(ConnectorConfig::from_raw(&options_only, &worker(json)))[0].0,
-        ConfigCode::SchemasEnable
-    );
-    let config = ConnectorConfig::from_raw(&options_only, &worker(&off)).unwrap();
+    let config = read(&options_only, json);
+    assert_eq!(config.value_converter, with_schema);
     assert_eq!(noted(&config), ["value.converter.schemas.enable"]);
+
+    let avro = "value.converter=AvroConverter\nvalue.converter.schema.registry.url=http://r\n";
+    let config = read(&bare, avro);
+    assert_eq!(config.value_converter.registry().unwrap().urls.len(), 1);
+}
+
+const AVRO: [(&str, &str); 2] = [
+    ("value.converter", "io.confluent.connect.avro.AvroConverter"),
+    ("value.converter.schema.registry.url", "http://r1:8081, https://u:hunter2@r2/path"),
+];
+
+fn with_avro<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    AVRO.iter().chain(more).copied().collect()
+}
+
+fn registry(more: &[(&str, &str)]) -> SchemaRegistry {
+    let config = good(&with_avro(more));
+    config.value_converter.registry().expect("Avro has one").clone()
+}
+
+#[test]
+fn avro_needs_a_registry() {
+    let read = registry(&[]);
+    let urls: Vec<_> = read.urls.iter().map(|url| url.reveal()).collect();
+    assert_eq!(urls, ["http://r1:8081", "https://u:hunter2@r2/path"]);
+    assert_eq!(read.login, RegistryLogin::FromUrl);
+    check_blamed(&[AVRO[0]], ConfigCode::Missing, AVRO[1].0);
+    // What belongs to JsonConverter is without effect here, and the other way round.
+    assert_eq!(noted(&good(&with_avro(&[]))), ["value.converter.schemas.enable"]);
+    assert_eq!(noted(&good(&[AVRO[1]])), ["value.converter.schema.registry.url"]);
+}
+
+#[test]
+fn a_registry_hears_who_we_are() {
+    let source = ("value.converter.basic.auth.credentials.source", "USER_INFO");
+    for name in
+        ["value.converter.basic.auth.user.info", "value.converter.schema.registry.basic.auth.user.info"]
+    {
+        let RegistryLogin::Basic { user, password } = registry(&[source, (name, "me:hun:ter2")]).login else {
+            panic!("no login by {name}")
+        };
+        assert_eq!((user.as_str(), password.reveal()), ("me", "hun:ter2"));
+    }
+    let token = [
+        ("value.converter.bearer.auth.credentials.source", "STATIC_TOKEN"),
+        ("value.converter.bearer.auth.token", "hunter2"),
+    ];
+    let RegistryLogin::Bearer(bearer) = registry(&token).login else { panic!("no token") };
+    assert_eq!(bearer.reveal(), "hunter2");
+    check_blamed(&with_avro(&[source]), ConfigCode::Missing, "value.converter.basic.auth.user.info");
+    check_refused(&with_avro(&[source, ("value.converter.basic.auth.user.info", "me")]), ConfigCode::Value);
+    check_blamed(&with_avro(&token[..1]), ConfigCode::Missing, token[1].0);
+    let inherit = ("value.converter.basic.auth.credentials.source", "SASL_INHERIT");
+    check_refused(&with_avro(&[inherit]), ConfigCode::NotYet);
+}
+
+#[test]
+fn a_registry_is_trusted_by_pem_files() {
+    const TRUST: &str = "value.converter.schema.registry.ssl.truststore.location";
+    const KEY: &str = "value.converter.schema.registry.ssl.keystore.location";
+    let pem = |option: &'static str| (option, "PEM");
+    let read = registry(&[
+        (TRUST, "/ca.pem"),
+        pem("value.converter.schema.registry.ssl.truststore.type"),
+        (KEY, "/me.pem"),
+        pem("value.converter.schema.registry.ssl.keystore.type"),
+    ]);
+    assert_eq!(read.authorities, Some(Pem::File("/ca.pem".into())));
+    assert_eq!(
+        (read.certificates, read.key),
+        (Some(Pem::File("/me.pem".into())), Some(Pem::File("/me.pem".into())))
+    );
+    check_blamed(
+        &with_avro(&[(TRUST, "/ca.jks")]),
+        ConfigCode::NotYet,
+        "value.converter.schema.registry.ssl.truststore.type",
+    );
+    let alone = [
+        ("value.converter.schema.registry.ssl.keystore.key", "hunter2"),
+        pem("value.converter.schema.registry.ssl.keystore.type"),
+    ];
+    check_blamed(
+        &with_avro(&alone),
+        ConfigCode::Missing,
+        "value.converter.schema.registry.ssl.keystore.certificate.chain",
+    );
+}
+
+#[test]
+fn texts_have_to_say_what_they_are() {
+    let text = ("value.converter", "org.apache.kafka.connect.storage.StringConverter");
+    assert_eq!(good(&[text, ("insertFormat", "json")]).value_converter, ValueConverter::JsonText);
+    check_blamed(&[text], ConfigCode::Missing, "insertFormat");
+    check_refused(&[text, ("insertFormat", "CSV")], ConfigCode::NotYet);
+    let latin = ("value.converter.encoding", "ISO-8859-1");
+    check_refused(&[text, ("insertFormat", "JSON"), latin], ConfigCode::NotYet);
+    assert_eq!(noted(&good(&[("insertFormat", "JSON")])), ["insertFormat"]);
+}
+
+#[test]
+fn a_converter_that_is_not_built_is_refused_with_those_that_are() {
+    let errors = read(&[("value.converter", "com.example.Own")]).unwrap_err().to_string();
+    for part in ["CONFIG-005", "com.example.Own", "JsonConverter", "AvroConverter", "StringConverter"] {
+        assert!(errors.contains(part), "{errors}");
+    }
+}
+
+#[test]
+fn no_password_of_a_registry_is_shown() {
+    let config = good(&with_avro(&[
+        ("value.converter.basic.auth.credentials.source", "USER_INFO"),
+        ("value.converter.basic.auth.user.info", "me:hunter2"),
+    ]));
+    let shown = format!("{config:?} {:?}", config.masked());
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("@r2/path"), "{shown}");
+}
+
+#[test]
+fn a_format_is_another_version_and_a_registry_is_not() {
+    let text = |options: &[(&str, &str)]| good(options).delivery_relevant_text();
+    let json = text(&[]);
+    assert!(json.contains("value.converter=json, no schemas\n"), "{json}");
+    let texts = [text(&[("value.converter.schemas.enable", "true")]), text(&with_avro(&[])), json.clone()];
+    assert!(texts[0] != texts[1] && texts[1] != json && texts[0] != json);
+    let moved = text(&[AVRO[0], ("value.converter.schema.registry.url", "http://other")]);
+    assert_eq!(moved, texts[1]);
+    let string = text(&[("value.converter", "StringConverter"), ("insertFormat", "JSON")]);
+    assert_eq!(string, json);
 }
 
 #[test]

@@ -19,7 +19,32 @@ pub enum Format {
     /// Avro in Confluent's wire format: `AvroConverter`.
     Avro,
     /// JSON that carries its schema: `JsonConverter` with `schemas.enable=true`.
-    ConnectJson,
+    ConnectJson {
+        /// Null, and a field that is not there, become the schema's default
+        /// (`replace.null.with.default`).
+        null_defaults: bool,
+    },
+}
+
+/// By name, and the name: what a recorded configuration says (R15). A name never changes its meaning.
+const NAMES: [(&str, Format); 4] = [
+    ("json", Format::Json),
+    ("avro", Format::Avro),
+    ("json with schema", Format::ConnectJson { null_defaults: true }),
+    ("json with schema, null stays", Format::ConnectJson { null_defaults: false }),
+];
+
+impl Format {
+    /// The format of a name. `None`: this build does not know it.
+    pub fn from_name(name: &str) -> Option<Format> {
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        let named = NAMES.iter().find(|(_, format)| *format == self);
+        named.expect("every format stands in the table, as a test sees to").0
+    }
 }
 
 /// Decodes one format. Which one is looked up once per record; within a format nothing is dynamic.
@@ -39,7 +64,9 @@ impl Decoder {
         match format {
             Format::Json => Decoder::Json(JsonDecoder::new(plan)),
             Format::Avro => Decoder::Avro(Box::new(AvroDecoder::new(plan))),
-            Format::ConnectJson => Decoder::ConnectJson(Box::new(ConnectJsonDecoder::new(plan))),
+            Format::ConnectJson { null_defaults } => {
+                Decoder::ConnectJson(Box::new(ConnectJsonDecoder::new(plan, null_defaults)))
+            }
         }
     }
 
@@ -79,5 +106,22 @@ impl Decoder {
             Decoder::Avro(decoder) => decoder.schema_missing(id),
             Decoder::Json(_) | Decoder::ConnectJson(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_has_a_name_of_its_own() {
+        for (name, format) in NAMES {
+            // Who adds a format finds this match, and the table.
+            match format {
+                Format::Json | Format::Avro | Format::ConnectJson { null_defaults: true | false } => {}
+            }
+            assert_eq!((format.name(), Format::from_name(name)), (name, Some(format)));
+        }
+        assert_eq!(Format::from_name("xml"), None);
     }
 }

@@ -161,11 +161,13 @@ fn run_once(
         max_execution_ms: spec.max_execution_ms,
         recipe_source: spec.recipe_source.clone(),
         letters: spec.letters.clone(),
+        schemas: spec.schemas.clone(),
         client: spec.client.clone(),
         memory_ledger: spec.memory_ledger.clone(),
         runtime: shared.runtime.clone(),
         clock: shared.clock,
         meters: Meters { metrics: Arc::clone(&shared.metrics), connector: spec.name.clone() },
+        note: note(spec, shared, number),
         stop: Arc::clone(stop),
     };
     task_is(spec, shared, number, State::Running(None));
@@ -179,6 +181,16 @@ fn run_once(
     }
     task_is(spec, shared, number, State::Stopped);
     Ok(())
+}
+
+/// Shows on the board what an operator should know about a task at work.
+fn note(
+    spec: &ConnectorSpec,
+    shared: &Arc<Shared>,
+    number: usize,
+) -> Arc<dyn Fn(Option<String>) + Send + Sync> {
+    let (name, shared) = (spec.name.clone(), Arc::clone(shared));
+    Arc::new(move |note| shared.board.task_is(&name, number, State::Running(note)))
 }
 
 fn task_is(spec: &ConnectorSpec, shared: &Shared, number: usize, state: State) {

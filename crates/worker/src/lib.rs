@@ -10,6 +10,7 @@ mod failpoint;
 mod metrics;
 mod not_built;
 mod promise;
+mod registry;
 mod restart;
 mod spec;
 mod standalone;

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use pumphouse_clickhouse::{Client, Endpoint, LineageNames, Password, TableName};
-use pumphouse_config::{BadRecords, BatchDecision, ConnectorConfig, ExactlyOnce, LedgerStore, WorkerConfig};
-use pumphouse_decode::{PlanOptions, UnknownFields};
+use pumphouse_config::{
+    BadRecords, BatchDecision, ConnectorConfig, ExactlyOnce, LedgerStore, ValueConverter, WorkerConfig,
+};
+use pumphouse_decode::{Format, PlanOptions, UnknownFields};
 use pumphouse_delivery::{Decision, TaskOptions};
 use pumphouse_kafka::{Settings, StartAt, WantedLetters, client_settings};
 use pumphouse_types::TopicName;
 use tracing::warn;
 
 use crate::not_built;
-use crate::task::{Ends, LetterRules, MemoryLedger, RecipeSource};
+use crate::registry::schema_source;
+use crate::task::{Ends, LetterRules, MemoryLedger, RecipeSource, SchemaSource};
 
 /// How much of a pause between attempts is drawn.
 const RETRY_JITTER_PERCENT: u64 = 20;
@@ -33,6 +36,7 @@ pub(crate) struct ConnectorSpec {
     pub limits: TaskOptions,
     pub max_execution_ms: u64,
     pub recipe_source: RecipeSource,
+    pub schemas: Option<SchemaSource>,
     /// The dead letter topic that is asked for.
     pub wanted_letters: Option<WantedLetters>,
     /// What becomes of bad records where they are tolerated; the topic is filled in at the start.
@@ -104,6 +108,7 @@ impl ConnectorSpec {
             },
             max_execution_ms: config.insert_execution_ms_max,
             recipe_source: RecipeSource {
+                format: format(&config.value_converter),
                 plan_options: PlanOptions {
                     unknown_fields: match config.unknown_fields {
                         pumphouse_config::UnknownFields::Ignore => UnknownFields::Ignore,
@@ -122,15 +127,29 @@ impl ConnectorSpec {
                 settings: config.clickhouse_settings.clone().into_iter().collect(),
                 replayed: None,
             },
+            schemas: config.value_converter.registry().map(schema_source).transpose()?,
             wanted_letters: wanted_letters(config),
-            letters: (config.bad_records != BadRecords::Stop)
-                .then_some(LetterRules { topic: None, log: config.bad_record_log }),
+            letters: (config.bad_records != BadRecords::Stop).then_some(LetterRules {
+                topic: None,
+                log: config.bad_record_log,
+                converter_class: config.value_converter.class(),
+            }),
             client,
             memory_ledger: match config.ledger_store {
                 LedgerStore::Kafka => None,
                 LedgerStore::Memory => Some(MemoryLedger::default()),
             },
         })
+    }
+}
+
+fn format(converter: &ValueConverter) -> Format {
+    match converter {
+        ValueConverter::Json | ValueConverter::JsonText => Format::Json,
+        ValueConverter::JsonWithSchema { null_defaults } => {
+            Format::ConnectJson { null_defaults: *null_defaults }
+        }
+        ValueConverter::Avro(_) => Format::Avro,
     }
 }
 

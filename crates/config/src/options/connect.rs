@@ -2,7 +2,6 @@
 use crate::option::{Kind, OptionDef};
 
 const CONNECTOR: &str = "Connector";
-const CONVERTERS: &str = "Converters";
 const TRANSFORMS: &str = "Transforms and predicates";
 const ERRORS: &str = "Errors";
 const CLIENTS: &str = "Kafka clients";
@@ -43,54 +42,6 @@ pub(super) const CONNECT: &[OptionDef] = &[
         .default("restart")
         .no_effect("Config providers are not built yet.")
         .group(CONNECTOR),
-    option("value.converter", "How values are read. Only Kafka's JSON converter is built.")
-        .not_yet(
-            &["org.apache.kafka.connect.json.JsonConverter", "JsonConverter", "Json"],
-            "Use org.apache.kafka.connect.json.JsonConverter; other converters are not built yet.",
-        )
-        .both()
-        .high()
-        .group(CONVERTERS),
-    option(
-        "value.converter.schemas.enable",
-        "Whether each value carries its schema. Kafka's default is true, so false has to be given.",
-    )
-    .boolean()
-    .both()
-    .high()
-    .group(CONVERTERS),
-    option("value.converter.schemas.cache.size", "How many schemas the JSON converter keeps.")
-        .integer(0, i32::MAX as i64)
-        .default("1000")
-        .both()
-        .no_effect("Values without schemas need no cache.")
-        .group(CONVERTERS),
-    option("value.converter.decimal.format", "How the JSON converter writes decimals.")
-        .default("BASE64")
-        .both()
-        .no_effect("It concerns writing only.")
-        .group(CONVERTERS),
-    option("value.converter.replace.null.with.default", "Whether null becomes the schema's default.")
-        .boolean()
-        .default("true")
-        .both()
-        .no_effect("Values without schemas have no such default.")
-        .group(CONVERTERS),
-    option("value.converter.plugin.version", "Which version of the converter to load.")
-        .both()
-        .no_effect(NO_PLUGINS)
-        .group(CONVERTERS),
-    option("value.converter.*", "Further options of a value converter.")
-        .both()
-        .not_yet(&[], "Remove it; it belongs to a converter that is not built yet.")
-        .group(CONVERTERS),
-    option("key.converter", "How keys are read.").both().no_effect("Keys are not read.").group(CONVERTERS),
-    option("key.converter.*", "Options of the key converter.").both().no_effect("Keys are not read.").group(CONVERTERS),
-    option("header.converter", "How headers are read.").both().no_effect("Headers are not read.").group(CONVERTERS),
-    option("header.converter.*", "Options of the header converter.")
-        .both()
-        .no_effect("Headers are not read.")
-        .group(CONVERTERS),
     option("transforms", "Transforms for every record.").default("").not_yet(&[""], NO_TRANSFORMS).group(TRANSFORMS),
     option("transforms.*", "Options of a transform.").not_yet(&[], NO_TRANSFORMS).group(TRANSFORMS),
     option("predicates", "Conditions for transforms.").default("").not_yet(&[""], NO_TRANSFORMS).group(TRANSFORMS),

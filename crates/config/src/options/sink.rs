@@ -86,9 +86,9 @@ pub(super) const SINK: &[OptionDef] = &[
         .default("0")
         .no_effect("Tables are looked at again when the server says that they have changed.")
         .group(ROUTING),
-    option("insertFormat", "The format in which the official sink passes text on.")
+    option("insertFormat", "What the texts of StringConverter are. JSON: objects; other formats are not built yet.")
+        .kind(Kind::OneOf(&["NONE", "JSON", "CSV", "TSV"]))
         .default("NONE")
-        .not_yet(&["NONE"], "Send JSON records with the JSON converter.")
         .group(FORMAT),
     option("bypassRowBinary", "Whether the official sink inserts JSON.")
         .boolean()

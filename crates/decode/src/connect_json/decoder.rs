@@ -31,8 +31,9 @@ pub struct ConnectJsonDecoder {
 }
 
 /// Compiled schemas by their text. `None`: not a usable schema.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Programs {
+    null_defaults: bool,
     known: HashMap<Box<[u8]>, Option<Arc<Program>>>,
     /// The last record's.
     last: Option<(Box<[u8]>, Arc<Program>)>,
@@ -45,12 +46,13 @@ struct Envelope<'a> {
 }
 
 impl ConnectJsonDecoder {
-    /// A decoder for a plan.
-    pub fn new(plan: Arc<TablePlan>) -> ConnectJsonDecoder {
+    /// A decoder for a plan. `null_defaults`: null, and a field that is not there, become the schema's
+    /// default.
+    pub fn new(plan: Arc<TablePlan>, null_defaults: bool) -> ConnectJsonDecoder {
         ConnectJsonDecoder {
             without_schema: JsonDecoder::new(Arc::clone(&plan)),
             plan,
-            programs: Programs::default(),
+            programs: Programs { null_defaults, known: HashMap::new(), last: None },
             scratch: Scratch::default(),
         }
     }
@@ -144,7 +146,7 @@ impl Programs {
         let program = match self.known.get(schema) {
             Some(known) => known.clone(),
             None => {
-                let program = Program::compile(schema, plan).ok().map(Arc::new);
+                let program = Program::compile(schema, self.null_defaults, plan).ok().map(Arc::new);
                 self.known.insert(schema.into(), program.clone());
                 program
             }

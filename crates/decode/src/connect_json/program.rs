@@ -35,8 +35,12 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn compile(schema: &[u8], plan: &TablePlan) -> Result<Program, SchemaFault> {
-        let fields = parse(schema)?;
+    pub(super) fn compile(
+        schema: &[u8],
+        null_defaults: bool,
+        plan: &TablePlan,
+    ) -> Result<Program, SchemaFault> {
+        let fields = parse(schema, null_defaults)?;
         let binding = Binding::new(plan, fields.iter().map(|field| &*field.name));
         Ok(Program { fields, binding })
     }

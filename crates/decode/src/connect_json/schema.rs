@@ -41,23 +41,24 @@ pub(super) struct Field {
     pub(super) default: Option<Box<[u8]>>,
 }
 
-/// The fields of a schema's struct.
+/// The fields of a schema's struct. `null_defaults`: the schema's defaults count; else they are not looked
+/// at (`replace.null.with.default`).
 /// Errors: `Invalid`, `NoFields`.
-pub(super) fn parse(text: &[u8]) -> Result<Vec<Field>, SchemaFault> {
+pub(super) fn parse(text: &[u8], null_defaults: bool) -> Result<Vec<Field>, SchemaFault> {
     let value: Value = serde_json::from_slice(text).map_err(|error| SchemaFault::Invalid {
         why: format!("JSON, line {} column {}", error.line(), error.column()),
     })?;
     if value.get("type").and_then(Value::as_str) != Some("struct") {
         return Err(SchemaFault::NoFields);
     }
-    fields(&value)
+    fields(&value, null_defaults)
 }
 
 fn invalid<T>(why: &str) -> Result<T, SchemaFault> {
     Err(SchemaFault::Invalid { why: why.to_owned() })
 }
 
-fn fields(schema: &Value) -> Result<Vec<Field>, SchemaFault> {
+fn fields(schema: &Value, null_defaults: bool) -> Result<Vec<Field>, SchemaFault> {
     let Some(Value::Array(definitions)) = schema.get("fields") else {
         return invalid("a struct without \"fields\"");
     };
@@ -72,22 +73,24 @@ fn fields(schema: &Value) -> Result<Vec<Field>, SchemaFault> {
                 return invalid("a field that stands in its struct twice");
             }
             let default = match definition.get("default") {
-                None | Some(Value::Null) => None,
-                Some(default) => Some(default.to_string().into_bytes().into_boxed_slice()),
+                Some(default) if null_defaults && !default.is_null() => {
+                    Some(default.to_string().into_bytes().into_boxed_slice())
+                }
+                None | Some(_) => None,
             };
-            Ok(Field { name: name.into(), node: node(definition)?, default })
+            Ok(Field { name: name.into(), node: node(definition, null_defaults)?, default })
         })
         .collect()
 }
 
-fn part(schema: &Value, name: &str) -> Result<Box<Node>, SchemaFault> {
+fn part(schema: &Value, name: &str, null_defaults: bool) -> Result<Box<Node>, SchemaFault> {
     match schema.get(name) {
-        Some(inner) => Ok(Box::new(node(inner)?)),
+        Some(inner) => Ok(Box::new(node(inner, null_defaults)?)),
         None => invalid("an array or map without the types of its parts"),
     }
 }
 
-fn node(schema: &Value) -> Result<Node, SchemaFault> {
+fn node(schema: &Value, null_defaults: bool) -> Result<Node, SchemaFault> {
     let Some(word) = schema.get("type").and_then(Value::as_str) else {
         return invalid("a schema without \"type\"");
     };
@@ -102,13 +105,13 @@ fn node(schema: &Value) -> Result<Node, SchemaFault> {
         "string" => Node::Plain,
         "bytes" if name == DECIMAL => Node::Decimal { scale: scale(schema)? },
         "bytes" => Node::Bytes,
-        "array" => match part(schema, "items")? {
+        "array" => match part(schema, "items", null_defaults)? {
             items if *items == Node::Plain => Node::Plain,
             items => Node::Array(items),
         },
         "map" => {
             let keys = schema.get("keys").and_then(|keys| keys.get("type")).and_then(Value::as_str);
-            let (key, value) = (part(schema, "keys")?, part(schema, "values")?);
+            let (key, value) = (part(schema, "keys", null_defaults)?, part(schema, "values", null_defaults)?);
             match (keys, *value == Node::Plain) {
                 (Some("string"), true) => Node::Plain,
                 (Some("string"), false) => Node::Map(value),
@@ -117,7 +120,7 @@ fn node(schema: &Value) -> Result<Node, SchemaFault> {
         }
         "struct" if name == VARIABLE_SCALE_DECIMAL => Node::VariableDecimal,
         "struct" => {
-            let fields = fields(schema)?;
+            let fields = fields(schema, null_defaults)?;
             if fields.iter().all(|field| field.node == Node::Plain && field.default.is_none()) {
                 Node::Plain
             } else {

@@ -10,7 +10,7 @@ const CREATE: &str = include_str!("debezium_create.json");
 const UPDATE: &str = include_str!("debezium_update.json");
 
 fn rows(plan: &Arc<TablePlan>, records: &[&str]) -> Result<Vec<u8>, DecodeError> {
-    let mut decoder = ConnectJsonDecoder::new(Arc::clone(plan));
+    let mut decoder = ConnectJsonDecoder::new(Arc::clone(plan), true);
     let mut segment = plan.new_segment();
     for text in records {
         decoder.decode(&mut segment, record(Some(text.as_bytes())))?;
@@ -161,6 +161,19 @@ fn lists_and_structs_keep_the_meaning_of_their_parts() {
 }
 
 #[test]
+fn null_stays_null_where_the_converter_is_told_so() {
+    let record_text = envelope(r#""type":"int32","optional":true,"default":5"#, "null");
+    for (null_defaults, becomes) in [(true, "5"), (false, "null")] {
+        let plan = plan(&[column("c", "Nullable(Int32)", "")]);
+        let mut decoder = ConnectJsonDecoder::new(Arc::clone(&plan), null_defaults);
+        let mut segment = plan.new_segment();
+        decoder.decode(&mut segment, record(Some(record_text.as_bytes()))).unwrap();
+        let expected = json_block(&plan, &[&format!("{{\"c\":{becomes}}}")]);
+        assert_eq!(block(&plan, &segment), expected, "null_defaults {null_defaults}");
+    }
+}
+
+#[test]
 fn defaults_of_the_schema_stand_in_for_null_and_for_nothing() {
     same("Int32", r#""type":"int32","default":5"#, "null", "5");
     same(
@@ -218,7 +231,7 @@ fn what_is_no_envelope_is_refused() {
             assert_eq!(&error[..10], code, "{text}");
         }
     }
-    let mut decoder = ConnectJsonDecoder::new(plan(&[column("c", "Int32", "")]));
+    let mut decoder = ConnectJsonDecoder::new(plan(&[column("c", "Int32", "")]), true);
     let mut segment = decoder.plan().new_segment();
     let error = decoder.decode(&mut segment, record(None)).unwrap_err().to_string();
     assert_eq!(&error[..10], "DECODE-002");
@@ -255,7 +268,7 @@ fn a_connectors_own_records_become_rows() {
 #[test]
 fn thousands_of_schemas_are_not_kept() {
     let plan = plan(&[column("c", "Int32", "")]);
-    let mut decoder = ConnectJsonDecoder::new(Arc::clone(&plan));
+    let mut decoder = ConnectJsonDecoder::new(Arc::clone(&plan), true);
     let mut segment = plan.new_segment();
     let begun = Instant::now();
     for number in 0..2_000 {

@@ -229,6 +229,7 @@ impl Shell<'_> {
             group: self.cx.group.clone(),
             connector: self.cx.connector.clone(),
             state_topic: self.cx.state_topic.clone(),
+            schemas: self.cx.schemas.clone(),
             recipe: lane.recipe(version).cloned(),
             ended: lane.ended(),
             leaves_out: self.cx.limits.leaves_out,
@@ -275,6 +276,7 @@ impl Shell<'_> {
     /// Whatever belongs to the claim that ended.
     pub(super) fn drop_lanes(&mut self) {
         self.lanes.clear();
+        self.nothing_waits();
         self.publishing.clear();
         self.unmarked.clear();
         self.asks.clear();

@@ -15,6 +15,7 @@ use super::lane_shell::Ends;
 use super::ledger_thread::MemoryLedger;
 use super::letters::LetterRules;
 use super::recipe::RecipeSource;
+use super::schemas::SchemaSource;
 use crate::clock::Clock;
 use crate::metrics::{
     CauseLabels, ConnectorLabels, LaneLabels, Metrics, PartitionLabels, RuleLabels, in_seconds,
@@ -54,6 +55,8 @@ pub struct TaskContext {
     pub recipe_source: RecipeSource,
     /// What becomes of records that cannot become rows; `None`: the task stops before them.
     pub letters: Option<LetterRules>,
+    /// Where schemas are; `None`: the format needs none.
+    pub schemas: Option<SchemaSource>,
     /// ClickHouse.
     pub client: Client,
     /// Entries of the `memory` store, if that is the ledger.
@@ -64,6 +67,8 @@ pub struct TaskContext {
     pub clock: Clock,
     /// This task's view of the metrics.
     pub meters: Meters,
+    /// Shows beside RUNNING what an operator should know; `None`: nothing.
+    pub note: Arc<dyn Fn(Option<String>) + Send + Sync>,
     /// Set when the connector is to stop.
     pub stop: Arc<AtomicBool>,
 }

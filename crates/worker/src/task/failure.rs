@@ -3,6 +3,7 @@ use pumphouse_clickhouse::{ClickHouseError, ErrorClass, class_of};
 use pumphouse_decode::{DecodeError, PlanError};
 use pumphouse_delivery::{Refusal, StopReason};
 use pumphouse_kafka::{KafkaError, Remedy};
+use pumphouse_registry::RegistryError;
 use pumphouse_types::{BatchId, ConfigVersion, Offset, TopicPartition};
 
 /// A reason that a person has to look at. The codes are those of the rooms that they come from.
@@ -35,6 +36,9 @@ pub enum Failure {
     /// ClickHouse refuses something for good.
     #[error("{0}")]
     ClickHouse(String),
+    /// The schema registry's client cannot be used.
+    #[error("{0}")]
+    Registry(#[from] RegistryError),
     /// A table or a right is missing, or the start-up proof failed: tried again until it is there.
     #[error("{0}")]
     ClickHouseLacks(String),
@@ -111,6 +115,7 @@ impl Failure {
             Failure::Decode { .. }
             | Failure::Plan { .. }
             | Failure::ClickHouse(_)
+            | Failure::Registry(_)
             | Failure::NoStart { .. }
             | Failure::OffsetsLost { .. }
             | Failure::VersionLost { .. } => false,

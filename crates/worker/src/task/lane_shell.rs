@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pumphouse_columns::Segment;
-use pumphouse_decode::JsonDecoder;
+use pumphouse_decode::{Decoder, SchemaError, Undecoded};
 use pumphouse_delivery::Task;
 use pumphouse_kafka::{LaneQueue, MessageBatch, RecordView};
-use pumphouse_types::{BatchId, ConfigVersion, Millis, Offset, Partition, TopicName, TopicPartition};
+use pumphouse_types::{
+    BatchId, ConfigVersion, Millis, Offset, Partition, SchemaId, TopicName, TopicPartition,
+};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -20,6 +22,7 @@ use super::letters::Letters;
 use super::mail::Mail;
 use super::pace::Pace;
 use super::recipe::Recipe;
+use super::schemas::Fetched;
 
 /// Messages of one call: some milliseconds of decoding, after which other work is looked at.
 const MESSAGES_PER_CALL: usize = 5_000;
@@ -49,7 +52,9 @@ pub(super) struct LaneShell {
     in_hand: MessageBatch,
     /// How many of `in_hand` are done with.
     done: usize,
-    decoder: Option<JsonDecoder>,
+    decoder: Option<Decoder>,
+    /// Nothing is taken until it has come.
+    needs: Option<SchemaId>,
     /// What fills the open block.
     running: Option<Arc<Recipe>>,
     /// What the table asks for now; the next claim fills for it (R15).
@@ -104,6 +109,9 @@ pub(super) struct Taken {
     pub bytes: u64,
     /// The queue had nothing, and nothing is in hand: positions are to be believed.
     pub ran_dry: bool,
+    /// The next record cannot be read without this schema: nothing more is taken before
+    /// [`LaneShell::schema_came`].
+    pub needs: Option<SchemaId>,
 }
 
 impl LaneShell {
@@ -125,6 +133,7 @@ impl LaneShell {
             in_hand: MessageBatch::with_capacity(MESSAGES_PER_CALL),
             done: 0,
             decoder: None,
+            needs: None,
             running: None,
             newest: None,
             open: Segments::new(),
@@ -146,7 +155,7 @@ impl LaneShell {
         self.newest = Some(Arc::clone(recipe));
         if self.running.is_none() {
             self.running = Some(Arc::clone(recipe));
-            self.decoder = Some(JsonDecoder::new(Arc::clone(&recipe.plan)));
+            self.decoder = Some(recipe.decoder());
         }
     }
 
@@ -170,7 +179,7 @@ impl LaneShell {
     /// protocol's actions are performed in between, since the open block may have been sealed.
     /// Errors: a record that cannot become a row; what came before it is in the block.
     pub(super) fn take_run(&mut self, task: &mut Task, now: Millis) -> Result<Taken, Failure> {
-        if self.decoder.is_none() || !task.takes_any(&self.topic) {
+        if self.decoder.is_none() || self.needs.is_some() || !task.takes_any(&self.topic) {
             return Ok(Taken::default());
         }
         if self.done >= self.in_hand.len() {
@@ -180,7 +189,24 @@ impl LaneShell {
                 return Ok(Taken { ran_dry: true, ..Taken::default() });
             }
         }
-        self.decode_run(task, now)
+        let taken = self.decode_run(task, now)?;
+        self.needs = taken.needs;
+        Ok(taken)
+    }
+
+    /// The topic whose records are read: the one that letters are about, where they are taken again.
+    pub(super) fn source_topic(&self) -> &TopicName {
+        self.running.as_ref().map_or(&self.topic, |recipe| recipe.source_topic(&self.topic))
+    }
+
+    /// What [`Taken::needs`] asked for. Errors: why a schema that is there cannot be used; its records are
+    /// bad.
+    pub(super) fn schema_came(&mut self, id: SchemaId, fetched: &Fetched) -> Result<(), SchemaError> {
+        if self.needs == Some(id) {
+            self.needs = None;
+        }
+        let Some(decoder) = &mut self.decoder else { return Ok(()) };
+        fetched.give(id, decoder)
     }
 
     fn decode_run(&mut self, task: &mut Task, now: Millis) -> Result<Taken, Failure> {
@@ -244,8 +270,8 @@ impl LaneShell {
                             taken.records += 1;
                             taken.bytes += record.value().map_or(0, <[u8]>::len) as u64;
                         }
-                        Some(Err(source)) => {
-                            failed = Some((*record, source));
+                        Some(Err(why)) => {
+                            failed = Some((*record, why));
                             break;
                         }
                         // As a gap: whatever is told next lies behind it.
@@ -265,9 +291,10 @@ impl LaneShell {
         }
         match failed {
             None => {}
+            Some((_, Undecoded::NeedsSchema(id))) => taken.needs = Some(id),
             // Telling of the rows before it may have sealed the block: it comes first in the next run.
             Some(_) if *leaves_out && !offsets.is_empty() => {}
-            Some((record, why)) if *leaves_out => {
+            Some((record, Undecoded::Refused(why))) if *leaves_out => {
                 letters.undecodable(&record, &why);
                 let block_bytes = *open_bytes + letters.open_bytes(FULL);
                 task.left_out(topic, partition, record.offset(), block_bytes, now);
@@ -275,7 +302,7 @@ impl LaneShell {
                 taken.bytes += record.value().map_or(0, <[u8]>::len) as u64;
                 *done += 1;
             }
-            Some((record, source)) => {
+            Some((record, Undecoded::Refused(source))) => {
                 let (topic_partition, offset) =
                     (TopicPartition { topic: topic.clone(), partition }, record.offset());
                 return Err(Failure::Decode { topic_partition, offset, source });

@@ -30,8 +30,7 @@ const OPEN_BYTES_MAX: u64 = 4 << 20;
 /// A larger record leaves with its coordinates alone.
 const RECORD_BYTES_MAX: usize = 11 << 20;
 
-/// As Kafka Connect names what failed.
-const CONVERTER_CLASS: &str = "org.apache.kafka.connect.json.JsonConverter";
+/// As Kafka Connect names what failed where it was not the converter.
 const TASK_CLASS: &str = "com.clickhouse.kafka.connect.sink.ClickHouseSinkTask";
 
 /// The code of a record that ClickHouse refuses.
@@ -60,6 +59,8 @@ pub struct LetterRules {
     pub topic: Option<DeadLetterTopic>,
     /// What is logged about them.
     pub log: BadRecordLog,
+    /// The value converter, as Kafka Connect names it.
+    pub converter_class: &'static str,
 }
 
 impl LetterRules {
@@ -162,8 +163,9 @@ impl Letters {
 
     /// The dead letter, if there is a topic for it.
     pub(super) fn outgoing(&self, cx: &TaskContext, letter: &Letter) -> Option<OutgoingRecord> {
-        let topic = cx.letters.as_ref()?.topic.as_ref()?;
-        let cause = self.cause(letter);
+        let rules = cx.letters.as_ref()?;
+        let topic = rules.topic.as_ref()?;
+        let cause = self.cause(letter, rules);
         let record =
             match self.kept.get(&(letter.partition, letter.offset)).and_then(|kept| kept.record.clone()) {
                 Some(record) => record,
@@ -178,7 +180,7 @@ impl Letters {
     pub(super) fn log(&self, cx: &TaskContext, letter: &Letter) {
         let Some(rules) = &cx.letters else { return };
         let (topic, Letter { partition, offset, .. }) = (&self.topic, letter);
-        let why = self.cause(letter).text;
+        let why = self.cause(letter, rules).text;
         let kept = self.kept.get(&(letter.partition, letter.offset));
         match (rules.log, kept.and_then(|kept| kept.record.as_ref())) {
             (BadRecordLog::Off, _) => {}
@@ -194,13 +196,14 @@ impl Letters {
         }
     }
 
-    fn cause(&self, letter: &Letter) -> Cause {
+    fn cause(&self, letter: &Letter, rules: &LetterRules) -> Cause {
         match &letter.refusal {
             Some(refusal) => Cause::refused(refusal),
             None => {
                 let kept = self.kept.get(&(letter.partition, letter.offset));
                 let why = kept.and_then(|kept| kept.undecodable.clone());
-                Cause::undecodable(why.unwrap_or_else(|| "it could not become a row".to_owned()))
+                let why = why.unwrap_or_else(|| "it could not become a row".to_owned());
+                Cause::undecodable(why, rules.converter_class)
             }
         }
     }
@@ -219,8 +222,8 @@ impl Cause {
         Cause { text, stage: Stage::TaskPut, class: TASK_CLASS }
     }
 
-    fn undecodable(text: String) -> Cause {
-        Cause { text, stage: Stage::ValueConverter, class: CONVERTER_CLASS }
+    fn undecodable(text: String, converter_class: &'static str) -> Cause {
+        Cause { text, stage: Stage::ValueConverter, class: converter_class }
     }
 
     fn failure(&self, task: u32) -> pumphouse_kafka::Failure<'_> {
@@ -405,10 +408,10 @@ mod tests {
 
     #[test]
     fn causes_have_a_code_and_a_stage() {
-        let cause = Cause::undecodable("DECODE-001: not JSON at byte 3".to_owned());
+        let cause = Cause::undecodable("DECODE-001: not JSON at byte 3".to_owned(), "a.Converter");
         let failure = cause.failure(2);
         assert_eq!((failure.code, failure.message), ("DECODE-001", "not JSON at byte 3"));
-        assert_eq!(failure.stage, Stage::ValueConverter);
+        assert_eq!((failure.stage, failure.class), (Stage::ValueConverter, "a.Converter"));
         let cause = Cause::refused(&Refusal {
             class: RefusalClass::Data,
             code: 469,

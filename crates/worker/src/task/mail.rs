@@ -5,12 +5,13 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use pumphouse_delivery::{ClaimId, Event};
 use pumphouse_kafka::KafkaError;
-use pumphouse_types::{BatchId, TopicName};
+use pumphouse_types::{BatchId, SchemaId, TopicName};
 
 use super::block::{ReadRows, Segments};
 use super::failure::Failure;
 use super::letters::ReadLetter;
 use super::recipe::Recipe;
+use super::schemas::Fetched;
 
 /// A letter. Those with a claim are read only while it is in force.
 pub(super) enum Mail {
@@ -30,6 +31,10 @@ pub(super) enum Mail {
     Reread { event: Event, batch: BatchId, rows: Arc<ReadRows> },
     /// Records of dead letters were read by their coordinates.
     LettersRead { claim: ClaimId, topic: TopicName, records: Vec<ReadLetter> },
+    /// The registry has answered about a schema that a lane's next record names.
+    Schema { claim: ClaimId, topic: TopicName, id: SchemaId, fetched: Fetched },
+    /// What a lane waits for, to be shown; `None`: for nothing any more.
+    Waiting { claim: ClaimId, topic: TopicName, waiting: Option<String> },
     /// An attempt was answered.
     Inserted { event: Event, took: Duration, bytes: u64 },
     /// Emptied columns, to be filled again.

@@ -16,6 +16,7 @@ mod recipe;
 mod replayed;
 mod report;
 mod reread;
+mod schemas;
 mod server_jobs;
 mod shell;
 mod state;
@@ -34,6 +35,7 @@ use ledger_thread::Store;
 pub use letters::LetterRules;
 pub use recipe::RecipeSource;
 pub(crate) use replayed::Replayed;
+pub use schemas::SchemaSource;
 use shell::{Outcome, Shell};
 
 use crate::restart::pause_or_stop;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pumphouse_clickhouse::{Column, TableName};
 use pumphouse_columns::Segment;
 use pumphouse_decode::{
-    DecodeError, HeadersRef, JsonDecoder, LineageNames, PlanOptions, RecordRef, TableColumn, TablePlan,
-    TakeHeader, UnknownDefaultKind, UnknownFields,
+    Decoder, Format, HeadersRef, LineageNames, PlanOptions, RecordRef, TableColumn, TablePlan, TakeHeader,
+    Undecoded, UnknownDefaultKind, UnknownFields,
 };
 use pumphouse_kafka::RecordView;
 use pumphouse_types::{ConfigVersion, TopicName};
@@ -19,6 +19,8 @@ use super::replayed::Replayed;
 /// What of a connector's configuration goes into a recipe.
 #[derive(Debug, Clone)]
 pub struct RecipeSource {
+    /// What the values are.
+    pub format: Format,
     /// Fields without a column, and the names of the lineage columns.
     pub plan_options: PlanOptions,
     /// What of the configuration decides which rows a record becomes, as canonical text.
@@ -34,6 +36,7 @@ pub struct RecipeSource {
 pub(super) struct Recipe {
     pub version: ConfigVersion,
     pub table: TableName,
+    pub format: Format,
     pub plan: Arc<TablePlan>,
     pub settings: Vec<(String, String)>,
     pub replayed: Option<Replayed>,
@@ -45,6 +48,9 @@ pub(super) struct Recipe {
 #[derive(Serialize, Deserialize)]
 struct Recorded {
     config: String,
+    /// Not in texts of before there were others.
+    #[serde(default = "json")]
+    format: String,
     database: String,
     table: String,
     columns: Vec<RecordedColumn>,
@@ -53,6 +59,10 @@ struct Recorded {
     settings: Vec<(String, String)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replayed: Option<Replayed>,
+}
+
+fn json() -> String {
+    Format::Json.name().to_owned()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -104,11 +114,17 @@ impl Recipe {
         Ok(Recipe {
             version: version_of(source, table, &plan),
             table: table.clone(),
+            format: source.format,
             plan: Arc::new(plan),
             settings: source.settings.clone(),
             replayed: source.replayed.clone(),
             text,
         })
+    }
+
+    /// A decoder for its records.
+    pub(super) fn decoder(&self) -> Decoder {
+        Decoder::new(self.format, Arc::clone(&self.plan))
     }
 
     /// Makes the recipe of a recorded text again.
@@ -126,15 +142,20 @@ impl Recipe {
 }
 
 impl Recipe {
+    /// The topic whose records are read: the one that letters are about, where they are taken again.
+    pub(super) fn source_topic<'t>(&'t self, topic: &'t TopicName) -> &'t TopicName {
+        self.replayed.as_ref().map_or(topic, |replayed| &replayed.topic)
+    }
+
     /// Appends the row of a record to `segment`, which the plan made. `None`: for this lane the topic does
     /// not have the record. Errors: as of the decoder; the segment is then as it was before.
     pub(super) fn decode(
         &self,
-        decoder: &mut JsonDecoder,
+        decoder: &mut Decoder,
         segment: &mut Segment,
         topic: &TopicName,
         record: &RecordView<'_>,
-    ) -> Option<Result<(), DecodeError>> {
+    ) -> Option<Result<(), Undecoded>> {
         if let Some(replayed) = &self.replayed {
             return replayed.decode(decoder, segment, record);
         }
@@ -166,6 +187,7 @@ impl Recorded {
         };
         Recorded {
             config: source.config_text.clone(),
+            format: source.format.name().to_owned(),
             database: table.database.clone(),
             table: table.table.clone(),
             columns: columns.iter().map(column).collect(),
@@ -194,6 +216,8 @@ impl Recorded {
                 return Err(format!("unknown fields are to be {other:?}, which this build does not know"));
             }
         };
+        let format = Format::from_name(&self.format)
+            .ok_or_else(|| format!("values are {:?}, which this build does not read", self.format))?;
         let RecordedLineage { topic, partition, offset, timestamp, key, headers } = self.lineage;
         let lineage = LineageNames { topic, partition, offset, timestamp, key, headers };
         let column = |column: RecordedColumn| Column {
@@ -203,6 +227,7 @@ impl Recorded {
             default_expression: column.default_expression,
         };
         let source = RecipeSource {
+            format,
             plan_options: PlanOptions { unknown_fields, lineage },
             config_text: self.config,
             settings: self.settings,
@@ -243,6 +268,7 @@ mod tests {
 
     fn recipe(columns: &[Column], unknown_fields: UnknownFields) -> Recipe {
         let source = RecipeSource {
+            format: Format::Avro,
             plan_options: PlanOptions { unknown_fields, ..PlanOptions::default() },
             config_text: format!("unknown.fields={unknown_fields:?}\n"),
             settings: vec![("insert_quorum".to_owned(), "2".to_owned())],
@@ -264,6 +290,7 @@ mod tests {
         assert_eq!(again.version, recipe.version);
         assert_eq!(again.plan.shape(), recipe.plan.shape());
         assert_eq!((again.settings, again.table), (recipe.settings, recipe.table));
+        assert_eq!(again.format, Format::Avro);
         assert_eq!(again.text, recipe.text);
     }
 
@@ -273,6 +300,18 @@ mod tests {
         let wide = recipe(&[column("id", "UInt64", ""), column("n", "UInt8", "")], UnknownFields::Ignore);
         assert_ne!(narrow.version, wide.version);
         assert!(Recipe::rebuild(narrow.version, wide.text.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_text_of_before_there_were_formats_means_json() {
+        let recipe = recipe(&[column("id", "UInt64", "")], UnknownFields::Ignore);
+        let old = recipe.text.replace("\"format\":\"avro\",", "");
+        assert_ne!(old, recipe.text);
+        // The configuration's text, which the version is made of, says the format as well.
+        let again = Recipe::rebuild(recipe.version, old.as_bytes()).unwrap();
+        assert_eq!(again.format, Format::Json);
+        let unknown = recipe.text.replace("\"avro\"", "\"xml\"");
+        assert!(Recipe::rebuild(recipe.version, unknown.as_bytes()).unwrap_err().contains("xml"));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! letter of these is passed over as if the topic did not have it: the same for every reader, since only the
 //! letter's headers and this text decide (R13).
 use pumphouse_columns::Segment;
-use pumphouse_decode::{DecodeError, DecodeReason, HeadersRef, JsonDecoder, RecordRef, TakeHeader};
+use pumphouse_decode::{
+    DecodeError, DecodeReason, Decoder, HeadersRef, RecordRef, TakeHeader, Undecoded,
+};
 use pumphouse_kafka::{BadRecord, LetterOf, LetterOrigin, RecordView, is_bare, letter_of, record_headers};
 use pumphouse_types::{TopicId, TopicName};
 use serde::{Deserialize, Serialize};
@@ -39,15 +41,15 @@ impl Replayed {
     /// the decoder; the segment is then as it was before.
     pub(super) fn decode(
         &self,
-        decoder: &mut JsonDecoder,
+        decoder: &mut Decoder,
         segment: &mut Segment,
         letter: &RecordView<'_>,
-    ) -> Option<Result<(), DecodeError>> {
+    ) -> Option<Result<(), Undecoded>> {
         let origin = self.origin(letter)?;
         if is_bare(letter.headers()) {
             // Without what the record held: that is not the same as a value that is null.
             let reason = DecodeReason::NotAnObject { found: None };
-            return Some(Err(DecodeError { column: None, reason }));
+            return Some(Err(DecodeError { column: None, reason }.into()));
         }
         let headers = |take: &mut TakeHeader<'_>| {
             record_headers(&self.connector, &self.topic, &origin, letter.headers())

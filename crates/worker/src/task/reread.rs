@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pumphouse_clickhouse::TableName;
-use pumphouse_decode::JsonDecoder;
+use pumphouse_decode::{Decoder, Undecoded};
 use pumphouse_delivery::{Batch, ClaimId, Event, RereadRange};
 use pumphouse_kafka::{KafkaError, RangeReader, ReadLimits, Remedy, Settings};
-use pumphouse_types::{ConfigVersion, OffsetRange, Partition, TopicName, TopicPartition};
+use pumphouse_types::{ConfigVersion, OffsetRange, Partition, SchemaId, TopicName, TopicPartition};
 use tokio::runtime::Handle;
 use tracing::warn;
 
@@ -19,6 +19,7 @@ use super::block::{ReadRows, RowOffsets, Segments};
 use super::failure::Failure;
 use super::mail::{Mail, PanicReport};
 use super::recipe::Recipe;
+use super::schemas::{SchemaSource, Wanted};
 use super::state;
 
 /// The most that a batch can hold, with room to spare; more is another batch than the recorded one.
@@ -48,6 +49,8 @@ pub(super) struct Reread {
     pub table: TableName,
     pub batch: Batch,
     pub version: ConfigVersion,
+    /// Where schemas are, if the connector has a registry.
+    pub schemas: Option<SchemaSource>,
     /// `None`: it is looked for in the state topic.
     pub recipe: Option<Arc<Recipe>>,
     /// Whether records that cannot become rows are counted, in place of a failure.
@@ -61,9 +64,10 @@ type Found = BTreeMap<Partition, RereadRange>;
 impl Reread {
     /// Runs on a blocking thread; answers by mail.
     pub(super) fn start(self, runtime: &Handle, mail: Sender<Mail>) {
+        let jobs = runtime.clone();
         runtime.spawn_blocking(move || {
             let _report = PanicReport::new(&mail, Some(self.claim), "reading a batch again");
-            let letter = match self.run() {
+            let letter = match self.run(&jobs, &mail) {
                 Ok(Some((rows, ranges))) => {
                     let (claim, topic, batch) = (self.claim, self.topic.clone(), self.batch.id);
                     let event = Event::Reread { claim, topic, batch, ranges };
@@ -78,11 +82,11 @@ impl Reread {
     }
 
     /// `None`: nobody waits any more.
-    fn run(&self) -> Result<Option<(ReadRows, Found)>, Failure> {
+    fn run(&self, jobs: &Handle, mail: &Sender<Mail>) -> Result<Option<(ReadRows, Found)>, Failure> {
         let mut tries = 0;
         while !self.ended.load(Ordering::Relaxed) {
             tries += 1;
-            match self.read() {
+            match self.read(jobs, mail) {
                 Err(Failure::Kafka(error)) if is_worth_another(&error) && tries < READS_MAX => {
                     warn!(%error, batch = %self.batch.id, "a batch is being read again");
                     std::thread::sleep(READ_AGAIN);
@@ -93,7 +97,7 @@ impl Reread {
         Ok(None)
     }
 
-    fn read(&self) -> Result<(ReadRows, Found), Failure> {
+    fn read(&self, jobs: &Handle, mail: &Sender<Mail>) -> Result<(ReadRows, Found), Failure> {
         let mut reader = RangeReader::open(&self.settings, &self.group)?;
         let recipe = match &self.recipe {
             Some(recipe) => Arc::clone(recipe),
@@ -109,7 +113,7 @@ impl Reread {
             bytes_max: READ_BYTES_MAX,
             idle_timeout: READ_IDLE_TIMEOUT,
         };
-        let mut decoder = JsonDecoder::new(Arc::clone(&recipe.plan));
+        let mut decoder = recipe.decoder();
         let (mut segments, mut offsets, mut left_out) = (Segments::new(), RowOffsets::new(), BTreeMap::new());
         let mut failed = None;
         reader.read(&self.topic, &ranges, limits, |record| {
@@ -118,7 +122,22 @@ impl Reread {
             }
             let (partition, offset) = (record.partition(), record.offset());
             let segment = segments.entry(partition).or_insert_with(|| recipe.plan.new_segment());
-            let Some(decoded) = recipe.decode(&mut decoder, segment, &self.topic, record) else { return };
+            let decoded = loop {
+                let Some(decoded) = recipe.decode(&mut decoder, segment, &self.topic, record) else { return };
+                match decoded {
+                    Ok(()) => break Ok(()),
+                    Err(Undecoded::Refused(why)) => break Err(why),
+                    // Nothing else is waiting on this thread.
+                    Err(Undecoded::NeedsSchema(id)) => match self.fetch(id, &recipe, &mut decoder, jobs, mail) {
+                        Ok(true) => {}
+                        Ok(false) => return,
+                        Err(failure) => {
+                            failed = Some(failure);
+                            return;
+                        }
+                    },
+                }
+            };
             match decoded {
                 Ok(()) => offsets.entry(partition).or_insert_with(Vec::new).push(offset),
                 // Recorded so, its dead letter stands already (R4).
@@ -141,6 +160,30 @@ impl Reread {
             range.left_out = left_out;
         }
         Ok((ReadRows { recipe, segments, offsets }, found))
+    }
+
+    /// Gives the decoder what it lacks. False: nobody waits any more.
+    fn fetch(
+        &self,
+        id: SchemaId,
+        recipe: &Recipe,
+        decoder: &mut Decoder,
+        jobs: &Handle,
+        mail: &Sender<Mail>,
+    ) -> Result<bool, Failure> {
+        let Some(source) = self.schemas.clone() else {
+            let (batch, version) = (self.batch.id, self.version);
+            let why = "its records name schemas, and the connector names no schema registry".to_owned();
+            return Err(Failure::VersionLost { batch, version, why });
+        };
+        let (topic, mail, ended) = (self.topic.clone(), mail.clone(), Arc::clone(&self.ended));
+        let subject = source.subjects.before_schema(recipe.source_topic(&self.topic).as_str());
+        let wanted = Wanted { source, subject, claim: self.claim, topic, mail, ended };
+        let Some(fetched) = jobs.block_on(wanted.insist(id))? else { return Ok(false) };
+        if let Err(error) = fetched.give(id, decoder) {
+            warn!(batch = %self.batch.id, %error, "a schema cannot be used; its records are bad");
+        }
+        Ok(true)
     }
 
     fn counts_left_out(&self, partition: Partition) -> bool {

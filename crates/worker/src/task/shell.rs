@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use pumphouse_delivery::{Event, InsertAnswer, Letter, Task, WriteId};
 use pumphouse_kafka::{Consumer, ConsumerEvent, Fence, KafkaError, Leaving, Remedy};
-use pumphouse_types::{ConfigVersion, Millis, TopicId, TopicName, TopicPartition};
+use pumphouse_types::{ConfigVersion, Millis, SchemaId, TopicId, TopicName, TopicPartition};
 use tracing::{debug, info, warn};
 
 use super::actions::{Publishing, Write};
@@ -20,6 +20,7 @@ use super::lane_shell::LaneShell;
 use super::ledger_thread::{self, Order, Store};
 use super::mail::Mail;
 use super::marks::Unmarked;
+use super::schemas::{self, Fetched, Wanted};
 use crate::failpoint::{self, Moment};
 
 /// Longest wait for mail when there is nothing to take.
@@ -82,6 +83,8 @@ pub(super) struct Shell<'a> {
     pub(super) unread: Option<Write>,
     /// The dead letters of the write under way.
     pub(super) letters_going: Option<(WriteId, Vec<(TopicName, Letter)>)>,
+    /// What lanes wait for, by topic; it shows in the task's status.
+    waiting: BTreeMap<TopicName, String>,
     /// Why the task leaves, if not because it was asked to.
     pub(super) leaving_because: Option<Failure>,
     pub(super) outcome: Option<Outcome>,
@@ -132,6 +135,7 @@ impl<'a> Shell<'a> {
             unmarked: Unmarked::default(),
             unread: None,
             letters_going: None,
+            waiting: BTreeMap::new(),
             leaving_because: None,
             outcome: None,
             ticked_at: Millis::default(),
@@ -153,6 +157,7 @@ impl<'a> Shell<'a> {
             self.tick();
             if let Some(outcome) = self.outcome.take() {
                 let outcome = outcome.because(self.leaving_because.take());
+                self.nothing_waits();
                 self.close(&outcome);
                 return outcome;
             }
@@ -262,6 +267,16 @@ impl<'a> Shell<'a> {
             Mail::Published { claim } => self.published(claim),
             Mail::Reread { event, batch, rows } => self.reread_done(event, batch, rows),
             Mail::LettersRead { claim, topic, records } => self.letters_read(claim, &topic, records),
+            Mail::Schema { claim, topic, id, fetched } => {
+                if claim == self.task.claim() {
+                    self.schema_came(&topic, id, &fetched);
+                }
+            }
+            Mail::Waiting { claim, topic, waiting } => {
+                if claim == self.task.claim() {
+                    self.lane_waits(topic, waiting);
+                }
+            }
             Mail::Recycled { topic, recipe, segments } => {
                 if let Some(lane) = self.lanes.get_mut(&topic) {
                     lane.recycle(&recipe, segments);
@@ -301,6 +316,9 @@ impl<'a> Shell<'a> {
                     lane.tell_positions(self.task, &self.assigned, now);
                 }
                 self.cx.meters.taken(topic, taken.bytes);
+                if let Some(id) = taken.needs {
+                    self.need_schema(topic, id);
+                }
                 self.perform();
                 taken.records > 0
             }
@@ -322,6 +340,48 @@ impl<'a> Shell<'a> {
                 self.hear(Event::StopRequested);
                 true
             }
+        }
+    }
+
+    /// The lane goes on at once with a schema that was fetched before; else it waits, and what it has taken
+    /// waits with it.
+    fn need_schema(&mut self, topic: &TopicName, id: SchemaId) {
+        let source = self.cx.schemas.clone();
+        let source = source.expect("a format whose records name schemas is configured with a registry");
+        if let Some(schema) = source.registry.cached(id) {
+            return self.schema_came(topic, id, &Fetched::Schema(schema));
+        }
+        let Some(lane) = self.lanes.get_mut(topic) else { return };
+        let subject = source.subjects.before_schema(lane.source_topic().as_str());
+        let (claim, mail) = (self.task.claim(), self.mail.clone());
+        let wanted = Wanted { source, subject, claim, topic: topic.clone(), mail, ended: lane.ended() };
+        lane.asking(schemas::fetch(self.cx, wanted, id));
+    }
+
+    fn schema_came(&mut self, topic: &TopicName, id: SchemaId, fetched: &Fetched) {
+        if let Some(lane) = self.lanes.get_mut(topic)
+            && let Err(error) = lane.schema_came(id, fetched)
+        {
+            warn!(task = %self.cx.task_id, %topic, %error, "a schema cannot be used; its records are bad");
+        }
+    }
+
+    fn lane_waits(&mut self, topic: TopicName, waiting: Option<String>) {
+        let changed = match waiting {
+            Some(why) => self.waiting.insert(topic, why.clone()) != Some(why),
+            None => self.waiting.remove(&topic).is_some(),
+        };
+        if changed {
+            let lines = self.waiting.iter().map(|(topic, why)| format!("{topic} waits: {why}"));
+            let lines: Vec<String> = lines.collect();
+            (self.cx.note)((!lines.is_empty()).then(|| lines.join("; ")));
+        }
+    }
+
+    /// The lanes end, and with them what they wait for.
+    pub(super) fn nothing_waits(&mut self) {
+        if !std::mem::take(&mut self.waiting).is_empty() {
+            (self.cx.note)(None);
         }
     }
 
