@@ -1,0 +1,9 @@
+//! The promise: records in every format that a value converter stands for land as what they say, exactly
+//! once, whatever dies. They are written by Confluent's Python serializers or as Connect writes them.
+#![allow(clippy::unwrap_used)]
+
+mod avro;
+mod json_with_schema;
+mod orders;
+mod registry_trouble;
+mod texts;
