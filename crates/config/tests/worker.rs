@@ -94,12 +94,16 @@ fn what_is_refused() {
     check_refused("config.providers.file.class=x", ConfigCode::NotYet);
     check_refused("rest.extension.classes=x.Y", ConfigCode::NotYet);
     check_refused("consumer.group.id=g", ConfigCode::NotYet);
-    check_refused("value.converter=org.apache.kafka.connect.storage.StringConverter", ConfigCode::NotYet);
     check_refused("consumer.auto.offset.reset=error", ConfigCode::Value);
     check_refused("topics=a", ConfigCode::Unknown);
     check_refused("listener=http://:1", ConfigCode::Unknown);
     let errors = read("").unwrap_err();
     assert_eq!((errors.0.len(), errors.0[0].code), (1, ConfigCode::Missing));
+}
+
+#[test]
+fn a_converter_that_no_connector_uses_may_be_any() {
+    good("value.converter=com.example.Own\nvalue.converter.schemas.enable=true\n");
 }
 
 #[test]
