@@ -172,9 +172,8 @@ impl Reread {
         mail: &Sender<Mail>,
     ) -> Result<bool, Failure> {
         let Some(source) = self.schemas.clone() else {
-            let (batch, version) = (self.batch.id, self.version);
-            let why = "its records name schemas, and the connector names no schema registry".to_owned();
-            return Err(Failure::VersionLost { batch, version, why });
+            let why = "its records name schemas, and the connector names no schema registry";
+            return Err(self.lost(why.to_owned()));
         };
         let (topic, mail, ended) = (self.topic.clone(), mail.clone(), Arc::clone(&self.ended));
         let subject = source.subjects.before_schema(recipe.source_topic(&self.topic).as_str());
