@@ -77,7 +77,7 @@ fn two_schemas_alternate_and_the_worker_dies() {
         let number: u64 = String::from_utf8(letter.key.unwrap()).unwrap().parse().unwrap();
         assert_eq!(letter.value.as_ref(), Some(&values[number as usize]), "a letter is the record as it was");
         let headers = &letter.headers;
-        assert!(headers["__connect.errors.exception.message"].contains("DECODE-032"), "{headers:?}");
+        assert_eq!(headers["__connect.errors.exception.class.name"], "DECODE-032");
         assert_eq!(headers["__connect.errors.class.name"], "io.confluent.connect.avro.AvroConverter");
         *letters.entry(number).or_insert(0) += 1;
     }
