@@ -3,9 +3,7 @@
 //! letter of these is passed over as if the topic did not have it: the same for every reader, since only the
 //! letter's headers and this text decide (R13).
 use pumphouse_columns::Segment;
-use pumphouse_decode::{
-    DecodeError, DecodeReason, Decoder, HeadersRef, RecordRef, TakeHeader, Undecoded,
-};
+use pumphouse_decode::{DecodeError, DecodeReason, Decoder, HeadersRef, RecordRef, TakeHeader, Undecoded};
 use pumphouse_kafka::{BadRecord, LetterOf, LetterOrigin, RecordView, is_bare, letter_of, record_headers};
 use pumphouse_types::{TopicId, TopicName};
 use serde::{Deserialize, Serialize};

@@ -128,14 +128,16 @@ impl Reread {
                     Ok(()) => break Ok(()),
                     Err(Undecoded::Refused(why)) => break Err(why),
                     // Nothing else is waiting on this thread.
-                    Err(Undecoded::NeedsSchema(id)) => match self.fetch(id, &recipe, &mut decoder, jobs, mail) {
-                        Ok(true) => {}
-                        Ok(false) => return,
-                        Err(failure) => {
-                            failed = Some(failure);
-                            return;
+                    Err(Undecoded::NeedsSchema(id)) => {
+                        match self.fetch(id, &recipe, &mut decoder, jobs, mail) {
+                            Ok(true) => {}
+                            Ok(false) => return,
+                            Err(failure) => {
+                                failed = Some(failure);
+                                return;
+                            }
                         }
-                    },
+                    }
                 }
             };
             match decoded {
