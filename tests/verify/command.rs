@@ -94,6 +94,7 @@ fn run(command: &[&str], files: &[PathBuf], arguments: &[&str], dying_at: Option
         .args(command)
         .args(files)
         .args(arguments)
+        .env("RUST_LOG", "info")
         .envs(dying_at.map(|moment| ("PUMPHOUSE_FAILPOINT", moment)))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

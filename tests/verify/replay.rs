@@ -136,6 +136,30 @@ fn a_replay_that_is_killed_lands_each_letter_once_in_replicated_merge_tree() {
 }
 
 #[test]
+fn an_interrupted_batch_is_looked_for_at_the_places_of_its_records() {
+    let (corner, _) = corner("replay_evidence", Engine::Plain);
+    corner.write((0..900).map(|id| record(id, value(id, id))));
+    run_worker(&corner);
+    repair(&corner, &corner.table);
+    // One died with rows that are there, the next with rows that were never sent; and the table may have
+    // forgotten both tokens: its window was changed meanwhile.
+    for (moment, found, window) in [
+        ("accepted:2", None, 9_000),
+        ("ledger_answered:2", Some("R7: all rows of the batch are in the table"), 8_000),
+        ("accepted:3", Some("rows are not in the table, they are inserted"), 7_000),
+    ] {
+        let died = replay(&corner, &[], Some(moment)).is(-1);
+        assert!(found.is_none_or(|found| died.stderr.contains(found)), "{died:?}");
+        let set = format!("MODIFY SETTING non_replicated_deduplication_window = {window}");
+        corner.sql().run(&format!("ALTER TABLE {} {set}", corner.table)).unwrap();
+    }
+    let last = replay(&corner, &[], None).is(0);
+    assert!(last.stderr.contains("R7: all rows of the batch are in the table"), "{last:?}");
+    assert_each_once(&corner, &corner.table, 900);
+    assert_eq!(verify(&corner, &[]).is(0).total("dead_letters"), 0);
+}
+
+#[test]
 fn letters_of_other_topics_and_connectors_are_passed_over() {
     let (corner, _) = corner("replay_two", Engine::Plain);
     let other = unique_name("replay_other");

@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Positions asked for at once: 13 bytes of answer each are below the limit of an answer.
 const POSITIONS_MAX: u64 = 1_000_000;
 
+/// Ranges asked for at once: a statement of them stays below the server's limit for its length.
+const RANGES_MAX: usize = 500;
+
 /// Bytes of one answered offset: partition u32, offset i64, count u8.
 const ANSWER_BYTES: usize = 13;
 
@@ -59,8 +62,8 @@ pub struct EvidenceRequest {
     pub batch: BatchId,
     /// The token that its attempts carried.
     pub token: DedupToken,
-    /// What it covers.
-    pub ranges: BTreeMap<Partition, OffsetRange>,
+    /// What it covers: ascending, and apart from one another; a partition may have several.
+    pub ranges: Vec<(Partition, OffsetRange)>,
     /// Rows that it puts into the table.
     pub rows: u64,
 }
@@ -103,16 +106,6 @@ impl Client {
             Read::Rows(rows) => return Ok(rows),
             Read::Nothing { why } => why,
         };
-        self.evidence_of_log(request, &why_rows).await
-    }
-
-    /// The same without looking at rows, where those do not carry the batch's places: `why_rows` says so.
-    /// Errors: as of [`Client::evidence`].
-    pub async fn evidence_of_log(
-        &self,
-        request: &EvidenceRequest,
-        why_rows: &str,
-    ) -> Result<Evidence, ClickHouseError> {
         let mut why_log = String::new();
         for host in self.each_host() {
             match host.finished(request).await? {
@@ -218,7 +211,8 @@ impl Client {
         if found.engine == Engine::Replicated {
             settings.push(("select_sequential_consistency", "1"));
         }
-        let mut rows: Offsets = request.ranges.keys().map(|partition| (*partition, Vec::new())).collect();
+        let mut rows: Offsets =
+            request.ranges.iter().map(|(partition, _)| (*partition, Vec::new())).collect();
         let mut doubled = Offsets::new();
         for slice in slices(&request.ranges) {
             let sql = rows_sql(request, lineage, &slice);
@@ -271,14 +265,14 @@ enum Log {
 
 type Offsets = BTreeMap<Partition, Vec<Offset>>;
 
-/// Ranges in groups of at most `POSITIONS_MAX` positions, in order.
-fn slices(ranges: &BTreeMap<Partition, OffsetRange>) -> Vec<Vec<(Partition, OffsetRange)>> {
+/// Ranges in groups of at most `POSITIONS_MAX` positions and `RANGES_MAX` ranges, in order.
+fn slices(ranges: &[(Partition, OffsetRange)]) -> Vec<Vec<(Partition, OffsetRange)>> {
     let mut slices = vec![Vec::new()];
     let mut room = POSITIONS_MAX;
     for (partition, range) in ranges {
         let mut first = range.first();
         while first < range.end() {
-            if room == 0 {
+            if room == 0 || slices.last().is_some_and(|slice| slice.len() >= RANGES_MAX) {
                 slices.push(Vec::new());
                 room = POSITIONS_MAX;
             }
@@ -363,7 +357,7 @@ mod tests {
 
     #[test]
     fn long_ranges_are_asked_for_in_slices() {
-        let ranges = [(Partition(0), range(10, 15)), (Partition(3), range(0, 2_000_000))].into();
+        let ranges = [(Partition(0), range(10, 15)), (Partition(3), range(0, 2_000_000))];
         let all = slices(&ranges);
         let seen: Vec<Vec<(u32, i64, i64)>> = all
             .iter()
@@ -377,7 +371,9 @@ mod tests {
                 vec![(3, 1_999_995, 2_000_000)],
             ]
         );
-        assert!(slices(&[(Partition(0), range(5, 5))].into()).is_empty());
+        assert!(slices(&[(Partition(0), range(5, 5))]).is_empty());
+        let scattered: Vec<_> = (0..1_001).map(|at| (Partition(0), range(2 * at, 2 * at + 1))).collect();
+        assert_eq!(slices(&scattered).iter().map(Vec::len).collect::<Vec<_>>(), [500, 500, 1]);
         const { assert!(POSITIONS_MAX as usize * ANSWER_BYTES < 16 << 20) };
     }
 

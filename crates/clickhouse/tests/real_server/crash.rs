@@ -20,7 +20,7 @@ fn asked(table: &TableName, batch: u128) -> EvidenceRequest {
         topic: TopicName::new("t"),
         batch: BatchId(batch),
         token: DedupToken(batch),
-        ranges: BTreeMap::from([(Partition(7), OffsetRange::new(first, end).unwrap())]),
+        ranges: vec![(Partition(7), OffsetRange::new(first, end).unwrap())],
         rows: 10,
     }
 }

@@ -46,7 +46,7 @@ fn request(table: &TableName, batch: u128) -> EvidenceRequest {
         topic: TopicName::new("it's"),
         batch: BatchId(batch),
         token: DedupToken(batch),
-        ranges: BTreeMap::from([(Partition(0), range(0, 10)), (Partition(2), range(5, 8))]),
+        ranges: vec![(Partition(0), range(0, 10)), (Partition(2), range(5, 8))],
         rows: 13,
     }
 }

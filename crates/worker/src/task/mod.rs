@@ -12,6 +12,7 @@ mod log_comment;
 mod mail;
 mod marks;
 mod pace;
+mod places;
 mod recipe;
 mod replayed;
 mod report;

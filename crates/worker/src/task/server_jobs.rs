@@ -21,6 +21,7 @@ use super::context::TaskContext;
 use super::failure::Failure;
 use super::log_comment::log_comment;
 use super::mail::{Mail, PanicReport};
+use super::places::PlacesReader;
 use super::recipe::Recipe;
 use crate::clock::Clock;
 use crate::failpoint::{self, Moment};
@@ -183,12 +184,27 @@ pub(super) struct Question {
 pub(super) fn evidence(cx: &TaskContext, mail: Sender<Mail>, question: Question) -> AbortHandle {
     let Question { claim, topic, batch, ranges, rows, after } = question;
     let quiet = Quiet::new(cx, &topic, batch.id, Some(after));
-    let replayed = cx.recipe_source.replayed.is_some();
+    let places = cx.recipe_source.replayed.as_ref().map(|replayed| PlacesReader {
+        settings: cx.consumer_settings.clone(),
+        group: cx.group.clone(),
+        letters: topic.clone(),
+        replayed: replayed.clone(),
+        ranges: ranges.iter().map(|(partition, range)| (*partition, *range)).collect(),
+    });
     let job = cx.runtime.spawn(async move {
         let _report = PanicReport::new(&mail, Some(claim), "looking for a batch");
         let found = async {
             let facts = quiet.reached().await?;
-            let evidence = look(&quiet, replayed, &topic, &batch, ranges, rows).await?;
+            let ranges = ranges.into_iter().collect();
+            let evidence = match places {
+                None => look(&quiet, &topic, &batch, ranges, rows).await?,
+                Some(places) => {
+                    let records_of = places.replayed.topic.clone();
+                    let places = places.read().await?;
+                    let found = look(&quiet, &records_of, &batch, places.of_records(), rows).await?;
+                    places.in_letters(found)
+                }
+            };
             Ok(Mail::Event(Event::Evidence { claim, topic, batch: batch.id, facts, evidence }))
         };
         post(&mail, claim, found.await);
@@ -196,13 +212,12 @@ pub(super) fn evidence(cx: &TaskContext, mail: Sender<Mail>, question: Question)
     job.abort_handle()
 }
 
-/// `replayed`: the rows have the places of the records that dead letters stand for, not the letters'.
+/// `topic`, `ranges`: as the lineage columns of the batch's rows have them.
 async fn look(
     quiet: &Quiet,
-    replayed: bool,
     topic: &TopicName,
     batch: &Batch,
-    ranges: BTreeMap<Partition, OffsetRange>,
+    ranges: Vec<(Partition, OffsetRange)>,
     rows: u64,
 ) -> Result<Evidence, Failure> {
     let request = EvidenceRequest {
@@ -213,12 +228,7 @@ async fn look(
         ranges,
         rows,
     };
-    let found = if replayed {
-        let why = "rows of dead letters that were taken again are not looked for by their lineage";
-        insist("evidence", || quiet.client.evidence_of_log(&request, why)).await?
-    } else {
-        insist("evidence", || quiet.client.evidence(&request)).await?
-    };
+    let found = insist("evidence", || quiet.client.evidence(&request)).await?;
     Ok(match found {
         Found::Rows { mut found, doubled, complete } => {
             found.retain(|_, offsets| !offsets.is_empty());
