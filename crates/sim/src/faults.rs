@@ -119,6 +119,8 @@ pub struct Plan {
     pub resets: u64,
     /// The connector is stopped until the broker has forgotten its offsets.
     pub long_rests: u64,
+    /// Who is asked has an answer.
+    pub answers: bool,
     /// The table's columns or checks change: blocks are filled by another configuration version.
     pub new_columns: u64,
 }
@@ -209,6 +211,7 @@ impl Plan {
             new_columns: sometimes(rng, 6, 60),
             resets,
             long_rests: sometimes(rng, 12, 60),
+            answers: rng.below(4) > 0,
         }
     }
 

@@ -269,7 +269,7 @@ impl World {
         } else if !self.server.fits(topic, self.server.attempts[attempt].batch.config_version) {
             self.saw("block of another shape refused");
             Some((RefusalClass::Schema, 16))
-        } else if !self.plan.views && self.is_refused(attempt, topic) {
+        } else if !self.server.has_views() && self.is_refused(attempt, topic) {
             Some((RefusalClass::Data, 469))
         } else {
             None
@@ -370,7 +370,7 @@ impl World {
     /// All parts are in place; views come last.
     fn finished(&mut self, attempt: usize) {
         let topic = self.server.attempts[attempt].topic;
-        if self.plan.views && self.is_refused(attempt, topic) {
+        if self.server.has_views() && self.is_refused(attempt, topic) {
             self.saw("view failed after the table's part");
             self.refuse(attempt, RefusalClass::Data, 469);
             return;

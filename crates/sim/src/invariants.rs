@@ -94,32 +94,31 @@ impl Watch {
 
     /// No record is delivered twice, at any time: neither to the table nor to the dead letters.
     fn no_row_twice(&mut self, place: Place, offset: i64, ledger: &Ledger, server: &Server) {
-        let (rows, letters) = (server.count(place.0, place.1, offset), ledger.letters(place, offset));
         let (_, most) = self.owed(place, offset);
-        if u64::from(rows) + u64::from(letters) > most {
+        if delivered(place, offset, ledger, server) > most {
+            let (rows, letters) = (server.count(place.0, place.1, offset), ledger.letters(place, offset));
             let what = format!("{place:?}: {offset}: {rows} rows, {letters} dead letters, {most} owed");
             self.violated("no_row_twice", what);
         }
     }
 
-    /// Somebody has set an offset from `first` to `to`; `first..end` was in an open batch. What lies
-    /// behind the new offset may be delivered once more (where evidence is asked for, rows that were
-    /// there before the reset count, too); what lies before it is not waited for.
-    pub fn offset_set(&mut self, place: Place, batch: Option<BatchId>, first: i64, end: i64, to: i64) {
+    /// Somebody has set an offset to `to` while nothing was under way. What lies before it is not read
+    /// again, nor waited for. What lies behind it is delivered once more; where evidence is asked for,
+    /// rows that are there already count, too.
+    pub fn offset_set(
+        &mut self,
+        place: Place,
+        batch: Option<BatchId>,
+        to: i64,
+        ledger: &Ledger,
+        source: &Source,
+        server: &Server,
+    ) {
         self.torn.extend(batch);
-        for offset in 0..to.max(end) {
-            let (least, most) = self.owed(place, offset);
-            let owed = match (offset < to, offset < first, offset < end) {
-                // Delivered already.
-                (true, true, _) => continue,
-                // Whether the open batch has brought it is not known.
-                (false, true, _) | (false, false, true) => (least, most + 1),
-                (true, false, true) => (0, most),
-                // Not taken since it was last passed, if ever.
-                (true, false, false) => (0, most.saturating_sub(1)),
-                (false, false, false) => continue,
-            };
-            self.again.insert((place, offset), owed);
+        for offset in 0..source.end(place.0, place.1) {
+            let there = delivered(place, offset, ledger, server);
+            let owed = if offset < to { (0, there) } else { (there.max(1), there + 1) };
+            self.again.insert((place, offset), if there == 0 && offset >= to { (1, 1) } else { owed });
         }
         self.passed.insert(place, to);
     }
@@ -230,6 +229,11 @@ impl Watch {
             .collect();
         self.violated("progress_resumes", lags.join("; "));
     }
+}
+
+/// How often a record is in the table or in the dead letters.
+pub fn delivered(place: Place, offset: i64, ledger: &Ledger, server: &Server) -> u64 {
+    u64::from(server.count(place.0, place.1, offset)) + u64::from(ledger.letters(place, offset))
 }
 
 /// The identity of a simulated topic.

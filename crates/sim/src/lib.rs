@@ -12,6 +12,7 @@ mod invariants;
 mod ledger;
 mod needed;
 mod operator;
+mod person;
 mod rng;
 mod run;
 mod source;

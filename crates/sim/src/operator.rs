@@ -1,7 +1,7 @@
 //! What people do from outside: they stop the connector, and then set offsets of some partitions with
 //! Kafka's own tool (R17), or leave it alone until the broker has forgotten the group's offsets (R16).
 use pumphouse_delivery::{Entry, Event};
-use pumphouse_types::{Offset, Partition};
+use pumphouse_types::{BatchId, Offset, Partition};
 
 use crate::chaos::STOP_TIMEOUT_MS;
 use crate::ledger::Place;
@@ -18,6 +18,8 @@ pub(crate) enum Chore {
     SetOffsets,
     /// For so long that the broker forgets the offsets.
     LongRest,
+    /// To answer what a stopped task asks.
+    Answer,
 }
 
 /// A stop of the whole connector.
@@ -55,7 +57,7 @@ impl World {
             }
         }
         let runs = self.procs.iter().any(|p| p.alive && p.paused_until <= self.now);
-        let still = !runs && self.group.is_empty() && self.ledger.is_settled();
+        let still = !runs && self.group.is_empty() && self.ledger.is_settled() && self.server_is_quiet();
         let Some(upkeep) = &mut self.upkeep else { return };
         let since = still.then(|| upkeep.still_since.unwrap_or(self.now));
         upkeep.still_since = since;
@@ -71,7 +73,9 @@ impl World {
                 self.say(|| "the broker forgets the group's offsets".to_owned());
                 self.ledger.forget_offsets();
             }
+            Chore::Answer => {}
         }
+        self.answer_questions();
         self.upkeep = None;
         self.upkept_at = self.now;
         for slot in 0..self.slots.len() {
@@ -84,13 +88,13 @@ impl World {
         let topic = self.rng.below(self.topics.len() as u64) as usize;
         for place in self.places.clone() {
             if place.0 == topic && self.rng.below(2) == 0 {
-                self.set_offset(place);
+                self.move_offset(place);
             }
         }
         self.ledger_changed();
     }
 
-    fn set_offset(&mut self, place: Place) {
+    fn move_offset(&mut self, place: Place) {
         let Some(stored) = self.ledger.entry(place) else { return };
         let first = stored.offset.get();
         let (batch, end) = match Entry::parse(Partition(place.1), stored) {
@@ -105,8 +109,12 @@ impl World {
             _ => self.source.end(place.0, place.1),
         };
         self.saw(if batch.is_some() { "offset of an open batch set" } else { "offset set" });
-        self.say(|| format!("the offset of {place:?} is set from {first} to {to}"));
+        self.set_offset(place, batch, to);
+    }
+
+    pub fn set_offset(&mut self, place: Place, batch: Option<BatchId>, to: i64) {
+        self.say(|| format!("the offset of {place:?} is set to {to}"));
         self.ledger.set_offset(place, Offset::new(to).expect("offsets are not negative"));
-        self.watch.offset_set(place, batch, first, end, to);
+        self.watch.offset_set(place, batch, to, &self.ledger, &self.source, &self.server);
     }
 }

@@ -2,8 +2,8 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pumphouse_delivery::{Action, Event, Rule};
-use pumphouse_types::{Partition, TopicName, TopicPartition};
+use pumphouse_delivery::{Action, Decision, Event, Rule};
+use pumphouse_types::{BatchId, Partition, TopicName, TopicPartition};
 
 use crate::faults::Plan;
 use crate::group::{Group, Joined};
@@ -11,6 +11,7 @@ use crate::inserts::{FactsFor, Quieting, Reading};
 use crate::invariants::{Violation, Watch};
 use crate::ledger::{Ledger, Place};
 use crate::operator::Upkeep;
+use crate::person::Person;
 use crate::rng::Rng;
 use crate::source::Source;
 use crate::table::Server;
@@ -19,9 +20,6 @@ use crate::writes::{Asked, Write};
 
 /// How long after the last fault everything must have landed.
 const RECOVERY_MS_MAX: u64 = 240_000;
-
-/// How long the others go on after a task has stopped for a person.
-const AFTER_STOP_MS: u64 = 8_000;
 
 /// How a run is to be done.
 #[derive(Debug, Clone, Copy, Default)]
@@ -111,11 +109,16 @@ pub(crate) struct World {
     /// Until when no ledger write comes about.
     pub ledger_out_until: u64,
     pub stops: BTreeMap<String, u64>,
+    /// Who is asked when a task stops.
+    pub person: Person,
+    /// What was decided about batches; every task that is started hears of it.
+    pub decisions: BTreeMap<BatchId, Decision>,
     /// The connector is stopped for something.
     pub upkeep: Option<Upkeep>,
     /// When it was last stopped for something.
     pub upkept_at: u64,
-    end_at: u64,
+    /// Nothing happens after this moment.
+    pub end_at: u64,
     trace: bool,
     queue: BTreeMap<(u64, u64), Ev>,
     queued: u64,
@@ -170,6 +173,8 @@ impl World {
             seen: BTreeMap::new(),
             ledger_out_until: 0,
             stops: BTreeMap::new(),
+            person: Person::default(),
+            decisions: BTreeMap::new(),
             upkeep: None,
             upkept_at: 0,
             end_at: u64::MAX,
@@ -304,16 +309,6 @@ impl World {
             self.watch.letter(place, offset, &self.ledger, &self.source, &self.server);
         }
         self.watch.ledger_changed(&self.ledger, &self.source, &self.server, &self.places);
-    }
-
-    /// A task asks for a person. Legal only under faults that leave it no other way.
-    pub fn stopped(&mut self, reason: &str) {
-        let code = reason.split(':').next().unwrap_or_default().to_owned();
-        if !self.plan.may_stop(&code) {
-            self.watch.violated("no_needless_stop", reason.to_owned());
-        }
-        *self.stops.entry(code).or_insert(0) += 1;
-        self.end_at = self.end_at.min(self.now + AFTER_STOP_MS);
     }
 
     fn source_grows(&mut self) {

@@ -93,6 +93,7 @@ pub struct Server {
     lineage: Lineage,
     pure_checks: bool,
     views: bool,
+    views_dropped: bool,
     table_partitions: u64,
     window_blocks: u64,
     window_ms: Option<u64>,
@@ -127,6 +128,7 @@ impl Server {
             lineage: plan.lineage,
             pure_checks: plan.pure_checks,
             views: plan.views,
+            views_dropped: false,
             table_partitions: plan.table_partitions,
             window_blocks: plan.window_blocks,
             window_ms: plan.window_ms,
@@ -208,8 +210,22 @@ impl Server {
         version.0 >= self.tables[topic].columns_taken
     }
 
+    /// Somebody drops the views, and with them the checks that have failed.
+    pub fn drop_views(&mut self) {
+        self.views = false;
+        self.views_dropped = true;
+    }
+
+    /// Whether views hang on the tables.
+    pub fn has_views(&self) -> bool {
+        self.views
+    }
+
     /// Whether the table, or a view of it, refuses a row now.
     pub fn refuses(&self, topic: usize, kind: Kind, now: u64) -> bool {
+        if self.views_dropped {
+            return false;
+        }
         match kind {
             Kind::Good | Kind::Undecodable => false,
             Kind::Refused => true,
@@ -275,7 +291,7 @@ impl Server {
         for (partition, range) in ranges {
             let there = (range.first().get()..range.end().get())
                 .filter(|&offset| self.count(topic, partition.0, offset) > 0)
-                .filter(|&offset| complete || offset % 3 != 0)
+                .filter(|&offset| self.shows((partition.0, offset)))
                 .map(|offset| Offset::new(offset).expect("offsets are not negative"))
                 .collect::<Vec<_>>();
             if !there.is_empty() {
@@ -283,6 +299,11 @@ impl Server {
             }
         }
         Evidence::Rows { found, complete }
+    }
+
+    /// Whether a row that has landed is seen: a merging table has lost some.
+    pub fn shows(&self, (_, offset): Row) -> bool {
+        self.lineage == Lineage::Complete || offset % 3 != 0
     }
 
     /// A part comes into place.
@@ -325,6 +346,11 @@ impl Server {
         if other_version {
             self.version += 1;
         }
+    }
+
+    /// Whether no attempt is in the process list.
+    pub fn is_quiet(&self) -> bool {
+        self.attempts.iter().all(|a| matches!(a.stage, Stage::Sending | Stage::Ended))
     }
 
     /// Attempts at the batch that the server's process list shows.

@@ -8,10 +8,11 @@ use pumphouse_types::{BatchId, ConfigVersion, Millis, Offset, Partition, TopicPa
 use crate::consumer::Consumer;
 use crate::group::Fence;
 use crate::ledger::{Mark, Place, Written};
+use crate::person::Question;
 use crate::run::{Ev, World, brief_action, brief_event};
 use crate::source::{Kind, Slot};
 use crate::table::Row;
-use crate::writes::{Asked, Question};
+use crate::writes::{Asked, ReadFor};
 
 /// How often a process looks at the clock and at its queues.
 const BEAT_MS: u64 = 50;
@@ -88,7 +89,7 @@ impl World {
             retry_timeout_ms: None,
             retry_delay_ms_max: 10_000,
             retry_jitter_percent: 20,
-            decisions: BTreeMap::new(),
+            decisions: self.decisions.clone(),
             seed: u128::from(self.rng.bits()) << 64 | u128::from(self.rng.bits()),
         };
         let task = match self.without {
@@ -344,13 +345,13 @@ impl World {
             Action::Claim { claim, partitions } => {
                 self.drop_blocks(proc);
                 let left = partitions.iter().map(|tp| self.place(tp)).collect();
-                self.begin_claim(Asked::new(proc, claim, Question::Claim, left));
+                self.begin_claim(Asked::new(proc, claim, ReadFor::Claim, left));
             }
             Action::ReadEntries { claim, topic, gather, partitions } => {
                 self.saw(if gather.is_some() { "entries gathered" } else { "lead's owner waited for" });
                 let topic = self.topic(&topic);
                 let left = partitions.iter().map(|partition| (topic, partition.0)).collect();
-                let asked = Asked::new(proc, claim, Question::Entries { topic, gather }, left);
+                let asked = Asked::new(proc, claim, ReadFor::Entries { topic, gather }, left);
                 let hop = self.hop();
                 self.after(hop, Ev::ReadNext(asked));
             }
@@ -419,7 +420,7 @@ impl World {
             Action::Fail(reason) => {
                 self.drop_blocks(proc);
                 self.leave_group(proc);
-                self.stopped(&reason.to_string());
+                self.stopped(proc, &reason.to_string(), self.question(&reason));
             }
             Action::Leave => {
                 self.saw("clean stop");
@@ -450,7 +451,8 @@ impl World {
                 Some(Mark::Running) => {
                     self.drop_blocks(proc);
                     self.leave_group(proc);
-                    self.stopped(&format!("WORKER-006: {tp} has history and no offset"));
+                    let reason = format!("WORKER-006: {tp} has history and no offset");
+                    self.stopped(proc, &reason, Question::Offsets);
                     return;
                 }
                 None => 0,

@@ -15,7 +15,7 @@ const STABLE_POLL_MS: u64 = 50;
 
 /// What a reading is for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Question {
+pub(crate) enum ReadFor {
     Claim,
     Entries { topic: usize, gather: Option<BatchId> },
 }
@@ -25,14 +25,14 @@ pub(crate) enum Question {
 pub(crate) struct Asked {
     proc: usize,
     claim: ClaimId,
-    question: Question,
+    read_for: ReadFor,
     left: VecDeque<Place>,
     found: BTreeMap<Place, StoredEntry>,
 }
 
 impl Asked {
-    pub fn new(proc: usize, claim: ClaimId, question: Question, left: VecDeque<Place>) -> Asked {
-        Asked { proc, claim, question, left, found: BTreeMap::new() }
+    pub fn new(proc: usize, claim: ClaimId, read_for: ReadFor, left: VecDeque<Place>) -> Asked {
+        Asked { proc, claim, read_for, left, found: BTreeMap::new() }
     }
 }
 
@@ -135,13 +135,13 @@ impl World {
     }
 
     fn all_read(&mut self, asked: Asked) {
-        let event = match asked.question {
-            Question::Claim => Event::Claimed {
+        let event = match asked.read_for {
+            ReadFor::Claim => Event::Claimed {
                 claim: asked.claim,
                 entries: asked.found.into_iter().map(|(place, e)| (self.topic_partition(place), e)).collect(),
                 topic_ids: (0..self.topics.len()).map(|t| (self.topics[t].clone(), topic_id(t))).collect(),
             },
-            Question::Entries { topic, gather } => Event::EntriesRead {
+            ReadFor::Entries { topic, gather } => Event::EntriesRead {
                 claim: asked.claim,
                 topic: self.topics[topic].clone(),
                 gather,

@@ -1,0 +1,167 @@
+//! What a person does about a task that has stopped: what its error page says. The connector is stopped
+//! for it (`operator.rs`); then the person looks, answers, and starts it again.
+use std::collections::BTreeSet;
+
+use pumphouse_delivery::{Decision, Entry, StopReason};
+use pumphouse_types::{BatchId, Partition};
+
+use crate::faults::Lineage;
+use crate::invariants::delivered;
+use crate::ledger::{Mark, Place};
+use crate::operator::Chore;
+use crate::run::World;
+use crate::source::Slot;
+use crate::table::Row;
+
+/// How long the others go on after a task has stopped for good.
+const AFTER_STOP_MS: u64 = 8_000;
+
+/// Who is asked more often than that in one run asks for help.
+const ANSWERS_MAX: u64 = 12;
+
+/// What a stopped task asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Question {
+    /// Whether the open piece of a batch landed (R7).
+    Fate { topic: usize, batch: BatchId },
+    /// A view failed: it may have failed after the table took its part (R10).
+    View,
+    /// Whether bad records are to be tolerated (R11).
+    Tolerance,
+    /// Where partitions go on whose offsets were forgotten (R16).
+    Offsets,
+    /// Something that this person has no answer to: the source was changed (R9, R15).
+    Source,
+}
+
+/// What was asked, and what was answered.
+#[derive(Debug, Default)]
+pub(crate) struct Person {
+    questions: BTreeSet<Question>,
+    answers: u64,
+}
+
+impl World {
+    pub fn question(&self, reason: &StopReason) -> Question {
+        match reason {
+            StopReason::EvidenceNeeded { topic, batch, .. } => {
+                Question::Fate { topic: self.topic(topic), batch: batch.parse().expect("a batch id") }
+            }
+            StopReason::Refused { .. } => Question::View,
+            StopReason::RecordRefused { .. } => Question::Tolerance,
+            StopReason::SourceChanged { .. }
+            | StopReason::OtherConfiguration { .. }
+            | StopReason::EntriesDisagree { .. }
+            | StopReason::EntryUnreadable { .. }
+            | StopReason::LedgerRefused { .. }
+            | StopReason::RetriesExhausted { .. } => Question::Source,
+        }
+    }
+
+    /// A task asks for a person. Legal only under faults that leave it no other way.
+    pub fn stopped(&mut self, proc: usize, reason: &str, question: Question) {
+        let code = reason.split(':').next().unwrap_or_default().to_owned();
+        if !self.plan.may_stop(&code) {
+            self.watch.violated("no_needless_stop", reason.to_owned());
+        }
+        *self.stops.entry(code).or_insert(0) += 1;
+        self.person.answers += 1;
+        if question == Question::Source || !self.plan.answers || self.person.answers > ANSWERS_MAX {
+            self.stopped_for_good();
+            return;
+        }
+        self.person.questions.insert(question);
+        self.kill_proc(proc);
+        self.begin_upkeep(Chore::Answer);
+    }
+
+    fn stopped_for_good(&mut self) {
+        self.saw("stopped for good");
+        self.end_at = self.end_at.min(self.now + AFTER_STOP_MS);
+    }
+
+    /// Whether nothing is being inserted, as who decides about a batch has to see.
+    pub fn server_is_quiet(&self) -> bool {
+        self.person.questions.is_empty() || self.server.is_quiet()
+    }
+
+    /// The connector stands still: all that was asked is answered.
+    pub fn answer_questions(&mut self) {
+        for question in std::mem::take(&mut self.person.questions) {
+            self.say(|| format!("a person answers {question:?}"));
+            match question {
+                Question::Fate { topic, batch } => self.decide(topic, batch),
+                Question::View => self.server.drop_views(),
+                Question::Tolerance => self.plan.leaves_out = true,
+                Question::Offsets => self.go_on_behind_what_was_delivered(),
+                Question::Source => panic!("nobody answers that"),
+            }
+        }
+    }
+
+    /// Looks for the rows of the open piece.
+    fn decide(&mut self, topic: usize, batch: BatchId) {
+        let rows = self.open_rows(topic, batch);
+        let there: Vec<&Row> = rows.iter().filter(|row| self.server.count(topic, row.0, row.1) > 0).collect();
+        let decision = if there.len() == rows.len() {
+            Decision::Landed
+        } else if there.is_empty() {
+            Decision::Again
+        } else if self.plan.lineage == Lineage::Merging && there.iter().all(|row| self.server.shows(**row)) {
+            Decision::Missing
+        } else {
+            self.saw("nothing to decide");
+            self.stopped_for_good();
+            return;
+        };
+        self.say(|| format!("batch {batch}: {decision:?}"));
+        self.decisions.insert(batch, decision);
+    }
+
+    /// Rows of the batch's open piece, by the entries that carry it.
+    fn open_rows(&self, topic: usize, id: BatchId) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let mut piece_end = None;
+        for &place in self.places.iter().filter(|place| place.0 == topic) {
+            let Some(stored) = self.ledger.entry(place) else { continue };
+            let partition = Partition(place.1);
+            let range = match Entry::parse(partition, stored) {
+                Ok(Entry::Lead(batch)) if batch.id == id => {
+                    piece_end = batch.piece_end;
+                    batch.ranges[&partition].range
+                }
+                Ok(Entry::Member(member)) if member.batch == id => member.share.range,
+                Ok(Entry::Plain { .. } | Entry::Lead(_) | Entry::Member(_)) | Err(_) => continue,
+            };
+            let (first, end) = (range.first().get(), range.end().get());
+            let records = self.source.records(topic, place.1, first, end).into_iter();
+            let decoded = records.filter(|&at| !self.source.is_undecodable(topic, place.1, at));
+            rows.extend(decoded.map(|at| (place.1, at)));
+        }
+        rows.retain(|&(partition, at)| {
+            piece_end.is_none_or(|end| (partition, at) < (end.partition.0, end.offset.get()))
+        });
+        rows
+    }
+
+    /// Offsets that were forgotten are set to the first record that has not been delivered: whatever
+    /// comes behind it comes again.
+    fn go_on_behind_what_was_delivered(&mut self) {
+        for place in self.places.clone() {
+            if self.ledger.entry(place).is_none() && self.ledger.mark(place) == Some(Mark::Running) {
+                let first = self.first_not_delivered(place);
+                self.set_offset(place, None, first);
+            }
+        }
+        self.ledger_changed();
+    }
+
+    fn first_not_delivered(&self, place: Place) -> i64 {
+        let end = self.source.end(place.0, place.1);
+        let missing = |&offset: &i64| {
+            matches!(self.source.at(place.0, place.1, offset), Some(Slot::Record(_)))
+                && delivered(place, offset, &self.ledger, &self.server) == 0
+        };
+        (0..end).find(missing).unwrap_or(end)
+    }
+}
