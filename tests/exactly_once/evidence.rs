@@ -108,7 +108,7 @@ fn what_nobody_can_tell_an_operator_decides() {
     assert_eq!(corner.rows(), 0);
     drop(worker);
     let (_, rest) = trace.split_once("pumphouse.open.batch.decisions to ").unwrap();
-    let (batch, _) = rest.split_once('=').unwrap();
-    let corner = corner.with("pumphouse.open.batch.decisions", &format!("{batch}=again"));
+    let (token, _) = rest.split_once('=').unwrap();
+    let corner = corner.with("pumphouse.open.batch.decisions", &format!("{token}=again"));
     resolves(&corner, "the operator's decision is carried out");
 }

@@ -1,7 +1,8 @@
-//! `pumphouse.open.batch.decisions`: what a person decided about a batch whose fate cannot be proven.
+//! `pumphouse.open.batch.decisions`: what a person decided about a batch whose fate cannot be proven. It
+//! names the token, so that it says nothing of what is sent after it was carried out.
 use std::collections::BTreeMap;
 
-use pumphouse_types::BatchId;
+use pumphouse_types::DedupToken;
 
 use crate::error::ConfigCode;
 use crate::reading::Reading;
@@ -20,12 +21,12 @@ pub enum BatchDecision {
     Missing,
 }
 
-pub(crate) fn read(reading: &mut Reading<'_>) -> BTreeMap<BatchId, BatchDecision> {
+pub(crate) fn read(reading: &mut Reading<'_>) -> BTreeMap<DedupToken, BatchDecision> {
     let mut decisions = BTreeMap::new();
     // Malformed pairs are reported by their kind.
-    for (id, decision) in pairs(reading.text(OPTION)).unwrap_or_default() {
-        let Ok(batch) = id.parse::<BatchId>() else {
-            let message = format!("{id:?} is not a batch id of 32 hexadecimal digits");
+    for (token, decision) in pairs(reading.text(OPTION)).unwrap_or_default() {
+        let Ok(token) = token.parse::<DedupToken>() else {
+            let message = format!("{token:?} is not a token of 32 hexadecimal digits");
             reading.error(
                 ConfigCode::Value,
                 OPTION,
@@ -40,12 +41,12 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> BTreeMap<BatchId, BatchDecision
             "missing" => BatchDecision::Missing,
             other => {
                 let message = format!("{other:?} is none of landed, again, missing");
-                reading.error(ConfigCode::Value, OPTION, message, "Give one of them for each batch.");
+                reading.error(ConfigCode::Value, OPTION, message, "Give one of them for each token.");
                 continue;
             }
         };
-        if decisions.insert(batch, decision).is_some_and(|before| before != decision) {
-            let message = format!("batch {batch} has two decisions");
+        if decisions.insert(token, decision).is_some_and(|before| before != decision) {
+            let message = format!("token {token} has two decisions");
             reading.error(ConfigCode::Conflict, OPTION, message, "Keep one of them.");
         }
     }

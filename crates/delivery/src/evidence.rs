@@ -97,7 +97,7 @@ impl Lane {
             self.report(open.batch.id, Verdict::RefusedBefore, cx);
             return self.not_landed(open, doubt, cx);
         }
-        let decision = cx.options.decisions.get(&open.batch.id).copied();
+        let decision = cx.options.decisions.get(&open.batch.token).copied();
         if let Some(decision) = decision {
             self.report(open.batch.id, Verdict::Decided(decision), cx);
         }
@@ -109,6 +109,7 @@ impl Lane {
                 *cx.failed = Some(StopReason::EvidenceNeeded {
                     topic: self.topic.clone(),
                     batch: open.batch.id.to_string(),
+                    token: open.batch.token.to_string(),
                     ranges: open.batch.ranges_text(),
                     table: open.batch.table.name.clone(),
                     why: doubt.why,

@@ -12,13 +12,15 @@ pub enum StopReason {
     #[error(
         "DELIVERY-001: whether batch {batch} of {topic} ({ranges}) landed in {table} cannot be \
          proven: {why}; {evidence}; nothing was passed over. Look for these offsets in the table, then \
-         set pumphouse.open.batch.decisions to {batch}=landed, =again or =missing, and restart"
+         set pumphouse.open.batch.decisions to {token}=landed, =again or =missing, and restart"
     )]
     EvidenceNeeded {
         /// Topic of the batch.
         topic: TopicName,
         /// The batch.
         batch: String,
+        /// What a decision about it names.
+        token: String,
         /// Its ranges as `partition:first..end`.
         ranges: String,
         /// Its table.

@@ -2,7 +2,7 @@
 //! life of its assignment. Carries R5: whatever was begun under an assignment ends with it.
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use pumphouse_types::{BatchId, Millis, Offset, Partition, TopicId, TopicName, TopicPartition};
+use pumphouse_types::{BatchId, DedupToken, Millis, Offset, Partition, TopicId, TopicName, TopicPartition};
 
 use crate::entry::StoredEntry;
 use crate::lane::{Cx, Lane};
@@ -41,8 +41,9 @@ pub struct TaskOptions {
     pub retry_delay_ms_max: u64,
     /// How much of a pause is drawn, in per cent.
     pub retry_jitter_percent: u64,
-    /// What an operator has decided about batches whose fate cannot be proven.
-    pub decisions: BTreeMap<BatchId, Decision>,
+    /// What an operator has decided about batches whose fate cannot be proven, by token: once it is
+    /// carried out, what is left of the batch has another token, and a decision of its own.
+    pub decisions: BTreeMap<DedupToken, Decision>,
     /// 128 random bits, drawn anew for each task that is started: batch ids and tokens come from it.
     pub seed: u128,
 }

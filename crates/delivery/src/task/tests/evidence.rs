@@ -58,6 +58,16 @@ fn r7_an_operator_decides_where_nothing_can_be_told() {
     check(&format!("decide missing; {open} | unclear"), "R7; stop with DELIVERY-001");
 }
 
+/// A decision that is left in the configuration says nothing of what is sent later.
+#[test]
+fn r7_a_decision_is_carried_out_once() {
+    let again =
+        "decide again; open p0 90..92; table uuid 2; claim p0; entries; re-read; settled; unclear; recorded";
+    let doubted = "lost-answer; wait 100; table uuid 3; settled";
+    check(&format!("{again}; {doubted} | unclear"), "stop with DELIVERY-001");
+    check(&format!("{again}; claim p0; entries; re-read; {doubted} | unclear"), "stop with DELIVERY-001");
+}
+
 #[test]
 fn r8_a_restarted_server_is_answered_by_evidence() {
     let restarted = "plain-table; claim p0; fill p0 10; recorded; lost-answer; wait 100; restart; settled";

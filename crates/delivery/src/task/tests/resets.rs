@@ -63,3 +63,17 @@ fn r17_without_lineage_a_person_decides() {
         "stop with DELIVERY-001",
     );
 }
+
+/// An orphaned share has no token of its own to name: its batch's id stands for it under every claim.
+#[test]
+fn r17_a_person_decides_about_an_orphan() {
+    let round = "claim p1; wait 500; entries";
+    check(
+        &format!(
+            "decide-orphan again; open p0 90..120 p1 5..9; mark p0 40; {} ; claim p1; wait 500; entries; re-read \
+             | unclear; recorded",
+            again(3, round)
+        ),
+        "R7; R7; write p1 open 5..9; insert B #1",
+    );
+}

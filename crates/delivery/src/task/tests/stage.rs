@@ -134,7 +134,9 @@ impl Stage {
             "mark" | "foreign-tool" | "old-topic" | "garbage" | "open" | "no-entry" => {
                 self.change_ledger(verb, args);
             }
-            "at-least-once" | "tolerate-none" | "retry-timeout" | "decide" => self.change_options(verb, args),
+            "at-least-once" | "tolerate-none" | "retry-timeout" | "decide" | "decide-orphan" => {
+                self.change_options(verb, args);
+            }
             "recorded" | "not-recorded" | "fenced" | "unknown-write" | "refused-write" => {
                 self.answer_write(verb);
             }
@@ -219,7 +221,9 @@ impl Stage {
                     "again" => Decision::Again,
                     _ => Decision::Missing,
                 };
-                options.decisions.insert(BatchId(1_001), decision);
+                // An orphaned share goes by its batch's id.
+                let token = if verb == "decide" { 2_001 } else { 1_001 };
+                options.decisions.insert(DedupToken(token), decision);
             }
         }
         self.task = Task::new(options);
