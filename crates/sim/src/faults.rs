@@ -155,6 +155,7 @@ impl Plan {
         let table_partitions = rng.pick(&[1, 1, 2, 3]);
         let compaction = sometimes(rng, 8, 300);
         let resets = sometimes(rng, 8, 60);
+        let long_rests = sometimes(rng, 12, 60);
         let undecodable = sometimes(rng, 4, 400);
         let kill_at_rename = if server_faults { sometimes(rng, 2, 1_500) } else { 0 };
         Plan {
@@ -207,10 +208,10 @@ impl Plan {
             compaction,
             // What was lost and what came in its place could make up for one another (R9's limit), and
             // who sets offsets back reads the log as it is now.
-            rewriting: if compaction == 0 && resets == 0 { sometimes(rng, 20, 300) } else { 0 },
+            rewriting: if compaction + resets + long_rests == 0 { sometimes(rng, 20, 300) } else { 0 },
             new_columns: sometimes(rng, 6, 60),
             resets,
-            long_rests: sometimes(rng, 12, 60),
+            long_rests,
             answers: rng.below(4) > 0,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use pumphouse_delivery::{Decision, Entry, StopReason};
-use pumphouse_types::{BatchId, Partition};
+use pumphouse_types::{BatchId, DedupToken, Partition};
 
 use crate::faults::Lineage;
 use crate::invariants::delivered;
@@ -23,7 +23,7 @@ const ANSWERS_MAX: u64 = 12;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Question {
     /// Whether the open piece of a batch landed (R7).
-    Fate { topic: usize, batch: BatchId },
+    Fate { topic: usize, batch: BatchId, token: DedupToken },
     /// A view failed: it may have failed after the table took its part (R10).
     View,
     /// Whether bad records are to be tolerated (R11).
@@ -44,9 +44,11 @@ pub(crate) struct Person {
 impl World {
     pub fn question(&self, reason: &StopReason) -> Question {
         match reason {
-            StopReason::EvidenceNeeded { topic, batch, .. } => {
-                Question::Fate { topic: self.topic(topic), batch: batch.parse().expect("a batch id") }
-            }
+            StopReason::EvidenceNeeded { topic, batch, token, .. } => Question::Fate {
+                topic: self.topic(topic),
+                batch: batch.parse().expect("a batch id"),
+                token: token.parse().expect("a token"),
+            },
             StopReason::Refused { .. } => Question::View,
             StopReason::RecordRefused { .. } => Question::Tolerance,
             StopReason::SourceChanged { .. }
@@ -90,9 +92,9 @@ impl World {
         for question in std::mem::take(&mut self.person.questions) {
             self.say(|| format!("a person answers {question:?}"));
             match question {
-                Question::Fate { topic, batch } => self.decide(topic, batch),
+                Question::Fate { topic, batch, token } => self.decide(topic, batch, token),
                 Question::View => self.server.drop_views(),
-                Question::Tolerance => self.plan.leaves_out = true,
+                Question::Tolerance => self.leaves_out = true,
                 Question::Offsets => self.go_on_behind_what_was_delivered(),
                 Question::Source => panic!("nobody answers that"),
             }
@@ -100,7 +102,7 @@ impl World {
     }
 
     /// Looks for the rows of the open piece.
-    fn decide(&mut self, topic: usize, batch: BatchId) {
+    fn decide(&mut self, topic: usize, batch: BatchId, token: DedupToken) {
         let rows = self.open_rows(topic, batch);
         let there: Vec<&Row> = rows.iter().filter(|row| self.server.count(topic, row.0, row.1) > 0).collect();
         let decision = if there.len() == rows.len() {
@@ -114,8 +116,8 @@ impl World {
             self.stopped_for_good();
             return;
         };
-        self.say(|| format!("batch {batch}: {decision:?}"));
-        self.decisions.insert(batch, decision);
+        self.say(|| format!("token {token} of batch {batch}: {decision:?}"));
+        self.decisions.insert(token, decision);
     }
 
     /// Rows of the batch's open piece, by the entries that carry it.

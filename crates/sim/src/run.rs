@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pumphouse_delivery::{Action, Decision, Event, Rule};
-use pumphouse_types::{BatchId, Partition, TopicName, TopicPartition};
+use pumphouse_types::{DedupToken, Partition, TopicName, TopicPartition};
 
 use crate::faults::Plan;
 use crate::group::{Group, Joined};
@@ -109,10 +109,12 @@ pub(crate) struct World {
     /// Until when no ledger write comes about.
     pub ledger_out_until: u64,
     pub stops: BTreeMap<String, u64>,
+    /// Records that cannot be inserted go to the dead letters of tasks that are started now.
+    pub leaves_out: bool,
     /// Who is asked when a task stops.
     pub person: Person,
     /// What was decided about batches; every task that is started hears of it.
-    pub decisions: BTreeMap<BatchId, Decision>,
+    pub decisions: BTreeMap<DedupToken, Decision>,
     /// The connector is stopped for something.
     pub upkeep: Option<Upkeep>,
     /// When it was last stopped for something.
@@ -173,6 +175,7 @@ impl World {
             seen: BTreeMap::new(),
             ledger_out_until: 0,
             stops: BTreeMap::new(),
+            leaves_out: plan.leaves_out,
             person: Person::default(),
             decisions: BTreeMap::new(),
             upkeep: None,

@@ -85,7 +85,7 @@ impl World {
             batch_linger_ms: self.plan.linger_ms,
             deadline_ms: self.plan.deadline_ms,
             exactly_once: true,
-            leaves_out: self.plan.leaves_out,
+            leaves_out: self.leaves_out,
             retry_timeout_ms: None,
             retry_delay_ms_max: 10_000,
             retry_jitter_percent: 20,
