@@ -55,11 +55,15 @@ impl Lane {
             return self.nothing_left(open, cx);
         }
         let size = piece::count(&rows);
-        if size > 1 {
+        // A record that was refused together with others, which are in the table or gone from the
+        // source, was not refused itself.
+        if size > 1 || open.notes.sent_rows > 1 {
             let named = refusal.row.filter(|row| *row < size);
-            let next = named.map_or(size / 2, |row| row.max(1));
+            let next = named.unwrap_or(size / 2).max(1);
             open.notes.suspected = named.is_some_and(|row| row > 0);
-            open.batch.piece_end = piece::cut_after(&rows, next);
+            if size > 1 {
+                open.batch.piece_end = piece::cut_after(&rows, next);
+            }
             self.report(open.batch.id, Verdict::Amended { rows: next }, cx);
             self.work = Work::New { draft: open.with_fresh_token(cx) };
             return;

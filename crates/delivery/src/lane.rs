@@ -138,6 +138,8 @@ pub(crate) struct Notes {
     pub piece_rows: Option<u64>,
     /// The server has named the row behind the open piece: it is sent alone next.
     pub suspected: bool,
+    /// Rows of the last attempt; 0 = none was sent.
+    pub sent_rows: u64,
     /// Since when attempts have come to nothing.
     pub trouble_since: Option<Millis>,
     /// Attempts that came too late: each doubles the time that the next one gets.

@@ -217,6 +217,7 @@ impl Lane {
         let attempts = &mut open.attempts;
         attempts.first_and_only &= attempts.sent == 0;
         attempts.sent += 1;
+        open.notes.sent_rows = open.rows_to_send();
         let whole =
             !open.notes.partly_settled && open.notes.present.is_empty() && open.batch.piece_end.is_none();
         cx.actions.push(Action::Insert {

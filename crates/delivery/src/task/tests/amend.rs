@@ -84,6 +84,23 @@ fn r11_a_refused_block_whose_records_the_source_has_lost_is_settled() {
 }
 
 #[test]
+fn r11_a_record_that_is_left_of_a_refused_block_was_not_refused_itself() {
+    // The source has lost the other one.
+    let lost = "claim p0; fill p0 2; wait 1000; recorded; bad-data";
+    check(&format!("{lost} | re-read-fewer; recorded"), "R9; R11; write p0 open 0..2; insert B #1");
+    check(
+        &format!("{lost}; re-read-fewer; recorded | bad-data; recorded"),
+        "R11; write p0 at 2, letter p0:0",
+    );
+    // An earlier attempt has brought the other one.
+    let found = "open p0 90..92; claim p0; entries; re-read; settled; recorded; bad-data; found p0 90..91";
+    check(
+        &format!("{found} | recorded; bad-data; recorded"),
+        "insert B p0 91..92 #1; R11; write p0 at 92, letter p0:91; fetch p0@92",
+    );
+}
+
+#[test]
 fn r11_without_tolerance_the_task_stops_before_the_bad_record() {
     check(
         "tolerate-none; claim p0; fill p0 2; wait 1000; recorded; bad-data; re-read; recorded; accepted; recorded \
