@@ -57,11 +57,11 @@ impl World {
             }
         }
         let runs = self.procs.iter().any(|p| p.alive && p.paused_until <= self.now);
-        let still = !runs && self.group.is_empty() && self.ledger.is_settled() && self.server_is_quiet();
+        let still = !runs && self.group.is_empty() && self.ledger.is_settled() && self.is_quiet();
         let Some(upkeep) = &mut self.upkeep else { return };
         let since = still.then(|| upkeep.still_since.unwrap_or(self.now));
         upkeep.still_since = since;
-        // As the documentation demands: one deadline after the stop.
+        // As the documentation demands: one deadline after the stop, and no insert runs any more.
         if since.is_none_or(|since| self.now <= since + self.plan.deadline_ms) {
             self.after(LOOK_MS, Ev::Upkeep);
             return;
@@ -82,6 +82,16 @@ impl World {
             let after = self.rng.below(2_000);
             self.after(after, Ev::Start { slot, other_identity: false });
         }
+    }
+
+    /// Whether no attempt runs, and none of an open batch can begin to.
+    fn is_quiet(&self) -> bool {
+        let clock = self.server.clock(self.now);
+        self.server.is_quiet()
+            && self.places.iter().all(|&place| {
+                let entry = self.ledger.entry(place).map(|stored| Entry::parse(Partition(place.1), stored));
+                !matches!(entry, Some(Ok(Entry::Lead(batch))) if clock <= batch.deadline)
+            })
     }
 
     fn set_offsets(&mut self) {

@@ -82,11 +82,6 @@ impl World {
         self.end_at = self.end_at.min(self.now + AFTER_STOP_MS);
     }
 
-    /// Whether nothing is being inserted, as who decides about a batch has to see.
-    pub fn server_is_quiet(&self) -> bool {
-        self.person.questions.is_empty() || self.server.is_quiet()
-    }
-
     /// The connector stands still: all that was asked is answered.
     pub fn answer_questions(&mut self) {
         for question in std::mem::take(&mut self.person.questions) {
