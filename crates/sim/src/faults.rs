@@ -53,6 +53,8 @@ pub struct Plan {
     pub linger_ms: u64,
     /// As in the task's options.
     pub rows_max: u64,
+    /// As in the task's options.
+    pub retry_timeout_ms: Option<u64>,
     /// A client waits that long for the answer to an insert.
     pub insert_timeout_ms: u64,
     /// Added to simulated time: the server's clock.
@@ -213,6 +215,7 @@ impl Plan {
             resets,
             long_rests,
             answers: rng.below(4) > 0,
+            retry_timeout_ms: (rng.below(12) == 0).then(|| rng.between(200, 5_000)),
         }
     }
 
@@ -243,6 +246,7 @@ impl Plan {
             "DELIVERY-006" => self.new_columns > 0 && (self.compaction > 0 || self.rewriting > 0),
             // The offsets were forgotten while something was open.
             "WORKER-006" => self.long_rests > 0,
+            "DELIVERY-009" => self.retry_timeout_ms.is_some(),
             "DELIVERY-008" => self.poison > 0 && !self.leaves_out,
             _ => false,
         }

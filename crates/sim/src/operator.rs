@@ -4,7 +4,7 @@ use pumphouse_delivery::{Entry, Event};
 use pumphouse_types::{BatchId, Offset, Partition};
 
 use crate::chaos::STOP_TIMEOUT_MS;
-use crate::ledger::Place;
+use crate::ledger::{Mark, Place};
 use crate::run::{Ev, World};
 use crate::worker::Message;
 
@@ -69,9 +69,7 @@ impl World {
         match upkeep.chore {
             Chore::SetOffsets => self.set_offsets(),
             Chore::LongRest => {
-                self.saw("offsets forgotten");
-                self.say(|| "the broker forgets the group's offsets".to_owned());
-                self.ledger.forget_offsets();
+                self.forget_offsets();
             }
             Chore::Answer => {}
         }
@@ -92,6 +90,23 @@ impl World {
                 let entry = self.ledger.entry(place).map(|stored| Entry::parse(Partition(place.1), stored));
                 !matches!(entry, Some(Ok(Entry::Lead(batch))) if clock <= batch.deadline)
             })
+    }
+
+    /// An offset that was set after the last clean stop, and that no task has written anything from, is
+    /// forgotten for good: where the partition was left at rest is where it goes on (R16).
+    fn forget_offsets(&mut self) {
+        self.saw("offsets forgotten");
+        self.say(|| "the broker forgets the group's offsets".to_owned());
+        for place in self.places.clone() {
+            let stands = self.ledger.entry(place).map(|stored| stored.offset.get());
+            if let (Some(stands), Some(Mark::AtRest(left))) = (stands, self.ledger.mark(place))
+                && stands != left
+            {
+                self.saw("set offset forgotten");
+                self.watch.offset_set(place, None, left, &self.ledger, &self.source, &self.server);
+            }
+        }
+        self.ledger.forget_offsets();
     }
 
     fn set_offsets(&mut self) {

@@ -30,6 +30,8 @@ pub(crate) enum Question {
     Tolerance,
     /// Where partitions go on whose offsets were forgotten (R16).
     Offsets,
+    /// Whether it is worth going on (R2).
+    Patience,
     /// Something that this person has no answer to: the source was changed (R9, R15).
     Source,
 }
@@ -55,8 +57,8 @@ impl World {
             | StopReason::OtherConfiguration { .. }
             | StopReason::EntriesDisagree { .. }
             | StopReason::EntryUnreadable { .. }
-            | StopReason::LedgerRefused { .. }
-            | StopReason::RetriesExhausted { .. } => Question::Source,
+            | StopReason::LedgerRefused { .. } => Question::Source,
+            StopReason::RetriesExhausted { .. } => Question::Patience,
         }
     }
 
@@ -91,6 +93,7 @@ impl World {
                 Question::View => self.server.drop_views(),
                 Question::Tolerance => self.leaves_out = true,
                 Question::Offsets => self.go_on_behind_what_was_delivered(),
+                Question::Patience => {}
                 Question::Source => panic!("nobody answers that"),
             }
         }

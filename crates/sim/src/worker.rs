@@ -86,7 +86,7 @@ impl World {
             deadline_ms: self.plan.deadline_ms,
             exactly_once: true,
             leaves_out: self.leaves_out,
-            retry_timeout_ms: None,
+            retry_timeout_ms: self.plan.retry_timeout_ms,
             retry_delay_ms_max: 10_000,
             retry_jitter_percent: 20,
             decisions: self.decisions.clone(),

@@ -10,13 +10,14 @@ const SEEDS: u64 = 10_000;
 const THREADS: u64 = 2;
 
 /// What a simulation that is worth its name comes into, again and again.
-const SITUATIONS: [&str; 37] = [
+const SITUATIONS: [&str; 38] = [
     "attempt killed",
     "block amended",
     "block of another shape refused",
     "block rebuilt",
     "clean stop",
     "deadline passed",
+    "decision carried out",
     "duplicate part dropped",
     "entries gathered",
     "error after some parts",
@@ -51,8 +52,15 @@ const SITUATIONS: [&str; 37] = [
 ];
 
 /// The questions to a person that the protocol asks rather than guess.
-const STOPS: [&str; 6] =
-    ["DELIVERY-001", "DELIVERY-002", "DELIVERY-003", "DELIVERY-006", "DELIVERY-008", "WORKER-006"];
+const STOPS: [&str; 7] = [
+    "DELIVERY-001",
+    "DELIVERY-002",
+    "DELIVERY-003",
+    "DELIVERY-006",
+    "DELIVERY-008",
+    "DELIVERY-009",
+    "WORKER-006",
+];
 
 #[test]
 fn seeds_keep_every_promise_in_every_situation() {
