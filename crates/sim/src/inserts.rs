@@ -287,8 +287,26 @@ impl World {
 
     fn refuse(&mut self, attempt: usize, class: RefusalClass, code: i32) {
         self.server.attempts[attempt].stage = Stage::Ended;
-        let refusal = Refusal { class, code, message: format!("{class:?}"), row: None };
+        let row = if class == RefusalClass::Data { self.named_row(attempt) } else { None };
+        let refusal = Refusal { class, code, message: format!("{class:?}"), row };
         self.insert_answer(attempt, InsertAnswer::Refused(refusal));
+    }
+
+    /// The row that the server names as the bad one: none, the right one, or any.
+    fn named_row(&mut self, attempt: usize) -> Option<u64> {
+        let sent = &self.server.attempts[attempt];
+        let (topic, rows) = (sent.topic, sent.rows.len() as u64);
+        let is_bad = |&(partition, offset): &Row| {
+            self.server.refuses(topic, self.source.kind(topic, partition, offset), self.now)
+        };
+        let mut sorted = sent.rows.clone();
+        sorted.sort_unstable();
+        let first = sorted.iter().position(is_bad).map(|at| at as u64);
+        match self.rng.below(4) {
+            0 => Some(self.rng.below(rows + 1)),
+            1 => None,
+            _ => first,
+        }
     }
 
     fn is_refused(&self, attempt: usize, topic: usize) -> bool {

@@ -56,7 +56,7 @@ pub const NEEDED: [Needed; 13] = [
     },
     Needed {
         rule: Rule::R8,
-        seed: 115,
+        seed: 169,
         broken: "passed_is_landed",
         what: "the answer to a retry is believed, whose first part was lost with the server",
     },
@@ -80,7 +80,7 @@ pub const NEEDED: [Needed; 13] = [
     },
     Needed {
         rule: Rule::R16,
-        seed: 427,
+        seed: 820,
         broken: "no_row_twice",
         what: "a connector whose offsets the broker has forgotten begins again",
     },

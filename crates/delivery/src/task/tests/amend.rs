@@ -20,9 +20,7 @@ fn r11_a_piece_that_lands_makes_the_next_one_larger() {
     let halved = format!("{SENT}; bad-data; re-read; recorded; bad-data; recorded");
     check(&format!("{halved} | accepted; recorded"), "landed C; write p0 open 2..10; insert D p0 2..6 #1");
     check(
-        &format!(
-            "{halved}; accepted; recorded | accepted; recorded; accepted; wait 1000"
-        ),
+        &format!("{halved}; accepted; recorded | accepted; recorded; accepted; wait 1000"),
         "landed D; write p0 open 6..10; insert E p0 6..10 #1; landed E; write p0 at 10",
     );
 }
