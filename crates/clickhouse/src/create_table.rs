@@ -42,8 +42,12 @@ impl Client {
         let sql = self
             .create_sql(create)
             .map_err(|why| ClickHouseError::CreateTable { table: create.table.to_string(), why })?;
+        let exists = format!("EXISTS TABLE {}", create.table.sql());
         for host in self.each_host() {
-            host.ask("creating the table", &sql).await?;
+            // Asked first: IF NOT EXISTS alone wants the right to create what is there already.
+            if host.ask("looking for the table", &exists).await?.trim() == "0" {
+                host.ask("creating the table", &sql).await?;
+            }
         }
         Ok(())
     }

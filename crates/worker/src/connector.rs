@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use pumphouse_clickhouse::{ClickHouseError, ProofLimits, TableName};
+use pumphouse_clickhouse::{ClickHouseError, CreateTable, ProofLimits, TableName};
 use pumphouse_delivery::TaskOptions;
 use pumphouse_kafka::{Admin, DeadLetterTopic, KafkaError, Remedy};
 use pumphouse_types::TopicName;
@@ -205,10 +205,11 @@ fn task_is(spec: &ConnectorSpec, shared: &Shared, number: usize, state: State) {
 fn prepare(spec: &ConnectorSpec, shared: &Shared, stop: &AtomicBool) -> Result<Option<Ready>, Failure> {
     let mut pause = START_AGAIN;
     loop {
-        let ready = prove_tables(spec, shared).and_then(|promise| {
-            state_topic(spec, shared)?;
-            Ok(Ready { promise, letters: letter_topic(spec)? })
-        });
+        let ready =
+            create_tables(spec, shared).and_then(|()| prove_tables(spec, shared)).and_then(|promise| {
+                state_topic(spec, shared)?;
+                Ok(Ready { promise, letters: letter_topic(spec)? })
+            });
         let transient = match ready {
             Ok(ready) => {
                 if let Promise::AtLeastOnce(why) = &ready.promise {
@@ -248,10 +249,10 @@ impl From<KafkaError> for NotYet {
     }
 }
 
-fn prove_tables(spec: &ConnectorSpec, shared: &Shared) -> Result<Promise, NotYet> {
+/// Each table, and what its deduplication window has to suffice for.
+fn tables(spec: &ConnectorSpec) -> impl Iterator<Item = (&TableName, ProofLimits)> {
     let distinct: BTreeSet<&TableName> = spec.tables.values().collect();
-    let mut failed = Vec::new();
-    for table in distinct {
+    distinct.into_iter().map(|table| {
         let topics = spec.tables.values().filter(|other| *other == table).count() as u64;
         let limits = ProofLimits {
             deadline_ms: spec.limits.deadline_ms,
@@ -259,6 +260,29 @@ fn prove_tables(spec: &ConnectorSpec, shared: &Shared) -> Result<Promise, NotYet
             linger_ms: spec.limits.batch_linger_ms,
             lanes: topics * spec.tasks as u64,
         };
+        (table, limits)
+    })
+}
+
+/// Creates those that are missing, if that is asked for.
+fn create_tables(spec: &ConnectorSpec, shared: &Shared) -> Result<(), NotYet> {
+    let Some(wanted) = &spec.table_creation else { return Ok(()) };
+    for (table, limits) in tables(spec) {
+        let create = CreateTable {
+            table: table.clone(),
+            columns: wanted.columns.clone(),
+            order_by: wanted.order_by.clone(),
+            engine: wanted.engine.clone(),
+            limits,
+        };
+        shared.runtime.block_on(spec.client.create_table(&create))?;
+    }
+    Ok(())
+}
+
+fn prove_tables(spec: &ConnectorSpec, shared: &Shared) -> Result<Promise, NotYet> {
+    let mut failed = Vec::new();
+    for (table, limits) in tables(spec) {
         let proof = shared.runtime.block_on(spec.client.prove(table, limits))?;
         for warning in &proof.warnings {
             warn!(connector = spec.name, warning, "start-up proof (R12)");

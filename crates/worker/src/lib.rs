@@ -8,7 +8,6 @@ mod connector;
 mod dlq_replay;
 mod failpoint;
 mod metrics;
-mod not_built;
 mod promise;
 mod registry;
 mod restart;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use pumphouse_clickhouse::{Client, Endpoint, LineageNames, Password, TableName};
 use pumphouse_config::{
-    BadRecords, BatchDecision, ConnectorConfig, ExactlyOnce, LedgerStore, ValueConverter, WorkerConfig,
+    BadRecords, BatchDecision, ConnectorConfig, ExactlyOnce, LedgerStore, TableCreation, ValueConverter,
+    WorkerConfig,
 };
 use pumphouse_decode::{Format, PlanOptions, UnknownFields};
 use pumphouse_delivery::{Decision, TaskOptions};
@@ -12,7 +13,6 @@ use pumphouse_kafka::{Settings, StartAt, WantedLetters, client_settings};
 use pumphouse_types::TopicName;
 use tracing::warn;
 
-use crate::not_built;
 use crate::registry::schema_source;
 use crate::task::{Ends, LetterRules, MemoryLedger, RecipeSource, SchemaSource};
 
@@ -41,6 +41,8 @@ pub(crate) struct ConnectorSpec {
     pub wanted_letters: Option<WantedLetters>,
     /// What becomes of bad records where they are tolerated; the topic is filled in at the start.
     pub letters: Option<LetterRules>,
+    /// How missing tables are created.
+    pub table_creation: Option<TableCreation>,
     pub client: Client,
     pub memory_ledger: Option<MemoryLedger>,
 }
@@ -54,7 +56,6 @@ impl ConnectorSpec {
         for (option, why) in &consumer.ignored {
             warn!(of = config.name, option, why, "an option is accepted without effect");
         }
-        not_built::check(config)?;
         let endpoint = &config.endpoint;
         let host = |host: &String| Endpoint {
             host: host.clone(),
@@ -134,6 +135,7 @@ impl ConnectorSpec {
                 log: config.bad_record_log,
                 converter_class: config.value_converter.class(),
             }),
+            table_creation: config.table_creation.clone(),
             client,
             memory_ledger: match config.ledger_store {
                 LedgerStore::Kafka => None,
