@@ -1,6 +1,9 @@
 //! The promise: a value that is in a JSON record is in the table, exactly, for every supported type.
 #![allow(clippy::unwrap_used)]
 
+mod created;
+mod lineage;
+
 use std::time::Duration;
 
 use pumphouse_tests::{Corner, Engine, WorkerOptions, bed};

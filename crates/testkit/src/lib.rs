@@ -32,6 +32,7 @@ pub mod testbed;
 pub mod filling;
 pub mod sql;
 pub mod topics;
+pub mod whole_filling;
 
 // Data, and the check of what became of it.
 pub mod events;
