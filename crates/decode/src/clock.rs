@@ -1,5 +1,7 @@
 //! Times without a day, for Time and Time64: `[-]HHH:MM:SS[.fraction]`.
 
+use crate::fraction::{Fraction, POWERS_OF_TEN};
+
 /// Hours that a Time may have; so many and 59 minutes and 59 seconds are the last one.
 const HOURS_MAX: i64 = 999;
 
@@ -11,8 +13,7 @@ pub(crate) const TIME_SECONDS_MAX: i64 = HOURS_MAX * 3600 + 59 * 60 + 59;
 pub(crate) struct ClockTime {
     negative: bool,
     seconds: i64,
-    /// In 10^-18 s.
-    attoseconds: u64,
+    fraction: Fraction,
 }
 
 impl ClockTime {
@@ -27,14 +28,20 @@ impl ClockTime {
         let hours = digits(&text[..colon], 1..=3)?;
         let rest = &text[colon + 1..];
         let minutes = digits(rest.get(..2)?, 2..=2)?;
-        let (mut seconds, mut attoseconds) = (0, 0);
+        let (mut seconds, mut fraction) = (0, Fraction::NONE);
         match &rest[2..] {
             [] => {}
             [b':', rest @ ..] => {
                 seconds = digits(rest.get(..2)?, 2..=2)?;
                 match &rest[2..] {
                     [] => {}
-                    [b'.' | b',', fraction @ ..] => attoseconds = crate::iso::attoseconds(fraction)?,
+                    [b'.' | b',', digits @ ..] => {
+                        let length;
+                        (fraction, length) = Fraction::parse(digits)?;
+                        if length < digits.len() {
+                            return None;
+                        }
+                    }
                     _ => return None,
                 }
             }
@@ -43,16 +50,14 @@ impl ClockTime {
         if minutes > 59 || seconds > 59 {
             return None;
         }
-        Some(ClockTime { negative, seconds: hours * 3600 + minutes * 60 + seconds, attoseconds })
+        Some(ClockTime { negative, seconds: hours * 3600 + minutes * 60 + seconds, fraction })
     }
 
     /// Ticks of 10^-`precision` s; `None` if digits would be lost.
     pub(crate) fn ticks(self, precision: u8) -> Option<i64> {
-        let unit = 10u64.pow(18 - u32::from(precision.min(18)));
-        let exact = self.attoseconds.is_multiple_of(unit);
         // At most 3,599,999 s in 10^-9 s.
-        let ticks = self.seconds * 10i64.pow(u32::from(precision)) + (self.attoseconds / unit) as i64;
-        exact.then_some(if self.negative { -ticks } else { ticks })
+        let ticks = self.seconds * POWERS_OF_TEN[usize::from(precision)] + self.fraction.units(precision)?;
+        Some(if self.negative { -ticks } else { ticks })
     }
 }
 

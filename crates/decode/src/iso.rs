@@ -2,6 +2,7 @@
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::civil::{days_from_civil, days_in_month};
+use crate::fraction::Fraction;
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -15,8 +16,7 @@ pub(crate) struct IsoTime {
     month: u32,
     day: u32,
     second_of_day: u32,
-    /// The fraction of the second in 10^-18 s.
-    attoseconds: u64,
+    fraction: Fraction,
     offset: Option<i32>,
 }
 
@@ -25,42 +25,31 @@ impl IsoTime {
     /// the fraction behind the eighteenth must be zeros.
     #[inline]
     pub(crate) fn parse(text: &[u8]) -> Option<IsoTime> {
-        let date = text.get(..10)?;
-        if date[4] != b'-' || date[7] != b'-' {
+        let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, ref clock @ ..] = text else { return None };
+        let year = (two_digits(y1, y2)? * 100 + two_digits(y3, y4)?) as i32;
+        let (month, day) = (two_digits(m1, m2)?, two_digits(d1, d2)?);
+        if !(1..=12).contains(&month) || day == 0 || (day > 28 && day > days_in_month(year, month)) {
             return None;
         }
-        let year = (two_digits(&date[..2])? * 100 + two_digits(&date[2..4])?) as i32;
-        let (month, day) = (two_digits(&date[5..7])?, two_digits(&date[8..10])?);
-        if !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
-            return None;
+        let mut time = IsoTime { year, month, day, second_of_day: 0, fraction: Fraction::NONE, offset: None };
+        match clock {
+            [] => {}
+            [b'T' | b't' | b' ', clock @ ..] => time.read_clock(clock)?,
+            _ => return None,
         }
-        let mut time = IsoTime { year, month, day, second_of_day: 0, attoseconds: 0, offset: None };
-        match &text[10..] {
-            [] => Some(time),
-            [b'T' | b't' | b' ', clock @ ..] => time.clock(clock).then_some(time),
-            _ => None,
-        }
-    }
-
-    fn clock(&mut self, text: &[u8]) -> bool {
-        self.read_clock(text).is_some()
+        Some(time)
     }
 
     #[inline]
     fn read_clock(&mut self, text: &[u8]) -> Option<()> {
-        if text.get(2) != Some(&b':') {
-            return None;
-        }
-        let (hour, minute) = (two_digits(text.get(..2)?)?, two_digits(text.get(3..5)?)?);
-        let mut rest = &text[5..];
-        let mut second = 0;
-        if let [b':', seconds @ ..] = rest {
-            second = two_digits(seconds.get(..2)?)?;
-            rest = &seconds[2..];
+        let &[h1, h2, b':', m1, m2, ref rest @ ..] = text else { return None };
+        let (hour, minute) = (two_digits(h1, h2)?, two_digits(m1, m2)?);
+        let (mut second, mut rest) = (0, rest);
+        if let &[b':', s1, s2, ref after @ ..] = rest {
+            (second, rest) = (two_digits(s1, s2)?, after);
             if let [b'.' | b',', digits @ ..] = rest {
-                let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
-                self.attoseconds = attoseconds(&digits[..length])?;
-                rest = &digits[length..];
+                let (fraction, length) = Fraction::parse(digits)?;
+                (self.fraction, rest) = (fraction, &digits[length..]);
             }
         }
         if hour > 23 || minute > 59 || second > 59 {
@@ -73,7 +62,7 @@ impl IsoTime {
 
     /// Days since 1970 if it is midnight there and no zone but UTC was written.
     pub(crate) fn whole_days(&self) -> Option<i32> {
-        let midnight = self.second_of_day == 0 && self.attoseconds == 0 && self.offset.unwrap_or(0) == 0;
+        let midnight = self.second_of_day == 0 && self.fraction.is_zero() && self.offset.unwrap_or(0) == 0;
         midnight.then(|| days_from_civil(self.year, self.month, self.day))
     }
 
@@ -93,11 +82,7 @@ impl IsoTime {
     /// The fraction as a whole number of 10^-`precision` s; `None` if digits would be lost.
     #[inline]
     pub(crate) fn subseconds(&self, precision: u8) -> Option<i64> {
-        if self.attoseconds == 0 {
-            return Some(0);
-        }
-        let unit = 10u64.pow(18 - u32::from(precision.min(18)));
-        self.attoseconds.is_multiple_of(unit).then(|| (self.attoseconds / unit) as i64)
+        self.fraction.units(precision)
     }
 
     fn offset_in(&self, zone: &TimeZone) -> Option<i64> {
@@ -122,21 +107,9 @@ impl IsoTime {
 }
 
 #[inline]
-fn two_digits(text: &[u8]) -> Option<u32> {
-    let &[tens, ones] = text else { return None };
+fn two_digits(tens: u8, ones: u8) -> Option<u32> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
     (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
-}
-
-/// A fraction's digits as 10^-18 s; `None` for none, and where digits behind the eighteenth are not 0.
-pub(crate) fn attoseconds(digits: &[u8]) -> Option<u64> {
-    let (kept, beyond) = digits.split_at(digits.len().min(18));
-    if digits.is_empty() || !kept.iter().all(u8::is_ascii_digit) || beyond.iter().any(|&digit| digit != b'0')
-    {
-        return None;
-    }
-    let value = kept.iter().fold(0u64, |value, digit| value * 10 + u64::from(digit - b'0'));
-    Some(value * 10u64.pow(18 - kept.len() as u32))
 }
 
 /// `Some(None)` where no zone is written, `None` where something else stands.
@@ -150,8 +123,8 @@ fn read_offset(text: &[u8]) -> Option<Option<i32>> {
         _ => return None,
     };
     let (hours, minutes) = match digits {
-        [h1, h2] => (two_digits(&[*h1, *h2])?, 0),
-        [h1, h2, m1, m2] | [h1, h2, b':', m1, m2] => (two_digits(&[*h1, *h2])?, two_digits(&[*m1, *m2])?),
+        [h1, h2] => (two_digits(*h1, *h2)?, 0),
+        [h1, h2, m1, m2] | [h1, h2, b':', m1, m2] => (two_digits(*h1, *h2)?, two_digits(*m1, *m2)?),
         _ => return None,
     };
     (hours <= OFFSET_HOURS_MAX && minutes <= 59).then(|| Some(sign * (hours * 3600 + minutes * 60) as i32))

@@ -54,9 +54,11 @@ mod decoder;
 
 mod civil;
 mod clock;
+mod fraction;
 mod iso;
 mod number;
 mod scalar;
+mod short_number;
 mod wide;
 
 pub use avro::AvroDecoder;

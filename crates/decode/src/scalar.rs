@@ -6,6 +6,7 @@ use pumphouse_columns::{Column, Wide};
 use crate::clock::{ClockTime, TIME_SECONDS_MAX};
 use crate::conversion::Conversion;
 use crate::error::{DecodeReason, ValueKind};
+use crate::fraction::POWERS_OF_TEN;
 use crate::iso::IsoTime;
 use crate::number::{NumberError, exact, exact_signed, is_number, short_integer};
 use crate::typed::decode_base64;
@@ -97,6 +98,7 @@ impl<'a> Scalar<'a> {
         if value.is_infinite() || vanished { Err(self.lossy()) } else { Ok(value) }
     }
 
+    #[inline]
     fn time(self) -> Result<IsoTime, DecodeReason> {
         match self {
             Scalar::Text(text) => IsoTime::parse(text).ok_or(self.wrong_kind()),
@@ -122,17 +124,18 @@ impl<'a> Scalar<'a> {
     }
 
     fn ticks(self, precision: u8, zone: Option<&jiff::tz::TimeZone>) -> Result<i64, DecodeReason> {
-        let unit = 10i64.pow(u32::from(precision));
-        let ticks: Option<i64> = match self {
-            Scalar::Number(_) => Some(self.integer()?),
+        let unit = POWERS_OF_TEN[usize::from(precision)];
+        let ticks = match self {
+            Scalar::Number(_) => Some(self.integer()?)
+                .filter(|ticks: &i64| DATE_TIME64_SECONDS.contains(&ticks.div_euclid(unit))),
             _ => {
                 let time = self.time()?;
                 time.seconds(zone)
-                    .and_then(|seconds| seconds.checked_mul(unit))
-                    .and_then(|ticks| ticks.checked_add(time.subseconds(precision)?))
+                    .filter(|seconds| DATE_TIME64_SECONDS.contains(seconds))
+                    .and_then(|seconds| seconds.checked_mul(unit)?.checked_add(time.subseconds(precision)?))
             }
         };
-        ticks.filter(|ticks| DATE_TIME64_SECONDS.contains(&ticks.div_euclid(unit))).ok_or(self.lossy())
+        ticks.ok_or(self.lossy())
     }
 
     fn decimal(self, precision: u8, scale: u8) -> Result<i128, DecodeReason> {
@@ -269,6 +272,9 @@ pub(crate) fn put_scalar(
             let Column::Text(text) = column else { mismatch() };
             text.push(as_text(scalar));
         }
+        Conversion::DateTime64 { precision, zone } => {
+            push!(column, I64, scalar.ticks(*precision, zone.as_ref())?);
+        }
         Conversion::Int64 => push!(column, I64, scalar.integer()?),
         Conversion::UInt32 => push!(column, U32, scalar.integer()?),
         Conversion::Nullable(inner) => {
@@ -341,9 +347,6 @@ fn put_rarer(conversion: &Conversion, column: &mut Column, scalar: Scalar<'_>) -
             let seconds = scalar.seconds(zone.as_ref())?;
             push!(column, U32, u32::try_from(seconds).map_err(|_| scalar.lossy())?);
         }
-        Conversion::DateTime64 { precision, zone } => {
-            push!(column, I64, scalar.ticks(*precision, zone.as_ref())?);
-        }
         Conversion::Uuid => push!(column, Uuid, scalar.uuid()?),
         Conversion::Enum(lookup) => {
             let unknown = DecodeReason::UnknownEnumValue { found: scalar.kind() };
@@ -392,7 +395,7 @@ fn put_rarer(conversion: &Conversion, column: &mut Column, scalar: Scalar<'_>) -
             return Err(scalar.wrong_kind());
         }
         Conversion::Tuple(_) | Conversion::Nested(_) => return Err(scalar.wrong_kind()),
-        Conversion::String | Conversion::Low(_) | Conversion::Nullable(_) => {
+        Conversion::String | Conversion::Low(_) | Conversion::Nullable(_) | Conversion::DateTime64 { .. } => {
             return put_scalar(conversion, column, scalar);
         }
     }

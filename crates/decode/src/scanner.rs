@@ -2,6 +2,7 @@
 //! checks the grammar of RFC 8259; what values mean is `scalar.rs`.
 //! The bytes were checked to be UTF-8 before, so only escapes can still break a text.
 use crate::error::{DecodeReason, ValueKind};
+use crate::short_number::ShortNumber;
 
 /// Arrays and objects nest at most this deep: it bounds the stack, real records stay below twenty.
 pub const JSON_DEPTH_MAX: usize = 128;
@@ -49,6 +50,12 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
+    /// Byte position of what was not taken yet, white space included.
+    #[inline]
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
     /// Goes back to where [`Scanner::next_at`] was asked: another reading of the same value is tried.
     pub(crate) fn go_back(&mut self, at: usize) {
         debug_assert!(at <= self.at);
@@ -71,6 +78,15 @@ impl<'a> Scanner<'a> {
         if found {
             self.at += name.len() + 2;
         }
+        found
+    }
+
+    /// Takes `bytes` if they come next. Shape: they begin and end with marks, or with white space, and were
+    /// taken from a record before.
+    #[inline]
+    pub(crate) fn eat_marks(&mut self, marks: &[u8]) -> bool {
+        let found = begins_with(&self.bytes[self.at..], marks);
+        self.at += if found { marks.len() } else { 0 };
         found
     }
 
@@ -136,6 +152,17 @@ impl<'a> Scanner<'a> {
         })
     }
 
+    /// Takes a text if it is one without escapes, and whole.
+    #[inline]
+    pub(crate) fn plain_text(&mut self) -> Option<&'a [u8]> {
+        let [b'"', rest @ ..] = &self.bytes[self.at..] else { return None };
+        let length = special_in(rest);
+        (rest.get(length) == Some(&b'"')).then(|| {
+            self.at += length + 2;
+            &rest[..length]
+        })
+    }
+
     /// Takes a text, its escapes checked but left as they are.
     #[inline]
     pub(crate) fn text(&mut self) -> Result<RawText<'a>, DecodeReason> {
@@ -143,7 +170,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.at = next_special(self.bytes, self.at);
+            self.at += special_in(&self.bytes[self.at..]);
             match self.bytes.get(self.at) {
                 Some(b'"') => {
                     let raw = &self.bytes[start..self.at];
@@ -173,6 +200,14 @@ impl<'a> Scanner<'a> {
             _ => return self.broken(),
         }
         Ok(())
+    }
+
+    /// Takes a number if it is a short one.
+    #[inline]
+    pub(crate) fn short_number(&mut self) -> Option<ShortNumber> {
+        let (number, length) = ShortNumber::parse(&self.bytes[self.at..])?;
+        self.at += length;
+        Some(number)
     }
 
     /// Takes a number and returns it as written.
@@ -261,32 +296,39 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The position of the next quote, backslash or control character at or behind `at`, else the end.
-/// Eight bytes at a time; the lowest flagged byte is always a true one, since borrows only go up.
+/// Whether `text` begins with `start`. By words, the last of which may overlap the one before: a call of
+/// memcmp costs more than the few words that a name has.
 #[inline]
-fn next_special(bytes: &[u8], mut at: usize) -> usize {
+fn begins_with(text: &[u8], start: &[u8]) -> bool {
+    let Some(text) = text.get(..start.len()) else { return false };
+    match (text.last_chunk::<8>(), start.last_chunk::<8>()) {
+        (Some(last), Some(start_last)) => {
+            let words = text.as_chunks::<8>().0.iter().zip(start.as_chunks::<8>().0);
+            last == start_last && words.into_iter().all(|(word, start_word)| word == start_word)
+        }
+        _ => text == start,
+    }
+}
+
+/// The position of the first quote, backslash or control character, else the length.
+/// Eight bytes at a time; the lowest flagged byte is always a true one, since borrows only go up.
+/// With its bit of 2 turned, a quote is 0x20, and control characters stay below that.
+#[inline]
+fn special_in(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    while let Some(chunk) = bytes.get(at..at + 8) {
-        let word = u64::from_le_bytes(chunk.try_into().expect("the chunk has 8 bytes"));
-        let quotes = word ^ (ONES * b'"' as u64);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
         let backslashes = word ^ (ONES * b'\\' as u64);
-        let found = (quotes.wrapping_sub(ONES) & !quotes
-            | backslashes.wrapping_sub(ONES) & !backslashes
-            | word.wrapping_sub(ONES * 0x20) & !word)
-            & HIGH;
+        let low = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+        let found = (low & !word | backslashes.wrapping_sub(ONES) & !backslashes) & HIGH;
         if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+            return number * 8 + found.trailing_zeros() as usize / 8;
         }
-        at += 8;
     }
-    while let Some(&byte) = bytes.get(at) {
-        if byte == b'"' || byte == b'\\' || byte < 0x20 {
-            break;
-        }
-        at += 1;
-    }
-    at
+    let special = |&byte: &u8| byte == b'"' || byte == b'\\' || byte < 0x20;
+    bytes.len() - rest.len() + rest.iter().position(special).unwrap_or(rest.len())
 }
 
 /// Replaces `out` by what `text` stands for.
@@ -413,7 +455,21 @@ mod tests {
         #[test]
         fn specials_are_found_where_a_plain_loop_finds_them(bytes: Vec<u8>) {
             let plain = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).unwrap_or(bytes.len());
-            proptest::prop_assert_eq!(next_special(&bytes, 0), plain);
+            proptest::prop_assert_eq!(special_in(&bytes), plain);
+        }
+
+        #[test]
+        fn beginnings_are_found(text: Vec<u8>, length in 0usize..40, other: u8) {
+            let mut start = text[..length.min(text.len())].to_vec();
+            proptest::prop_assert!(begins_with(&text, &start));
+            if let Some(last) = start.last_mut() {
+                let differs = *last != other;
+                *last = other;
+                proptest::prop_assert_eq!(begins_with(&text, &start), !differs);
+            }
+            start = text.clone();
+            start.push(other);
+            proptest::prop_assert!(!begins_with(&text, &start));
         }
 
         #[test]

@@ -1,0 +1,81 @@
+//! The fraction of a second, as its digits.
+
+/// Powers of ten that an i64 holds.
+pub(crate) const POWERS_OF_TEN: [i64; 19] = {
+    let mut powers = [1; 19];
+    let mut power = 1;
+    while power < powers.len() {
+        powers[power] = powers[power - 1] * 10;
+        power += 1;
+    }
+    powers
+};
+
+/// Digits that are kept; those behind them must be zeros.
+const DIGITS_MAX: usize = 18;
+
+/// So many units of 10^-`count` s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fraction {
+    digits: i64,
+    count: u8,
+}
+
+impl Fraction {
+    pub(crate) const NONE: Fraction = Fraction { digits: 0, count: 0 };
+
+    /// The digits at the start of `text`, and how many there are; `None` for none, and where one behind the
+    /// eighteenth is not 0.
+    #[inline]
+    pub(crate) fn parse(text: &[u8]) -> Option<(Fraction, usize)> {
+        let (mut digits, mut length) = (0i64, 0);
+        for &byte in text {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            if length < DIGITS_MAX {
+                digits = digits * 10 + i64::from(digit);
+            } else if digit != 0 {
+                return None;
+            }
+            length += 1;
+        }
+        (length > 0).then_some((Fraction { digits, count: length.min(DIGITS_MAX) as u8 }, length))
+    }
+
+    pub(crate) fn is_zero(self) -> bool {
+        self.digits == 0
+    }
+
+    /// Units of 10^-`precision` s; `None` if digits would be lost. Shape: `precision` at most 18.
+    #[inline]
+    pub(crate) fn units(self, precision: u8) -> Option<i64> {
+        match precision.checked_sub(self.count) {
+            Some(more) => Some(self.digits * POWERS_OF_TEN[usize::from(more)]),
+            None => {
+                let unit = POWERS_OF_TEN[usize::from(self.count - precision)];
+                (self.digits % unit == 0).then(|| self.digits / unit)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_digit_is_lost_and_none_is_made_up() {
+        let units = |text: &str, precision| Fraction::parse(text.as_bytes())?.0.units(precision);
+        assert_eq!(units("5", 3), Some(500));
+        assert_eq!(units("000", 0), Some(0));
+        assert_eq!(units("120000", 2), Some(12));
+        assert_eq!(units("12345", 4), None);
+        assert_eq!(units("999999999999999999", 18), Some(999_999_999_999_999_999));
+        assert_eq!(units("1000000000000000000000", 1), Some(1));
+        assert_eq!(units("0000000000000000001", 9), None);
+        assert_eq!(units("", 3), None);
+        assert_eq!(Fraction::parse(b"12Z").map(|(_, length)| length), Some(2));
+    }
+}
