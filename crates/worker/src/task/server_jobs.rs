@@ -156,7 +156,16 @@ impl Quiet {
 
     /// Ends the attempts, then reads the table.
     async fn reached(&self) -> Result<TableFacts, Failure> {
-        let quiet = insist("quiet", || self.client.make_quiet(self.batch, self.after)).await;
+        let quiet = insist("quiet", || async {
+            match self.client.make_quiet(self.batch, self.after).await {
+                Err(error) if self.goes_on_without(&error) => {
+                    warn!(batch = %self.batch, %error, "a host cannot be asked to end attempts; another one goes on (R2)");
+                    Ok(())
+                }
+                answer => answer.map(drop),
+            }
+        })
+        .await;
         match quiet {
             Ok(_) => {}
             // At least once, an attempt that cannot be ended may double rows, which is allowed.
@@ -167,6 +176,13 @@ impl Quiet {
         }
         let found = insist("inspect", || self.client.inspect(&self.table)).await?;
         facts(&self.table, &found, self.clock, self.exactly_once)
+    }
+
+    /// Whether a host that is gone is not waited for. Where no deadline is, the token makes a second commit
+    /// harmless, on whichever replica (R2): the others go on, as they are there for. Evidence waits (R7).
+    fn goes_on_without(&self, error: &ClickHouseError) -> bool {
+        let harmless = self.after.is_none() || !self.exactly_once;
+        harmless && self.client.hosts() > 1 && matches!(error, ClickHouseError::NoAnswer { .. })
     }
 }
 
@@ -369,5 +385,54 @@ impl Clock {
     pub(super) fn at(self, moment: Instant) -> Millis {
         let ago = u64::try_from(moment.elapsed().as_millis()).expect("the process is younger than that");
         Millis(self.now().0.saturating_sub(ago))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pumphouse_clickhouse::{Client, Endpoint, Password};
+    use pumphouse_testkit::{ClickHouse, ClickHouseOptions, DATABASE};
+
+    use super::*;
+
+    /// Nothing listens on the discard port.
+    const NOBODY: u16 = 9;
+
+    const PATIENCE: Duration = Duration::from_secs(3);
+
+    fn endpoint(host: &str, port: u16) -> Endpoint {
+        Endpoint {
+            host: host.to_owned(),
+            port,
+            ssl: false,
+            username: "default".to_owned(),
+            password: Password::new(""),
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_gone_holds_up_evidence_and_not_the_other_hosts() {
+        let server = ClickHouse::start(ClickHouseOptions::default()).unwrap();
+        server.sql().run("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a").unwrap();
+        let (gone, alive) = (endpoint("127.0.0.1", NOBODY), endpoint(server.host(), server.http_port()));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let reached = |hosts: Vec<Endpoint>, after, exactly_once| {
+            let quiet = Quiet {
+                client: Client::of_hosts(hosts).unwrap(),
+                table: TableName { database: DATABASE.to_owned(), table: "t".to_owned() },
+                clock: Clock::start(),
+                exactly_once,
+                batch: BatchId(7),
+                after,
+            };
+            let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, quiet.reached()).await });
+            answer.ok().map(|facts| facts.unwrap().name)
+        };
+        let two = || vec![gone.clone(), alive.clone()];
+        let table = Some(format!("{DATABASE}.t"));
+        assert_eq!(reached(two(), None, true), table);
+        assert_eq!(reached(two(), Some(ServerMillis(0)), true), None, "quiet is asked of every host");
+        assert_eq!(reached(two(), Some(ServerMillis(0)), false), table);
+        assert_eq!(reached(vec![gone.clone()], None, true), None, "there is no other one");
     }
 }
