@@ -103,7 +103,10 @@ pub fn run_standalone(worker: &Path, connectors: &[PathBuf]) -> Result<(), Start
             let _ = stopped.await;
         }));
         let asked = match StopSignals::listen() {
-            Ok(signals) => Ok(signals.heard().await),
+            Ok(signals) => {
+                signals.heard().await;
+                Ok(())
+            }
             Err(error) => Err(error),
         };
         // REST goes on to show what happens until the tasks have stopped.
