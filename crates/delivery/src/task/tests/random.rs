@@ -385,7 +385,7 @@ impl World {
                 let rows = rows_sent(&topic, &batch, rows.as_ref());
                 let poisoned = rows.iter().any(|(tp, at)| is_poison(tp, *at));
                 // A hint that is right, wrong, or beyond the piece must cost nothing but attempts.
-                let row = (how % 3 != 0).then_some(u64::from(how % 7));
+                let row = (!how.is_multiple_of(3)).then_some(u64::from(how % 7));
                 let refused =
                     |class| InsertAnswer::Refused(Refusal { class, code: 1, message: String::new(), row });
                 let answer = match how % 8 {
