@@ -2,8 +2,8 @@
 //! once, whatever dies. They are written by Confluent's Python serializers or as Connect writes them.
 #![allow(clippy::unwrap_used)]
 
-mod avro;
 mod json_with_schema;
 mod orders;
 mod registry_trouble;
+mod schemas_by_number;
 mod texts;

@@ -19,11 +19,40 @@ pub fn create_table(corner: &Corner<'_>, engine: Engine) {
     corner.create_table(COLUMNS, "id", engine);
 }
 
+/// How orders are written.
+#[derive(Clone, Copy)]
+pub enum Writer {
+    Avro,
+    Protobuf,
+}
+
+impl Writer {
+    /// The value converter that reads them.
+    pub fn converter(self) -> &'static str {
+        match self {
+            Writer::Avro => "io.confluent.connect.avro.AvroConverter",
+            Writer::Protobuf => "io.confluent.connect.protobuf.ProtobufConverter",
+        }
+    }
+
+    fn script(self) -> &'static str {
+        match self {
+            Writer::Avro => concat!(env!("CARGO_MANIFEST_DIR"), "/formats/produce_avro.py"),
+            Writer::Protobuf => concat!(env!("CARGO_MANIFEST_DIR"), "/formats/produce_protobuf.py"),
+        }
+    }
+}
+
 /// Values of orders, by number, as the serializers write them. `login`: `user:password`.
-pub fn written(registry: &str, topic: &str, numbers: Range<u64>, login: Option<&str>) -> Vec<Vec<u8>> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/formats/produce_orders.py");
+pub fn written(
+    writer: Writer,
+    registry: &str,
+    topic: &str,
+    numbers: Range<u64>,
+    login: Option<&str>,
+) -> Vec<Vec<u8>> {
     let mut command = schema_producers().unwrap().command();
-    command.args([script, registry, topic, &numbers.start.to_string(), &numbers.end.to_string()]);
+    command.args([writer.script(), registry, topic, &numbers.start.to_string(), &numbers.end.to_string()]);
     let output = command.args(login).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let values: Vec<_> = String::from_utf8(output.stdout).unwrap().lines().map(bytes_of).collect();

@@ -7,8 +7,8 @@ use pumphouse_testkit::wait::wait_until;
 use pumphouse_testkit::{SchemaRegistry, SchemaRegistryOptions};
 use pumphouse_tests::{Engine, WorkerOptions};
 
-use crate::avro::avro_corner;
-use crate::orders;
+use crate::orders::{self, Writer};
+use crate::schemas_by_number::corner_for;
 
 const LIMIT: Duration = Duration::from_secs(90);
 const LOGIN: &str = "alice:hunter2";
@@ -20,12 +20,12 @@ fn a_frozen_registry_is_waited_for() {
         SchemaRegistry::start(SchemaRegistryOptions { basic_auth, ..Default::default() }).unwrap();
     let [closed] = free_ports().unwrap();
     let urls = format!("http://127.0.0.1:{closed}, {}", registry.url());
-    let corner = avro_corner("avro_waits", &urls, 1)
+    let corner = corner_for(Writer::Avro, "avro_waits", &urls, 1)
         .with("value.converter.basic.auth.credentials.source", "USER_INFO")
         .with("value.converter.basic.auth.user.info", LOGIN)
         .with_small_batches(1_000, 50);
     orders::create_table(&corner, Engine::Plain);
-    let values = orders::written(&registry.url(), &corner.topic, 0..3_000, Some(LOGIN));
+    let values = orders::written(Writer::Avro, &registry.url(), &corner.topic, 0..3_000, Some(LOGIN));
     let mut records: Vec<_> =
         (0..).zip(values).map(|(number, value)| orders::record(number, 1, value)).collect();
     // The other schema comes with the first odd order.
@@ -63,9 +63,9 @@ fn a_frozen_registry_is_waited_for() {
 fn wrong_credentials_are_waited_for_as_well() {
     let basic_auth = Some(("alice".to_owned(), "right".to_owned()));
     let registry = SchemaRegistry::start(SchemaRegistryOptions { basic_auth, ..Default::default() }).unwrap();
-    let values = orders::written(&registry.url(), "any", 0..10, Some("alice:right"));
+    let values = orders::written(Writer::Avro, &registry.url(), "any", 0..10, Some("alice:right"));
     let url = registry.url().replace("http://", "http://alice:hunter2@");
-    let corner = avro_corner("avro_login", &url, 1).with_small_batches(1_000, 50);
+    let corner = corner_for(Writer::Avro, "avro_login", &url, 1).with_small_batches(1_000, 50);
     orders::create_table(&corner, Engine::Plain);
     corner.write((0..).zip(values).map(|(number, value)| orders::record(number, 1, value)));
     let worker = corner.worker(&WorkerOptions::called("w"));

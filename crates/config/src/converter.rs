@@ -36,6 +36,8 @@ pub enum ValueConverter {
     JsonText,
     /// Avro with the number of its schema: AvroConverter.
     Avro(SchemaRegistry),
+    /// Protobuf with the number of its schema: ProtobufConverter.
+    Protobuf(SchemaRegistry),
 }
 
 impl ValueConverter {
@@ -45,6 +47,7 @@ impl ValueConverter {
             ValueConverter::Json | ValueConverter::JsonWithSchema { .. } => Class::Json.name(),
             ValueConverter::JsonText => Class::String.name(),
             ValueConverter::Avro(_) => Class::Avro.name(),
+            ValueConverter::Protobuf(_) => Class::Protobuf.name(),
         }
     }
 
@@ -52,7 +55,7 @@ impl ValueConverter {
     pub fn registry(&self) -> Option<&SchemaRegistry> {
         match self {
             ValueConverter::Json | ValueConverter::JsonWithSchema { .. } | ValueConverter::JsonText => None,
-            ValueConverter::Avro(registry) => Some(registry),
+            ValueConverter::Avro(registry) | ValueConverter::Protobuf(registry) => Some(registry),
         }
     }
 
@@ -64,6 +67,7 @@ impl ValueConverter {
             ValueConverter::JsonWithSchema { null_defaults: true } => "json with schemas",
             ValueConverter::JsonWithSchema { null_defaults: false } => "json with schemas, null stays",
             ValueConverter::Avro(_) => "avro",
+            ValueConverter::Protobuf(_) => "protobuf",
         }
     }
 }
@@ -73,16 +77,18 @@ impl ValueConverter {
 enum Class {
     Json,
     Avro,
+    Protobuf,
     String,
 }
 
 impl Class {
-    const ALL: [Class; 3] = [Class::Json, Class::Avro, Class::String];
+    const ALL: [Class; 4] = [Class::Json, Class::Avro, Class::Protobuf, Class::String];
 
     const fn name(self) -> &'static str {
         match self {
             Class::Json => "org.apache.kafka.connect.json.JsonConverter",
             Class::Avro => "io.confluent.connect.avro.AvroConverter",
+            Class::Protobuf => "io.confluent.connect.protobuf.ProtobufConverter",
             Class::String => "org.apache.kafka.connect.storage.StringConverter",
         }
     }
@@ -161,6 +167,7 @@ fn understand(options: &Reading<'_>, insert_format: &str, findings: &mut Finding
         }
         Class::Json => Some(ValueConverter::Json),
         Class::Avro => schema_registry::read(options, findings).map(ValueConverter::Avro),
+        Class::Protobuf => schema_registry::read(options, findings).map(ValueConverter::Protobuf),
         Class::String => text_format(insert_format, findings),
     }
 }
@@ -192,7 +199,8 @@ fn options_of_others(class: Class, options: &Reading<'_>, findings: &mut Finding
     }
     for (name, _) in options.family("") {
         let of_registry = REGISTRY_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-        if without_effect.contains(&name) || (of_registry && class != Class::Avro) {
+        if without_effect.contains(&name) || (of_registry && !matches!(class, Class::Avro | Class::Protobuf))
+        {
             findings.note(name, "It belongs to another converter.");
         }
     }

@@ -308,6 +308,16 @@ fn avro_needs_a_registry() {
 }
 
 #[test]
+fn protobuf_needs_a_registry_as_well() {
+    let protobuf = ("value.converter", "io.confluent.connect.protobuf.ProtobufConverter");
+    check_blamed(&[protobuf], ConfigCode::Missing, AVRO[1].0);
+    let config = good(&[protobuf, AVRO[1]]);
+    assert_eq!(config.value_converter.class(), protobuf.1);
+    assert_eq!(config.value_converter.registry(), Some(&registry(&[])));
+    assert!(config.delivery_relevant_text().contains("value.converter=protobuf\n"));
+}
+
+#[test]
 fn a_registry_hears_who_we_are() {
     let source = ("value.converter.basic.auth.credentials.source", "USER_INFO");
     for name in
@@ -377,7 +387,7 @@ fn texts_have_to_say_what_they_are() {
 #[test]
 fn a_converter_that_is_not_built_is_refused_with_those_that_are() {
     let errors = read(&[("value.converter", "com.example.Own")]).unwrap_err().to_string();
-    for part in ["CONFIG-005", "com.example.Own", "JsonConverter", "AvroConverter", "StringConverter"] {
+    for part in ["CONFIG-005", "com.example.Own", "JsonConverter", "AvroConverter", "ProtobufConverter"] {
         assert!(errors.contains(part), "{errors}");
     }
 }

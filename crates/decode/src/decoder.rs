@@ -8,6 +8,7 @@ use crate::avro::AvroDecoder;
 use crate::connect_json::ConnectJsonDecoder;
 use crate::json_decoder::{JsonDecoder, RecordRef};
 use crate::plan::TablePlan;
+use crate::protobuf::ProtobufDecoder;
 use crate::schema_error::SchemaError;
 use crate::undecoded::Undecoded;
 
@@ -18,6 +19,8 @@ pub enum Format {
     Json,
     /// Avro in Confluent's wire format: `AvroConverter`.
     Avro,
+    /// Protobuf in Confluent's wire format: `ProtobufConverter`.
+    Protobuf,
     /// JSON that carries its schema: `JsonConverter` with `schemas.enable=true`.
     ConnectJson {
         /// Null, and a field that is not there, become the schema's default
@@ -27,9 +30,10 @@ pub enum Format {
 }
 
 /// By name, and the name: what a recorded configuration says (R15). A name never changes its meaning.
-const NAMES: [(&str, Format); 4] = [
+const NAMES: [(&str, Format); 5] = [
     ("json", Format::Json),
     ("avro", Format::Avro),
+    ("protobuf", Format::Protobuf),
     ("json with schema", Format::ConnectJson { null_defaults: true }),
     ("json with schema, null stays", Format::ConnectJson { null_defaults: false }),
 ];
@@ -54,6 +58,8 @@ pub enum Decoder {
     Json(JsonDecoder),
     /// Avro.
     Avro(Box<AvroDecoder>),
+    /// Protobuf.
+    Protobuf(Box<ProtobufDecoder>),
     /// JSON that carries its schema.
     ConnectJson(Box<ConnectJsonDecoder>),
 }
@@ -64,6 +70,7 @@ impl Decoder {
         match format {
             Format::Json => Decoder::Json(JsonDecoder::new(plan)),
             Format::Avro => Decoder::Avro(Box::new(AvroDecoder::new(plan))),
+            Format::Protobuf => Decoder::Protobuf(Box::new(ProtobufDecoder::new(plan))),
             Format::ConnectJson { null_defaults } => {
                 Decoder::ConnectJson(Box::new(ConnectJsonDecoder::new(plan, null_defaults)))
             }
@@ -75,6 +82,7 @@ impl Decoder {
         match self {
             Decoder::Json(decoder) => decoder.plan(),
             Decoder::Avro(decoder) => decoder.plan(),
+            Decoder::Protobuf(decoder) => decoder.plan(),
             Decoder::ConnectJson(decoder) => decoder.plan(),
         }
     }
@@ -86,6 +94,7 @@ impl Decoder {
         match self {
             Decoder::Json(decoder) => decoder.decode(segment, record).map_err(Undecoded::Refused),
             Decoder::Avro(decoder) => decoder.decode(segment, record),
+            Decoder::Protobuf(decoder) => decoder.decode(segment, record),
             Decoder::ConnectJson(decoder) => decoder.decode(segment, record).map_err(Undecoded::Refused),
         }
     }
@@ -95,6 +104,7 @@ impl Decoder {
     pub fn add_schema(&mut self, registered: &RegisteredSchema) -> Result<(), SchemaError> {
         match self {
             Decoder::Avro(decoder) => decoder.add_schema(registered),
+            Decoder::Protobuf(decoder) => decoder.add_schema(registered),
             Decoder::Json(_) | Decoder::ConnectJson(_) => Ok(()),
         }
     }
@@ -104,6 +114,7 @@ impl Decoder {
     pub fn schema_missing(&mut self, id: SchemaId) {
         match self {
             Decoder::Avro(decoder) => decoder.schema_missing(id),
+            Decoder::Protobuf(decoder) => decoder.schema_missing(id),
             Decoder::Json(_) | Decoder::ConnectJson(_) => {}
         }
     }
@@ -118,7 +129,10 @@ mod tests {
         for (name, format) in NAMES {
             // Who adds a format finds this match, and the table.
             match format {
-                Format::Json | Format::Avro | Format::ConnectJson { null_defaults: true | false } => {}
+                Format::Json
+                | Format::Avro
+                | Format::Protobuf
+                | Format::ConnectJson { null_defaults: true | false } => {}
             }
             assert_eq!((format.name(), Format::from_name(name)), (name, Some(format)));
         }

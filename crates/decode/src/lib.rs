@@ -49,6 +49,7 @@ mod undecoded;
 
 mod avro;
 mod connect_json;
+mod protobuf;
 
 mod decoder;
 
@@ -69,6 +70,7 @@ pub use headers::{HeadersRef, TakeHeader};
 pub use json_decoder::{JsonDecoder, RecordRef};
 pub use lineage::LineageNames;
 pub use plan::{PlanError, PlanOptions, TablePlan, UnknownFields};
+pub use protobuf::ProtobufDecoder;
 pub use scanner::JSON_DEPTH_MAX;
 pub use schema_error::{SCHEMA_BYTES_MAX, SchemaError, SchemaFault};
 pub use shape::{InsertColumn, InsertShape, InsertTarget};

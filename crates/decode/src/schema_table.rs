@@ -47,8 +47,8 @@ impl<P> SchemaTable<P> {
     }
 
     #[inline]
-    pub(crate) fn get(&mut self, id: SchemaId) -> Result<&P, Undecoded> {
-        match self.known.get(&id) {
+    pub(crate) fn get(&mut self, id: SchemaId) -> Result<&mut P, Undecoded> {
+        match self.known.get_mut(&id) {
             Some(Some(compiled)) => Ok(compiled),
             Some(None) => Err(plain(DecodeReason::UnusableSchema { id }).into()),
             None if self.missing.take() == Some(id) => Err(plain(DecodeReason::NoSuchSchema { id }).into()),
@@ -84,8 +84,8 @@ mod tests {
             table.add(SchemaId(number), Some(number));
         }
         assert_eq!(table.get(SchemaId(0)), Err(Undecoded::NeedsSchema(SchemaId(0))));
-        assert_eq!(table.get(SchemaId(1)), Ok(&1));
-        assert_eq!(table.get(SchemaId(SCHEMAS_MAX as u32)), Ok(&(SCHEMAS_MAX as u32)));
+        assert_eq!(table.get(SchemaId(1)), Ok(&mut 1));
+        assert_eq!(table.get(SchemaId(SCHEMAS_MAX as u32)), Ok(&mut (SCHEMAS_MAX as u32)));
     }
 
     #[test]

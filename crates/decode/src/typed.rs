@@ -14,7 +14,9 @@ pub(crate) use bytes::{decode_base64, encode_base64, put_bytes};
 pub(crate) use decimal::{Unscaled, decimal_text, put_decimal};
 pub(crate) use json_text::{append_json_float, append_json_text};
 pub(crate) use moment::{Moment, moment_text, put_moment, put_uuid, uuid_text};
-pub(crate) use number::{double_text, float_text, put_boolean, put_double, put_float, put_integer};
+pub(crate) use number::{
+    double_text, float_text, put_boolean, put_double, put_float, put_integer, put_unsigned,
+};
 pub(crate) use text_buffer::TextBuffer;
 
 use pumphouse_columns::Column;

@@ -152,6 +152,7 @@ fn format(converter: &ValueConverter) -> Format {
             Format::ConnectJson { null_defaults: *null_defaults }
         }
         ValueConverter::Avro(_) => Format::Avro,
+        ValueConverter::Protobuf(_) => Format::Protobuf,
     }
 }
 

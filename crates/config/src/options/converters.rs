@@ -35,7 +35,7 @@ const SUBJECT_NAMES: &[&str] = &[
 pub(super) const CONVERTERS_TABLE: &[OptionDef] = &[
     option(
         "value.converter",
-        "How values are read: `org.apache.kafka.connect.json.JsonConverter`, `io.confluent.connect.avro.AvroConverter`, or `org.apache.kafka.connect.storage.StringConverter` beside `insertFormat=JSON`; Connect's short forms are taken, too.",
+        "How values are read: `org.apache.kafka.connect.json.JsonConverter`, `io.confluent.connect.avro.AvroConverter`, `io.confluent.connect.protobuf.ProtobufConverter`, or `org.apache.kafka.connect.storage.StringConverter` beside `insertFormat=JSON`; Connect's short forms are taken, too.",
     )
     .high(),
     option(
@@ -64,7 +64,7 @@ pub(super) const CONVERTERS_TABLE: &[OptionDef] = &[
     option("value.converter.plugin.version", "Which version of the converter to load.").no_effect(NO_PLUGINS),
     registry(
         "value.converter.schema.registry.url",
-        "For AvroConverter: the registry's servers, `http(s)://[user:password@]host:port[/path]` with commas between; one that does not answer is passed over.",
+        "For AvroConverter and ProtobufConverter: the registry's servers, `http(s)://[user:password@]host:port[/path]` with commas between; one that does not answer is passed over.",
     )
     .kind(Kind::List)
     .high(),

@@ -72,6 +72,21 @@ fn put_rarer_integer(conversion: &Conversion, column: &mut Column, value: i64) -
     Ok(())
 }
 
+/// As [`put_integer`], for numbers that may lie above its range.
+pub(crate) fn put_unsigned(
+    conversion: &Conversion,
+    column: &mut Column,
+    value: u64,
+) -> Result<(), DecodeReason> {
+    match i64::try_from(value) {
+        Ok(value) => put_integer(conversion, column, value),
+        Err(_) => {
+            let text = TextBuffer::<20>::of(format_args!("{value}"));
+            put_scalar(conversion, column, Scalar::Number(text.as_bytes()))
+        }
+    }
+}
+
 /// To the nearest float where the column is narrower; overflow and underflow are refused.
 #[inline]
 pub(crate) fn put_double(

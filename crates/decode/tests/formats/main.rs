@@ -5,4 +5,5 @@
 mod avro;
 mod avro_hostile;
 mod connect_json;
+mod protobuf;
 mod support;

@@ -1,13 +1,14 @@
-//! Avro with a schema registry: two writers' schemas alternate, some records name a schema that does not
-//! exist, and the worker is killed all the while.
+//! Avro and Protobuf with a schema registry: two writers' schemas alternate, some records name a schema that
+//! does not exist, and the worker is killed all the while.
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use pumphouse_testkit::{SchemaRegistry, SchemaRegistryOptions, unique_name};
 use pumphouse_tests::{Corner, Engine, WorkerOptions, bed};
 
-use crate::orders;
+use crate::orders::{self, Writer};
 
 const PARTITIONS: i32 = 4;
 const LIMIT: Duration = Duration::from_secs(120);
@@ -27,18 +28,24 @@ fn names_no_schema(number: u64) -> bool {
     number % 500 == 77
 }
 
-pub fn avro_corner(prefix: &str, url: &str, partitions: i32) -> Corner<'static> {
+/// One registry for the tests that do not break it.
+fn registry_url() -> String {
+    static SERVER: LazyLock<SchemaRegistry> =
+        LazyLock::new(|| SchemaRegistry::start(SchemaRegistryOptions::default()).unwrap());
+    SERVER.url()
+}
+
+pub fn corner_for(writer: Writer, prefix: &str, url: &str, partitions: i32) -> Corner<'static> {
     Corner::new(bed(), prefix, partitions)
         .without("value.converter.schemas.enable")
-        .with("value.converter", "io.confluent.connect.avro.AvroConverter")
+        .with("value.converter", writer.converter())
         .with("value.converter.schema.registry.url", url)
 }
 
-#[test]
-fn two_schemas_alternate_and_the_worker_dies() {
-    let registry = SchemaRegistry::start(SchemaRegistryOptions::default()).unwrap();
+fn two_schemas_alternate_and_the_worker_dies(writer: Writer) {
+    let url = registry_url();
     let letters_topic = unique_name("dead_letters");
-    let corner = avro_corner("avro", &registry.url(), PARTITIONS)
+    let corner = corner_for(writer, "numbered", &url, PARTITIONS)
         .with_small_batches(700, 50)
         .with("errors.tolerance", "all")
         .with("errors.deadletterqueue.topic.name", &letters_topic)
@@ -50,7 +57,7 @@ fn two_schemas_alternate_and_the_worker_dies() {
     let mut values = Vec::new();
     for life in 0..lives {
         let numbers = life * ORDERS_PER_LIFE..(life + 1) * ORDERS_PER_LIFE;
-        let mut written = orders::written(&registry.url(), &corner.topic, numbers.clone(), None);
+        let mut written = orders::written(writer, &url, &corner.topic, numbers.clone(), None);
         for (number, value) in numbers.clone().zip(&mut written) {
             if names_no_schema(number) {
                 value[1..5].copy_from_slice(&UNKNOWN_SCHEMA.to_be_bytes());
@@ -78,7 +85,7 @@ fn two_schemas_alternate_and_the_worker_dies() {
         assert_eq!(letter.value.as_ref(), Some(&values[number as usize]), "a letter is the record as it was");
         let headers = &letter.headers;
         assert_eq!(headers["__connect.errors.exception.class.name"], "DECODE-032");
-        assert_eq!(headers["__connect.errors.class.name"], "io.confluent.connect.avro.AvroConverter");
+        assert_eq!(headers["__connect.errors.class.name"], writer.converter());
         *letters.entry(number).or_insert(0) += 1;
     }
     let bad = (0..lives * ORDERS_PER_LIFE).filter(|number| names_no_schema(*number)).map(|n| (n, 1));
@@ -86,11 +93,21 @@ fn two_schemas_alternate_and_the_worker_dies() {
 }
 
 #[test]
+fn avro_of_two_schemas_and_the_worker_dies() {
+    two_schemas_alternate_and_the_worker_dies(Writer::Avro);
+}
+
+#[test]
+fn protobuf_of_two_schemas_and_the_worker_dies() {
+    two_schemas_alternate_and_the_worker_dies(Writer::Protobuf);
+}
+
+#[test]
 fn a_schema_that_does_not_exist_stops_a_strict_task() {
-    let registry = SchemaRegistry::start(SchemaRegistryOptions::default()).unwrap();
-    let corner = avro_corner("avro_strict", &registry.url(), 1).with_small_batches(30, 50);
+    let url = registry_url();
+    let corner = corner_for(Writer::Avro, "avro_strict", &url, 1).with_small_batches(30, 50);
     orders::create_table(&corner, Engine::Plain);
-    let mut values = orders::written(&registry.url(), &corner.topic, 0..50, None);
+    let mut values = orders::written(Writer::Avro, &url, &corner.topic, 0..50, None);
     values[40][1..5].copy_from_slice(&UNKNOWN_SCHEMA.to_be_bytes());
     corner.write((0..).zip(values).map(|(number, value)| orders::record(number, 1, value)));
     let mut worker = corner.worker(&WorkerOptions::called("w"));

@@ -1,0 +1,236 @@
+//! Protobuf's wire format: the fields of one message, noted with their places.
+use super::schema::{Field, Kind, Message};
+use crate::error::DecodeReason;
+
+/// Messages nest at most this deep: it bounds the stack. Protobuf's own libraries take 100.
+pub(super) const PROTOBUF_DEPTH_MAX: usize = 100;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wire {
+    Varint,
+    Fixed64,
+    Bytes,
+    Group,
+    Fixed32,
+}
+
+/// One field as it stands in the message. `at..at + length`: its bytes, for lengths and groups.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    /// Its place in the schema's message.
+    pub(super) field: u32,
+    pub(super) wire: Wire,
+    pub(super) at: u32,
+    pub(super) length: u32,
+    /// The number, for the others.
+    pub(super) raw: u64,
+}
+
+impl Entry {
+    /// What an absent field stands for.
+    pub(super) fn zero(wire: Wire) -> Entry {
+        Entry { field: 0, wire, at: 0, length: 0, raw: 0 }
+    }
+
+    pub(super) fn range(&self) -> std::ops::Range<usize> {
+        self.at as usize..self.at as usize + self.length as usize
+    }
+}
+
+/// How a value of the kind is written.
+pub(super) fn wire_of(kind: Kind) -> Wire {
+    match kind {
+        Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => Wire::Fixed64,
+        Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => Wire::Fixed32,
+        Kind::String | Kind::Bytes | Kind::Message(_) => Wire::Bytes,
+        Kind::Group(_) => Wire::Group,
+        Kind::Int64
+        | Kind::Uint64
+        | Kind::Int32
+        | Kind::Uint32
+        | Kind::Sint32
+        | Kind::Sint64
+        | Kind::Bool
+        | Kind::Enum(_) => Wire::Varint,
+    }
+}
+
+fn belongs(field: &Field, wire: Wire) -> bool {
+    let usual = wire_of(field.kind);
+    // Lists of numbers may be packed, whatever the schema says.
+    let packed = field.repeated && wire == Wire::Bytes && !matches!(usual, Wire::Bytes | Wire::Group);
+    wire == usual || packed
+}
+
+/// Reads forwards over `bytes[at..end]`; places are those in `bytes`.
+pub(super) struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    end: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// Shape: `at <= end <= bytes.len()`.
+    pub(super) fn new(bytes: &'a [u8], range: std::ops::Range<usize>) -> Cursor<'a> {
+        Cursor { bytes, at: range.start, end: range.end }
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.at == self.end
+    }
+
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    #[cold]
+    pub(super) fn broken<T>(&self) -> Result<T, DecodeReason> {
+        Err(DecodeReason::BrokenBinary { at: self.at })
+    }
+
+    #[inline]
+    pub(super) fn varint(&mut self) -> Result<u64, DecodeReason> {
+        let mut value = 0u64;
+        for (place, &byte) in self.bytes[self.at..self.end].iter().take(10).enumerate() {
+            if place == 9 && byte > 1 {
+                return self.broken();
+            }
+            value |= u64::from(byte & 0x7f) << (7 * place);
+            if byte < 0x80 {
+                self.at += place + 1;
+                return Ok(value);
+            }
+        }
+        self.broken()
+    }
+
+    #[inline]
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], DecodeReason> {
+        match self.bytes[self.at..self.end].first_chunk() {
+            Some(chunk) => {
+                self.at += N;
+                Ok(*chunk)
+            }
+            None => self.broken(),
+        }
+    }
+
+    /// One step of a message index: a zigzag number that is not negative.
+    pub(super) fn index(&mut self) -> Result<usize, DecodeReason> {
+        let raw = self.varint()?;
+        match usize::try_from(raw >> 1).ok().filter(|_| raw & 1 == 0) {
+            Some(index) => Ok(index),
+            None => self.broken(),
+        }
+    }
+
+    /// One number of a packed list.
+    pub(super) fn packed(&mut self, wire: Wire) -> Result<u64, DecodeReason> {
+        match wire {
+            Wire::Varint => self.varint(),
+            Wire::Fixed64 => self.fixed().map(u64::from_le_bytes),
+            Wire::Fixed32 => self.fixed().map(|four| u64::from(u32::from_le_bytes(four))),
+            Wire::Bytes | Wire::Group => self.broken(),
+        }
+    }
+
+    /// The next field's number and value; `None` behind the last one, and where a group ends with
+    /// `in_group`.
+    fn field(&mut self, in_group: Option<u32>, depth: usize) -> Result<Option<(u32, Entry)>, DecodeReason> {
+        if self.is_at_end() {
+            return if in_group.is_some() { self.broken() } else { Ok(None) };
+        }
+        let tag = self.varint()?;
+        let Some(number) = u32::try_from(tag >> 3).ok().filter(|number| (1..1 << 29).contains(number)) else {
+            return self.broken();
+        };
+        let wire = match tag & 7 {
+            0 => Wire::Varint,
+            1 => Wire::Fixed64,
+            2 => Wire::Bytes,
+            3 => Wire::Group,
+            4 if in_group == Some(number) => return Ok(None),
+            5 => Wire::Fixed32,
+            _ => return self.broken(),
+        };
+        let mut entry = Entry::zero(wire);
+        match wire {
+            Wire::Varint => entry.raw = self.varint()?,
+            Wire::Fixed64 => entry.raw = u64::from_le_bytes(self.fixed()?),
+            Wire::Fixed32 => entry.raw = u64::from(u32::from_le_bytes(self.fixed()?)),
+            Wire::Bytes => {
+                let length = self.varint()?;
+                match usize::try_from(length).ok().filter(|length| *length <= self.end - self.at) {
+                    Some(length) => (entry.at, entry.length) = (self.at as u32, length as u32),
+                    None => return self.broken(),
+                }
+                self.at += length as usize;
+            }
+            Wire::Group => {
+                if depth > PROTOBUF_DEPTH_MAX {
+                    return Err(DecodeReason::TooDeep);
+                }
+                entry.at = self.at as u32;
+                let mut end = self.at;
+                while self.field(Some(number), depth + 1)?.is_some() {
+                    end = self.at;
+                }
+                entry.length = (end - entry.at as usize) as u32;
+            }
+        }
+        Ok(Some((number, entry)))
+    }
+}
+
+/// Notes the fields of one message, or of a part of one, behind those that `entries` has already, in the
+/// order in which they came. Fields that the schema does not have, or has in another form, are passed over.
+/// Shape: `bytes` is shorter than 4 GiB.
+pub(super) fn note_fields(
+    message: &Message,
+    bytes: &[u8],
+    range: std::ops::Range<usize>,
+    entries: &mut Vec<Entry>,
+) -> Result<(), DecodeReason> {
+    let mut cursor = Cursor::new(bytes, range);
+    while let Some((number, mut entry)) = cursor.field(None, 0)? {
+        let Some(place) = message.place_of(number) else { continue };
+        if !belongs(&message.fields[place], entry.wire) {
+            continue;
+        }
+        entry.field = place as u32;
+        entries.push(entry);
+    }
+    Ok(())
+}
+
+/// Puts the noted fields from `first` on into the schema's order; those of one number stay in the order in
+/// which they came. Of each oneof only the member stays that came last.
+pub(super) fn settle_fields(
+    message: &Message,
+    first: usize,
+    entries: &mut Vec<Entry>,
+    winners: &mut Vec<u32>,
+) {
+    if message.oneofs > 0 && entries.len() - first > 1 {
+        winners.clear();
+        winners.resize(message.oneofs, u32::MAX);
+        let oneof = |entry: &Entry| message.fields[entry.field as usize].oneof;
+        for entry in &entries[first..] {
+            if let Some(oneof) = oneof(entry) {
+                winners[oneof] = entry.field;
+            }
+        }
+        let mut kept = first;
+        for place in first..entries.len() {
+            let entry = entries[place];
+            if oneof(&entry).is_none_or(|oneof| winners[oneof] == entry.field) {
+                entries[kept] = entry;
+                kept += 1;
+            }
+        }
+        entries.truncate(kept);
+    }
+    if !entries[first..].is_sorted_by_key(|entry| entry.field) {
+        entries[first..].sort_by_key(|entry| entry.field);
+    }
+}
