@@ -41,7 +41,8 @@ enum Task {
         /// The seed that a failure printed.
         seed: Option<String>,
     },
-    /// The black-box suites on real servers, or one of them (exactly_once, type_roundtrip, connect_rest).
+    /// The black-box suites on real servers, or one of them (exactly_once, type_roundtrip, connect_rest, formats,
+    /// verify).
     E2e {
         /// A folder of tests/.
         suite: Option<String>,

@@ -1,6 +1,6 @@
 //! The ledger's entry of one partition, and the text that the group's committed offset carries
 //! as its metadata. The offset itself is the first of the open batch, else the next to take.
-//! The lead's entry holds the whole batch, every other one its own share (DESIGN "Ledger").
+//! The lead's entry holds the whole batch, every other one its own share (PROTOCOL "The ledger's text").
 use std::collections::BTreeMap;
 
 use pumphouse_types::{

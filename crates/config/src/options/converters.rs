@@ -7,6 +7,8 @@ const REGISTRY: &str = "Converters: schema registry";
 
 const NO_PLUGINS: &str = "There are no Java plugins to choose from.";
 const WRITING_ONLY: &str = "It concerns writing only.";
+const KEYS: &str = "Keys are taken as they are, for the lineage column and dead letters.";
+const HEADERS: &str = "Headers are taken as they are, for the lineage column and dead letters.";
 const OWN_CACHE: &str = "1000 schemas are kept.";
 
 const fn option(name: &'static str, doc: &'static str) -> OptionDef {
@@ -126,7 +128,7 @@ pub(super) const CONVERTERS_TABLE: &[OptionDef] = &[
     ignored("value.converter.use.latest.version", "Which schema is written with.", WRITING_ONLY),
     ignored("value.converter.latest.compatibility.strict", "Which schema is written with.", WRITING_ONLY),
     ignored("value.converter.normalize.schemas", "Whether schemas are normalized before they are registered.", WRITING_ONLY),
-    ignored("value.converter.key.subject.name.strategy", "How subjects of keys are named.", "Keys are not read."),
+    ignored("value.converter.key.subject.name.strategy", "How subjects of keys are named.", KEYS),
     ignored("value.converter.schemas.cache.config", "How many schemas the Avro converter keeps.", OWN_CACHE),
     ignored("value.converter.max.schemas.per.subject", "How many schemas the client keeps.", OWN_CACHE),
     ignored(
@@ -137,9 +139,8 @@ pub(super) const CONVERTERS_TABLE: &[OptionDef] = &[
     ignored("value.converter.connect.meta.data", "Whether Connect's own properties are kept in schemas.", WRITING_ONLY),
     option("value.converter.*", "Further options of a value converter.")
         .not_yet(&[], "Remove it; it is not built, or belongs to a converter that is not built."),
-    option("key.converter", "How keys are read.").no_effect("Keys are not read."),
-    option("key.converter.*", "Options of the key converter.").no_effect("Keys are not read."),
-    option("header.converter", "How headers are read.").no_effect("Headers are not read."),
-    option("header.converter.*", "Options of the header converter.")
-        .no_effect("Headers are not read."),
+    option("key.converter", "How keys are read.").no_effect(KEYS),
+    option("key.converter.*", "Options of the key converter.").no_effect(KEYS),
+    option("header.converter", "How headers are read.").no_effect(HEADERS),
+    option("header.converter.*", "Options of the header converter.").no_effect(HEADERS),
 ];

@@ -13,7 +13,7 @@ const fn option(name: &'static str, doc: &'static str) -> OptionDef {
 
 /// The table, by heading.
 pub(super) const SINK: &[OptionDef] = &[
-    option("hostname", "The ClickHouse server's name or address, or several replicas with commas between; `port` is the same for all. A plain MergeTree table takes one only.")
+    option("hostname", "The ClickHouse server's name or address, or several replicas with commas between; `port` is the same for all. A plain MergeTree table takes one only. At the start every host has to answer.")
         .kind(Kind::List)
         .required().high().group(CONNECTION),
     option("port", "Its HTTP port.").integer(1, 65535).default("8443").high().group(CONNECTION),
