@@ -264,6 +264,17 @@ fn rows_that_a_policy_hides_are_not_absent() {
 }
 
 #[test]
+fn a_table_called_filter_hides_nothing() {
+    let table = lineage_table("filter_events", PLAIN);
+    put(&table, "it\\'s", 0, 0..10);
+    let (_, _, complete) = rows_of(ask(&server().client("default", ""), &request(&table, fresh())));
+    assert!(complete);
+    // And a policy on it does.
+    let why = why_of(ask(&server().client("blinkered", "b"), &request(&table, fresh())));
+    assert!(why.contains("row policy"), "{why}");
+}
+
+#[test]
 fn a_profile_that_cuts_answers_does_not_cut_evidence() {
     let table = lineage_table("evidence_profile", PLAIN);
     put(&table, "it\\'s", 0, 0..10);

@@ -29,7 +29,8 @@ const USERS: &str = "<clickhouse><users>\
       <grants><query>GRANT INSERT, SELECT ON pumphouse_test.*</query>\
       <query>GRANT SELECT ON system.*</query></grants></knower>\
     <blinkered><password>b</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>\
-      <databases><pumphouse_test><evidence_policy><filter>a &lt; 4</filter></evidence_policy></pumphouse_test></databases></blinkered>\
+      <databases><pumphouse_test><evidence_policy><filter>a &lt; 4</filter></evidence_policy>\
+      <filter_events><filter>a &lt; 4</filter></filter_events></pumphouse_test></databases></blinkered>\
     <reader><password>r</password><networks><ip>::/0</ip></networks><profile>readonly</profile><quota>default</quota></reader>\
     <breaker><password>b</password><networks><ip>::/0</ip></networks><profile>breaking</profile><quota>default</quota></breaker>\
     </users><profiles><default/><readonly><readonly>2</readonly></readonly>\
