@@ -24,16 +24,24 @@ impl Client {
     /// On every host: waits until its own clock is past `after`, if it is given; then kills the attempts
     /// of `batch` by their query id and waits until none is left. Whoever dropped the connection did not
     /// end them. An attempt may have gone to any host, so one that cannot be asked leaves the batch loud.
-    /// Errors: those of a question; `AttemptsRun` if an attempt does not end.
+    /// Errors: those of a question; `AttemptsRun` if an attempt does not end. Every host has been asked by
+    /// then; a host that answered and stays loud is told before one that did not answer.
     pub async fn make_quiet(
         &self,
         batch: BatchId,
         after: Option<ServerMillis>,
     ) -> Result<Quiet, ClickHouseError> {
+        let mut failed = None;
         for host in self.each_host() {
-            host.make_host_quiet(batch, after).await?;
+            if let Err(error) = host.make_host_quiet(batch, after).await {
+                // The caller may go on without a host that is gone, and not without one that is there.
+                let gone = matches!(failed, Some(ClickHouseError::NoAnswer { .. }));
+                if failed.is_none() || gone {
+                    failed = Some(error);
+                }
+            }
         }
-        Ok(Quiet)
+        failed.map_or(Ok(Quiet), Err)
     }
 
     async fn make_host_quiet(

@@ -3,19 +3,35 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use pumphouse_clickhouse::{Answer, ClickHouseError, Client, Quiet};
 use pumphouse_types::BatchId;
 
-use crate::server::{MANY_ROWS, PLAIN, RUNTIME, attempt, fresh, in_a_while, server};
+use crate::server::{MANY_ROWS, PLAIN, RUNTIME, attempt, endpoint_of, fresh, in_a_while, server};
 
 /// Of the compressed bytes; a row has four or more.
 const HALF_OF_MANY_ROWS: u64 = MANY_ROWS * 2;
 
+/// Nothing listens on the discard port.
+const NOBODY: u16 = 9;
+
 #[test]
 fn an_attempt_that_runs_is_ended_and_writes_nothing() {
-    let (server, table) = (server(), server().table("quiet", PLAIN));
+    assert_eq!(ended("quiet", &server().client("default", "")), Ok(Quiet));
+}
+
+#[test]
+fn a_host_that_is_gone_does_not_save_attempts_on_the_others() {
+    let hosts = vec![endpoint_of(NOBODY), server().endpoint("default", "")];
+    let answer = ended("quiet_hosts", &Client::of_hosts(hosts).unwrap());
+    assert!(matches!(answer, Err(ClickHouseError::NoAnswer { .. })), "{answer:?}");
+}
+
+/// An attempt that runs is ended by `quiet` and writes nothing. Its answer.
+fn ended(name: &str, quiet: &Client) -> Result<Quiet, ClickHouseError> {
+    let (server, table) = (server(), server().table(name, PLAIN));
     let client = server.client("default", "");
     let batch = fresh();
-    RUNTIME.block_on(async {
+    let answer = RUNTIME.block_on(async {
         let deadline = in_a_while(&client, &table).await;
         let mut request = attempt(&table, 3_000, 1, batch, deadline);
         // Thirty seconds of work.
@@ -31,12 +47,14 @@ fn an_attempt_that_runs_is_ended_and_writes_nothing() {
         while server.sql.number(&running).unwrap() == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        client.make_quiet(BatchId(batch), None).await.unwrap();
+        let quiet = quiet.make_quiet(BatchId(batch), None).await;
         assert_eq!(server.sql.number(&running).unwrap(), 0);
         let answer = inserting.await.unwrap().unwrap();
-        assert!(matches!(answer, pumphouse_clickhouse::Answer::Unknown { .. }), "{answer:?}");
+        assert!(matches!(answer, Answer::Unknown { .. }), "{answer:?}");
+        quiet
     });
     assert_eq!(server.count(&table), 0);
+    answer
 }
 
 #[test]
@@ -76,7 +94,7 @@ fn other_batches_are_left_alone() {
         }
         client.make_quiet(BatchId(other), None).await.unwrap();
         done.store(true, Ordering::SeqCst);
-        assert_eq!(inserting.await.unwrap().unwrap(), pumphouse_clickhouse::Answer::Accepted);
+        assert_eq!(inserting.await.unwrap().unwrap(), Answer::Accepted);
     });
     assert_eq!(server.count(&table), MANY_ROWS as i64);
 }
