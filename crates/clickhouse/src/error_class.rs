@@ -114,7 +114,14 @@ const TABLE: &[Row] = &[
     row(225, "NO_ZOOKEEPER", SendSame),
     row(234, "NO_REPLICA_HAS_PART", SendSame),
     row(236, "ABORTED", SendSame),
-    row(241, "MEMORY_LIMIT_EXCEEDED", Overload),
+    // The limit of a user or of the server is everybody's, and passes. A query's own is met by the same
+    // block each time, unless somebody raises it. The second wording is that of older servers.
+    row_unless(
+        241,
+        "MEMORY_LIMIT_EXCEEDED",
+        Overload,
+        &[("query memory limit exceeded", Bounded), ("memory limit (for query)", Bounded)],
+    ),
     row(242, "TABLE_IS_READ_ONLY", SendSame),
     row(243, "NOT_ENOUGH_SPACE", Overload),
     row(244, "UNEXPECTED_ZOOKEEPER_ERROR", SendSame),
@@ -237,6 +244,13 @@ mod tests {
         let many = "Too many partitions for single INSERT block (more than 100)";
         assert_eq!(class_of(252, many), Data);
         assert_eq!(class_of(252, "Too many parts"), Overload);
+        assert_eq!(class_of(241, "Query memory limit exceeded: would use 2.01 MiB"), Bounded);
+        assert_eq!(class_of(241, "Memory limit (for query) exceeded: would use 2.01 MiB"), Bounded);
+        for theirs in
+            ["User memory limit exceeded: Query was selected to stop", "(total) memory limit exceeded"]
+        {
+            assert_eq!(class_of(241, theirs), Overload);
+        }
         assert_eq!(class_of(164, "Cannot execute query in readonly mode"), Fatal);
         assert_eq!(class_of(1000, "Poco::Exception: Field value too long"), Fatal);
         assert_eq!(

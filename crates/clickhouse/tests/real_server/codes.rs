@@ -114,14 +114,23 @@ fn a_server_with_too_much_to_do_is_overloaded() {
     server().sql.run("SYSTEM STOP MERGES codes_overload").unwrap();
     assert_eq!(attempt_of(&client, &table, |_| {}), Answer::Accepted);
     assert_refused(&attempt_of(&client, &table, |_| {}), 252, ErrorClass::Overload);
-    let table = server().table("codes_memory", PLAIN);
-    let starved = attempt_of(&client, &table, |request| {
+    assert_refused(&starved_by("max_memory_usage_for_user"), 241, ErrorClass::Overload);
+}
+
+#[test]
+fn a_block_too_large_for_its_own_limit_is_not_waited_for_for_ever() {
+    assert_refused(&starved_by("max_memory_usage"), 241, ErrorClass::Bounded);
+}
+
+/// An attempt with no memory left by a limit.
+fn starved_by(limit: &str) -> Answer {
+    let table = server().table(&format!("codes_{limit}"), PLAIN);
+    attempt_of(&server().client("default", ""), &table, |request| {
         // A thread counts its memory in steps; without one every byte counts.
-        for name in ["max_memory_usage", "max_untracked_memory"] {
+        for name in [limit, "max_untracked_memory"] {
             request.extra_settings.push((name.to_owned(), "1".to_owned()));
         }
-    });
-    assert_refused(&starved, 241, ErrorClass::Overload);
+    })
 }
 
 #[test]
