@@ -87,6 +87,8 @@ pub enum Evidence {
     Unknown {
         /// Why, and which right or column would help.
         why: String,
+        /// The offsets that were found in a table that may have lost others; as in `Rows`.
+        found: Option<BTreeMap<Partition, Vec<Offset>>>,
     },
 }
 
@@ -102,9 +104,9 @@ impl Client {
                 self.host_failed();
             }
         })?;
-        let why_rows = match read {
+        let (why_rows, found) = match read {
             Read::Rows(rows) => return Ok(rows),
-            Read::Nothing { why } => why,
+            Read::Nothing { why, found } => (why, found),
         };
         let mut why_log = String::new();
         for host in self.each_host() {
@@ -113,7 +115,7 @@ impl Client {
                 Log::Silent { why } => why_log = why,
             }
         }
-        Ok(Evidence::Unknown { why: format!("{why_rows}; {why_log}") })
+        Ok(Evidence::Unknown { why: format!("{why_rows}; {why_log}"), found })
     }
 
     async fn rows_of(&self, request: &EvidenceRequest) -> Result<Read, ClickHouseError> {
@@ -121,7 +123,7 @@ impl Client {
         let before = self.inspect(table).await?;
         let Some(lineage) = &before.lineage else {
             let names = self.lineage.identifiers();
-            return Ok(Read::Nothing { why: format!("{table} has no lineage columns {names}") });
+            return Ok(Read::Nothing { why: format!("{table} has no lineage columns {names}"), found: None });
         };
         let mut doubt = before.may_lose_rows.clone();
         if before.engine == Engine::Replicated
@@ -138,7 +140,7 @@ impl Client {
                     table.sql(),
                     quote::identifier(self.username())
                 );
-                return Ok(Read::Nothing { why });
+                return Ok(Read::Nothing { why, found: None });
             }
             Err(error) => return Err(error),
         };
@@ -154,7 +156,8 @@ impl Client {
         let rows: usize = found.values().map(Vec::len).sum();
         Ok(match doubt {
             Some(why) if (rows as u64) < request.rows => {
-                Read::Nothing { why: format!("{rows} of {} rows were found, and {why}", request.rows) }
+                let why = format!("{rows} of {} rows were found, and {why}", request.rows);
+                Read::Nothing { why, found: Some(found) }
             }
             doubt => Read::Rows(Evidence::Rows { found, doubled, complete: doubt.is_none() }),
         })
@@ -254,7 +257,7 @@ impl Client {
 
 enum Read {
     Rows(Evidence),
-    Nothing { why: String },
+    Nothing { why: String, found: Option<BTreeMap<Partition, Vec<Offset>>> },
 }
 
 enum Log {

@@ -39,7 +39,7 @@ impl Lane {
                         self.landed(open, cx);
                     }
                     Evidence::Rows { found, complete } => self.compare(open, doubt, found, complete, cx),
-                    Evidence::Unknown { why } => self.undecided(open, doubt, None, why, cx),
+                    Evidence::Unknown { why, found } => self.undecided(open, doubt, found, why, cx),
                 }
             }
             work => self.work = work,

@@ -206,8 +206,10 @@ pub enum Evidence {
     Finished,
     /// Nothing can be told.
     Unknown {
-        /// What stands in the way: a missing column, a right.
+        /// What stands in the way: a missing column, a right, rows that the table does not keep.
         why: String,
+        /// The rows that are there all the same, where they could be read; others may have been.
+        found: Option<BTreeMap<Partition, Vec<Offset>>>,
     },
 }
 

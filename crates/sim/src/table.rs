@@ -284,7 +284,7 @@ impl Server {
                 if finished {
                     return Evidence::Finished;
                 }
-                return Evidence::Unknown { why: "no lineage columns".to_owned() };
+                return Evidence::Unknown { why: "no lineage columns".to_owned(), found: None };
             }
         };
         let mut found = BTreeMap::new();

@@ -66,7 +66,7 @@ fn rows_of(evidence: Evidence) -> (Offsets, Offsets, bool) {
 
 fn why_of(evidence: Evidence) -> String {
     match evidence {
-        Evidence::Unknown { why } => why,
+        Evidence::Unknown { why, .. } => why,
         other => panic!("nothing expected: {other:?}"),
     }
 }

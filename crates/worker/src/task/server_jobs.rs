@@ -255,7 +255,12 @@ async fn look(
             Evidence::Rows { found, complete }
         }
         Found::Finished => Evidence::Finished,
-        Found::Unknown { why } => Evidence::Unknown { why },
+        Found::Unknown { why, mut found } => {
+            if let Some(found) = &mut found {
+                found.retain(|_, offsets| !offsets.is_empty());
+            }
+            Evidence::Unknown { why, found }
+        }
     })
 }
 

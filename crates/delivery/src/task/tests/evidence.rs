@@ -55,6 +55,10 @@ fn r7_an_operator_decides_where_nothing_can_be_told() {
         &format!("decide missing; {open} | some-found p0 90..91; recorded"),
         "R7; R7; write p0 open 90..92; insert B p0 91..92 #1",
     );
+    check(
+        &format!("decide missing; {open} | unclear-found p0 90..91; recorded"),
+        "R7; R7; write p0 open 90..92; insert B p0 91..92 #1",
+    );
     check(&format!("decide missing; {open} | unclear"), "R7; stop with DELIVERY-001");
 }
 

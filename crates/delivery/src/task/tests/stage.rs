@@ -148,7 +148,9 @@ impl Stage {
             }
             "claimed" | "started" | "entries" | "re-read" | "re-read-fewer" | "re-read-other"
             | "re-read-nothing" | "settled" | "confirmed" => self.answer(verb),
-            "found" | "finished" | "unclear" | "some-found" => self.answer_evidence(verb, args),
+            "found" | "finished" | "unclear" | "unclear-found" | "some-found" => {
+                self.answer_evidence(verb, args)
+            }
             // Assigned, claimed, started where no entry is, and those entries written.
             "claim" => {
                 self.step("assign", args);
@@ -419,7 +421,8 @@ impl Stage {
         }
         let evidence = match verb {
             "finished" => Evidence::Finished,
-            "unclear" => Evidence::Unknown { why: "no lineage columns".into() },
+            "unclear" => Evidence::Unknown { why: "no lineage columns".into(), found: None },
+            "unclear-found" => Evidence::Unknown { why: "a TTL".into(), found: Some(found) },
             _ => Evidence::Rows { found, complete: verb == "found" },
         };
         let facts = self.facts_now();
