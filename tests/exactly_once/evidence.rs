@@ -117,7 +117,7 @@ fn what_nobody_can_tell_an_operator_decides() {
 fn what_is_missing_an_operator_has_completed() {
     let corner = left_open("decided_missing", Engine::Plain, true, "ledger_answered");
     let (table, topic) = (&corner.table, &corner.topic);
-    corner.sql().run(&format!("ALTER TABLE {table} MODIFY TTL toDateTime('2100-01-01 00:00:00')")).unwrap();
+    corner.sql().run(&format!("ALTER TABLE {table} MODIFY TTL toDateTime(4000000000 + n % 10)")).unwrap();
     let some = format!("SELECT number, '{topic}', 0, number FROM numbers({ROWS}) WHERE number % 3 = 1");
     corner.sql().run(&format!("INSERT INTO {table} (n, _topic, _partition, _offset) {some}")).unwrap();
     let mut worker = corner.worker(&WorkerOptions::called("w"));
