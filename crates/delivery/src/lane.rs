@@ -386,6 +386,7 @@ impl Lane {
         if matches!(self.work, Work::Idle) {
             self.start_next(cx);
         }
+        self.stop_if_exhausted(cx);
         self.doubt_if_old(cx);
         if let Work::BackOff { until, .. } = self.work
             && cx.now >= until

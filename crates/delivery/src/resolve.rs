@@ -224,7 +224,11 @@ impl Lane {
 
     /// The earlier attempts are made to end, and what they may have done is looked for if the token
     /// does not cover a known block.
-    fn resolve(&mut self, open: Open, cx: &mut Cx) {
+    fn resolve(&mut self, mut open: Open, cx: &mut Cx) {
+        if open.batch.by_evidence {
+            // The entry cannot say which rows behind the piece the table has already: all are looked for.
+            open.batch.piece_end = None;
+        }
         if open.has_nothing_left() {
             self.nothing_left(open, cx);
         } else if open.batch.by_evidence {

@@ -112,17 +112,7 @@ impl Lane {
     }
 
     fn back_off(&mut self, mut open: Open, cx: &mut Cx) {
-        let since = *open.notes.trouble_since.get_or_insert(cx.now);
-        if cx.options.retry_timeout_ms.is_some_and(|timeout_ms| cx.now.since(since) > timeout_ms) {
-            *cx.failed = Some(StopReason::RetriesExhausted {
-                topic: self.topic.clone(),
-                batch: open.batch.id.to_string(),
-                ranges: open.batch.ranges_text(),
-                table: open.batch.table.name.clone(),
-                waited_ms: cx.now.since(since),
-            });
-            return;
-        }
+        open.notes.trouble_since.get_or_insert(cx.now);
         let doubled = BACK_OFF_FIRST_MS << open.attempts.sent.saturating_sub(1).min(16);
         let pause_ms = doubled.min(cx.options.retry_delay_ms_max.max(BACK_OFF_FIRST_MS));
         // Some of it, drawn: tasks that met the same trouble do not come back at the same moment.
@@ -131,13 +121,40 @@ impl Lane {
         self.work = Work::BackOff { open, until: cx.now.plus(pause_ms - drawn_ms) };
     }
 
+    /// Whatever is waited for, an answer or the next attempt: `errors.retry.timeout` ends it.
+    pub(crate) fn stop_if_exhausted(&self, cx: &mut Cx) {
+        let (Work::BackOff { open, .. }
+        | Work::Settling { open }
+        | Work::Again { open, .. }
+        | Work::Doubting { open, .. }
+        | Work::Confirming { open }) = &self.work
+        else {
+            return;
+        };
+        let Some((since, timeout_ms)) = open.notes.trouble_since.zip(cx.options.retry_timeout_ms) else {
+            return;
+        };
+        let waited_ms = cx.now.since(since);
+        if waited_ms > timeout_ms {
+            *cx.failed = Some(StopReason::RetriesExhausted {
+                topic: self.topic.clone(),
+                batch: open.batch.id.to_string(),
+                ranges: open.batch.ranges_text(),
+                table: open.batch.table.name.clone(),
+                waited_ms,
+            });
+        }
+    }
+
     /// Before a batch is sent again, the attempts before it are made to end. On plain MergeTree they
     /// must be certain to have ended (R8), so their deadline is waited for, unless each was answered; a
     /// replicated table takes a second one for what it is.
     pub(crate) fn settle(&mut self, cx: &mut Cx) {
-        let Work::BackOff { open, .. } = std::mem::replace(&mut self.work, Work::Idle) else {
+        let Work::BackOff { mut open, .. } = std::mem::replace(&mut self.work, Work::Idle) else {
             panic!("only a batch that waits is settled");
         };
+        // Also for a batch that was found: the server may not answer from here on.
+        open.notes.trouble_since.get_or_insert(cx.now);
         let after = match open.batch.table.engine {
             TableEngine::Plain if cx.rules.keep(Rule::R8) && open.attempts.unknown => {
                 Some(open.batch.deadline)

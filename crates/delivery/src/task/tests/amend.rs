@@ -186,3 +186,19 @@ fn at_least_once_a_refused_block_is_amended_all_the_same() {
         "insert B p0 0..1 #1; landed B; write p0 open 1..2; insert C p0 1..2 #1; R11; write p0 at 2, letter p0:1",
     );
 }
+
+/// What is known to be there behind a piece is not in the entry: the next claim looks for all that is left.
+#[test]
+fn r7_rows_that_are_there_behind_a_piece_are_not_sent_by_the_next_claim() {
+    let pieces = format!(
+        "{SENT}; lost-answer; wait 100; settled; recorded; bad-data; found p0 7..9; re-read; recorded; claim p0; entries"
+    );
+    check(
+        &format!("{pieces} | re-read; found p0 7..9; recorded"),
+        "R7; look for p0 0..10; R7; write p0 open 0..10; insert C p0 0,1,2,3,4,5,6,9 #1",
+    );
+    check(
+        &format!("{pieces} | re-read; found p0 0..9; recorded"),
+        "R7; look for p0 0..10; R7; write p0 open 0..10; insert C p0 9..10 #1",
+    );
+}

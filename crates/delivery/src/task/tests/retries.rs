@@ -135,8 +135,19 @@ fn a_refusal_of_the_bounded_kind_is_not_followed_for_ever() {
 fn a_batch_is_tried_for_as_long_as_was_asked_for() {
     let sent =
         "retry-timeout 5000; claim p0; fill p0 10; recorded; lost-answer; wait 4900; settled; recorded";
-    check(&format!("{sent} | overload; wait 200"), "settle");
+    check(&format!("{sent} | overload; wait 99"), "");
     check(&format!("{sent}; wait 101 | overload"), "stop with DELIVERY-009");
+}
+
+/// A server that is gone does not even answer whether attempts still run.
+#[test]
+fn the_limit_holds_while_an_answer_is_waited_for() {
+    let sent = "retry-timeout 5000; claim p0; fill p0 10; recorded; lost-answer";
+    check(&format!("{sent}; wait 100 | wait 4800"), "");
+    check(&format!("{sent}; wait 100 | wait 5000"), "stop with DELIVERY-009");
+    let found = "retry-timeout 5000; open p0 90..92; claim p0; entries; re-read";
+    check(&format!("{found} | wait 4900"), "");
+    check(&format!("{found} | wait 5100"), "stop with DELIVERY-009");
 }
 
 #[test]
