@@ -139,8 +139,15 @@ impl Batch {
 
     /// The ranges as messages show them: `0:10..20 3:5..9`.
     pub fn ranges_text(&self) -> String {
-        let ranges: Vec<String> =
-            self.ranges.iter().map(|(partition, r)| format!("{partition}:{}", r.range)).collect();
-        ranges.join(" ")
+        text_of(self.ranges.iter().map(|(partition, share)| (*partition, share.range)))
     }
+
+    /// Those of the open piece.
+    pub fn piece_ranges_text(&self) -> String {
+        text_of(self.piece_ranges().into_iter())
+    }
+}
+
+fn text_of(ranges: impl Iterator<Item = (Partition, OffsetRange)>) -> String {
+    ranges.map(|(partition, range)| format!("{partition}:{range}")).collect::<Vec<_>>().join(" ")
 }

@@ -110,7 +110,8 @@ impl Lane {
                     topic: self.topic.clone(),
                     batch: open.batch.id.to_string(),
                     token: open.batch.token.to_string(),
-                    ranges: open.batch.ranges_text(),
+                    // What the decision is about.
+                    ranges: open.batch.piece_ranges_text(),
                     table: open.batch.table.name.clone(),
                     why: doubt.why,
                     evidence: why,

@@ -113,6 +113,10 @@ impl Lane {
 
     fn gathered(&mut self, mut batch: Batch, found: &BTreeMap<Partition, StoredEntry>, cx: &mut Cx) {
         let (id, ranges_text) = (batch.id, batch.ranges_text());
+        if batch.by_evidence {
+            // The entry cannot say which rows behind the piece the table has already: all are looked for.
+            batch.piece_end = None;
+        }
         let mut overwritten = Vec::new();
         for (partition, share) in &mut batch.ranges {
             let stored = found.get(partition);
@@ -224,11 +228,7 @@ impl Lane {
 
     /// The earlier attempts are made to end, and what they may have done is looked for if the token
     /// does not cover a known block.
-    fn resolve(&mut self, mut open: Open, cx: &mut Cx) {
-        if open.batch.by_evidence {
-            // The entry cannot say which rows behind the piece the table has already: all are looked for.
-            open.batch.piece_end = None;
-        }
+    fn resolve(&mut self, open: Open, cx: &mut Cx) {
         if open.has_nothing_left() {
             self.nothing_left(open, cx);
         } else if open.batch.by_evidence {

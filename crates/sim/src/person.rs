@@ -127,7 +127,8 @@ impl World {
             let partition = Partition(place.1);
             let range = match Entry::parse(partition, stored) {
                 Ok(Entry::Lead(batch)) if batch.id == id => {
-                    piece_end = batch.piece_end;
+                    // By evidence, rows behind the piece may be there as well, so all are asked about.
+                    piece_end = if batch.by_evidence { None } else { batch.piece_end };
                     batch.ranges[&partition].range
                 }
                 Ok(Entry::Member(member)) if member.batch == id => member.share.range,
