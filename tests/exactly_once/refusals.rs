@@ -69,10 +69,13 @@ fn a_topic_that_does_not_exist() {
 fn options_that_are_not_honoured_or_not_known() {
     for (name, value, facts) in [
         ("transforms", "route", ["CONFIG-005", "transforms"]),
-        ("insertFormat", "CSV", ["CONFIG-005", "insertFormat"]),
         ("bufferSize", "10", ["CONFIG-004", "bufferSize"]),
         ("tasks.max", "none", ["CONFIG-003", "tasks.max"]),
-        ("value.converter", "io.confluent.connect.avro.AvroConverter", ["CONFIG-005", "value.converter"]),
+        (
+            "value.converter",
+            "io.confluent.connect.json.JsonSchemaConverter",
+            ["CONFIG-005", "value.converter"],
+        ),
         ("consumer.override.isolation.level", "read_uncommitted", ["KAFKA-003", "isolation.level"]),
         ("clickhouseSettings", "async_insert=1", ["CONFIG-007", "async_insert"]),
     ] {
@@ -81,6 +84,12 @@ fn options_that_are_not_honoured_or_not_known() {
         refuses(&corner, &WorkerOptions::called("w"), &facts);
         assert_eq!(corner.rows(), 0, "{name}");
     }
+    let texts = corner("texts")
+        .with("value.converter", "org.apache.kafka.connect.storage.StringConverter")
+        .with("insertFormat", "CSV");
+    texts.create_events_table(Engine::Plain);
+    refuses(&texts, &WorkerOptions::called("w"), &["CONFIG-005", "insertFormat"]);
+
     let corner = corner("worker_option");
     corner.create_events_table(Engine::Plain);
     let options = WorkerOptions::called("w").with("config.providers", "file");
