@@ -30,6 +30,9 @@ use crate::failpoint::{self, Moment};
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(5);
 
+/// The protocol gives no attempt more time than this, unless the configuration does.
+const DEADLINE_MS_MAX: u64 = 600_000;
+
 /// Asks until there is an answer. Errors: those that asking again does not cure.
 async fn insist<T, F>(what: &str, mut ask: impl FnMut() -> F) -> Result<T, Failure>
 where
@@ -313,8 +316,7 @@ pub(super) fn insert(cx: &TaskContext, mail: Sender<Mail>, attempt: Attempt) -> 
     let log_comment = log_comment(&cx.connector, &topic, &batch, rows);
     let max_execution_ms = cx.max_execution_ms;
     let extra_settings = block.recipe.settings.clone();
-    // Attempts that came too late were given more time (R2).
-    let until_deadline_ms = batch.deadline.since(batch.first_recorded).max(cx.limits.deadline_ms);
+    let until_deadline_ms = until_deadline_ms(batch.deadline, batch.first_recorded, cx.limits.deadline_ms);
     let query_id = format!("{}-{}-{attempt}-{:08x}", batch.id, claim.0, rand::random::<u32>());
     let job = cx.runtime.spawn(async move {
         let _report = PanicReport::new(&mail, Some(claim), "an attempt");
@@ -346,6 +348,12 @@ pub(super) fn insert(cx: &TaskContext, mail: Sender<Mail>, attempt: Attempt) -> 
         post(&mail, claim, Ok(Mail::Inserted { event, took, bytes: frames.bytes }));
     });
     job.abort_handle()
+}
+
+/// How far ahead the deadline of an attempt that is sent now may lie. Attempts that came too late were given
+/// more time (R2). The batch's age is no measure once it has been tried for longer than any attempt is given.
+fn until_deadline_ms(deadline: ServerMillis, first_recorded: ServerMillis, deadline_ms: u64) -> u64 {
+    deadline.since(first_recorded).clamp(deadline_ms, deadline_ms.max(DEADLINE_MS_MAX))
 }
 
 fn understand(answer: Answer, topic: &TopicName, batch: &Batch, attempt: u32) -> InsertAnswer {
@@ -413,6 +421,17 @@ mod tests {
             username: "default".to_owned(),
             password: Password::new(""),
         }
+    }
+
+    #[test]
+    fn an_old_batch_is_not_waited_for_as_long_as_it_is_old() {
+        let patience = |age_ms: u64, deadline_ms| {
+            until_deadline_ms(ServerMillis(5_000 + age_ms), ServerMillis(5_000), deadline_ms)
+        };
+        assert_eq!(patience(500, 10_000), 10_000);
+        assert_eq!(patience(160_000, 10_000), 160_000, "it came too late, and was given more");
+        assert_eq!(patience(36_000_000, 10_000), DEADLINE_MS_MAX);
+        assert_eq!(patience(36_000_000, 900_000), 900_000);
     }
 
     #[test]
