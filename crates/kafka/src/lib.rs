@@ -36,7 +36,9 @@ pub use lane_queue::{BATCH_MESSAGES_MAX, LaneQueue, MessageBatch};
 pub use ledger_producer::{LedgerProducer, RecordOutcome};
 pub use ledger_topics::WeakTopic;
 pub use letter_origin::{LetterOf, LetterOrigin, OriginTopic, is_bare, letter_of, record_headers};
-pub use outgoing_record::{Header, OutgoingRecord, WRITE_RECORD_BYTES_MAX, WRITE_RECORDS_MAX};
+pub use outgoing_record::{
+    HEADER_OVERHEAD_BYTES, Header, OutgoingRecord, WRITE_RECORD_BYTES_MAX, WRITE_RECORDS_MAX,
+};
 pub use range_reader::{RangeReader, ReadLimits};
 pub use settings::Settings;
 pub use state_topic::{Mark, config_key, mark_key, read_compacted, read_marks, read_value};

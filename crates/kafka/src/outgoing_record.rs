@@ -16,7 +16,7 @@ pub const WRITE_RECORD_BYTES_MAX: usize = 16 << 20;
 const BATCH_OVERHEAD_BYTES: usize = 61 + 1 + 10 + 5 * 5;
 
 /// The two lengths of a header, at their longest.
-const HEADER_OVERHEAD_BYTES: usize = 2 * 5;
+pub const HEADER_OVERHEAD_BYTES: usize = 2 * 5;
 
 /// A header of a record. Names need not be UTF-8, nor unique; null is not the empty value.
 #[derive(Debug, Clone, PartialEq, Eq)]

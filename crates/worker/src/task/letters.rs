@@ -11,8 +11,8 @@ use pumphouse_config::BadRecordLog;
 use pumphouse_decode::DecodeError;
 use pumphouse_delivery::{ClaimId, Letter, Refusal};
 use pumphouse_kafka::{
-    BadRecord, DeadLetterTopic, Header, KafkaError, OutgoingRecord, RangeReader, ReadLimits, RecordView,
-    Remedy, Settings, Stage,
+    BadRecord, DeadLetterTopic, HEADER_OVERHEAD_BYTES, Header, KafkaError, OutgoingRecord, RangeReader,
+    ReadLimits, RecordView, Remedy, Settings, Stage,
 };
 use pumphouse_types::{Offset, OffsetRange, Partition, TopicId, TopicName, TopicPartition};
 use tokio::runtime::Handle;
@@ -239,11 +239,10 @@ fn copy(
     replayed: Option<&Replayed>,
     record: &RecordView<'_>,
 ) -> BadRecord {
-    let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-    let bytes = len(record.key()) + len(record.value());
+    let bytes = content_bytes(record.key(), record.value(), record.headers());
     if bytes > RECORD_BYTES_MAX {
         let letter = Letter { partition: record.partition(), offset: record.offset(), refusal: None };
-        let why = format!("key and value: {bytes} bytes, {RECORD_BYTES_MAX} are kept");
+        let why = format!("key, value and headers: {bytes} bytes, {RECORD_BYTES_MAX} are kept");
         return without_payload(topic_id, topic, &letter, &why);
     }
     let stands_for = replayed.and_then(|replayed| replayed.bad_record(record));
@@ -263,9 +262,19 @@ fn without_payload(topic_id: TopicId, topic: &TopicName, letter: &Letter, why: &
 }
 
 fn payload_bytes(record: &BadRecord) -> usize {
-    let len = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-    let header = |header: &Header| header.name.len() + len(&header.value);
-    len(&record.key) + len(&record.value) + record.headers.iter().map(header).sum::<usize>()
+    let headers = record.headers.iter().map(|header| (&header.name[..], header.value.as_deref()));
+    content_bytes(record.key.as_deref(), record.value.as_deref(), headers)
+}
+
+/// What a record takes of a ledger write.
+fn content_bytes<'r>(
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: impl Iterator<Item = (&'r [u8], Option<&'r [u8]>)>,
+) -> usize {
+    let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let header = |(name, value): (&[u8], Option<&[u8]>)| HEADER_OVERHEAD_BYTES + name.len() + len(value);
+    len(key) + len(value) + headers.map(header).sum::<usize>()
 }
 
 fn header_text(header: &Header) -> Vec<u8> {
@@ -392,6 +401,24 @@ mod tests {
         assert_eq!(letters.bytes(), 200);
         letters.written(&refused);
         assert_eq!((letters.bytes(), letters.lacks(&refused)), (0, true));
+    }
+
+    #[test]
+    fn headers_count_as_much_as_a_write_counts_them() {
+        let mut record = record(0, 100);
+        let without = record.clone();
+        record.headers = vec![Header::text("h", ""), Header { name: b"name".to_vec(), value: None }];
+        let written = |record: &BadRecord| OutgoingRecord {
+            topic: TopicName::new("dead"),
+            partition: None,
+            key: record.key.clone(),
+            value: record.value.clone(),
+            headers: record.headers.clone(),
+            timestamp_ms: None,
+        };
+        let more = written(&record).bytes() - written(&without).bytes();
+        assert_eq!(payload_bytes(&record) - payload_bytes(&without), more);
+        assert_eq!(payload_bytes(&without), 100);
     }
 
     #[test]
