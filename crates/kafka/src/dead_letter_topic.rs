@@ -86,7 +86,8 @@ pub struct DeadLetterTopic {
 }
 
 impl DeadLetterTopic {
-    /// Creates the topic unless it exists, and reads what it takes, and what the sources hold.
+    /// Creates the topic unless it exists, and reads what it takes, and what the sources hold. A source that
+    /// does not exist (yet) is passed over: nothing depends on the answer.
     /// `timeout`: of all questions together.
     /// Errors: `CreateTopic`, `DeadLetterTopicUnfit`, missing rights, `NoAnswer`.
     pub fn ensure(
@@ -103,7 +104,11 @@ impl DeadLetterTopic {
             admin.create_topic_if_missing(topic, PARTITIONS, wanted.replicas, &BTreeMap::new(), left())?;
         let limits = Limits::read(topic, &options(admin, topic, left(), &mut warnings)?)?;
         for source in sources {
-            let source_bytes = message_bytes(&options(admin, source, left(), &mut warnings)?);
+            let source_options = match options(admin, source, left(), &mut warnings) {
+                Err(KafkaError::TopicGone { .. }) => continue,
+                answer => answer?,
+            };
+            let source_bytes = message_bytes(&source_options);
             if source_bytes > limits.bytes_max {
                 let (source, letter_bytes) = (source.clone(), limits.bytes_max);
                 warnings.push(DeadLetterWarning::SmallerThanSource { source, source_bytes, letter_bytes });

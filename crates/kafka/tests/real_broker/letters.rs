@@ -204,6 +204,18 @@ fn a_thousand_letters_take_less_than_a_third_of_the_transactions_time() {
 }
 
 #[test]
+fn a_source_that_is_not_there_yet_is_no_obstacle() {
+    let broker = Broker::share();
+    let sources = [TopicName::new(&unique_name("not-yet")), broker.topic(1)];
+    let small = topic_with(&broker, &[("max.message.bytes", "20000")]);
+    let admin = Admin::open(&broker.settings()).unwrap();
+    let (_, warnings) = DeadLetterTopic::ensure(&admin, wanted(&small), &sources, PATIENCE).unwrap();
+    // The one behind it is looked at.
+    let told: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    assert!(told.len() == 1 && told[0].contains(sources[1].as_str()), "{told:?}");
+}
+
+#[test]
 fn what_is_too_large_for_the_topic_goes_out_as_coordinates() {
     let broker = Broker::share();
     let source = broker.topic(1);
