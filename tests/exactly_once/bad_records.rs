@@ -153,3 +153,36 @@ fn dead_letters_are_counted_by_cause_and_the_log_keeps_their_contents_back() {
     assert!(log.contains("offset=20") && log.contains("DECODE-001") && log.contains("offset=41"), "{log}");
     assert!(!log.contains("secret"), "the log shows a record's content: {log}");
 }
+
+#[test]
+fn own_topics_that_are_deleted_are_made_again() {
+    let (letters, state) = (unique_name("deleted_letters"), unique_name("deleted_state"));
+    let corner = Corner::new(bed(), "deleted", 1)
+        .with_small_batches(30, 50)
+        .with("errors.tolerance", "all")
+        .with("errors.deadletterqueue.topic.name", &letters)
+        .with("errors.deadletterqueue.topic.replication.factor", "1");
+    corner.create_table(COLUMNS, "id", Engine::Plain);
+    corner.write_json(&[GOOD; 20]);
+    let options = WorkerOptions::called("w").with("pumphouse.state.topic", &state);
+    let mut worker = corner.worker(&options);
+    corner.wait_caught_up(&mut [&mut worker], LIMIT);
+    for topic in [&letters, &state] {
+        bed().topics().unwrap().delete(topic).unwrap();
+        corner.write_json(&[GOOD, "{", GOOD]);
+        let told = wait_until("the topic is missed", LIMIT, || {
+            let log = worker.log();
+            if log.contains(&format!("KAFKA-012: looking for {topic}")) { Ok(()) } else { Err(log) }
+        });
+        told.unwrap();
+        // Nobody looks whether the worker is well: the task is FAILED before it begins anew.
+        corner.wait_caught_up(&mut [], LIMIT);
+    }
+    worker.wait_running();
+    assert_eq!(corner.rows(), 24);
+    assert_eq!(corner.read_topic(&letters).len(), 2);
+    let topics = bed().topics().unwrap();
+    let made_again =
+        || if topics.partition_count(&state).is_ok() { Ok(()) } else { Err("no state topic".to_owned()) };
+    wait_until("the state topic", LIMIT, made_again).unwrap();
+}

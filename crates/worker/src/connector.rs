@@ -62,8 +62,7 @@ fn run(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>) {
     shared.metrics.exactly_once.get_or_create(&labels).set(i64::from(promise.is_exactly_once()));
     let spec = ConnectorSpec {
         limits: TaskOptions { exactly_once: promise.is_exactly_once(), ..spec.limits.clone() },
-        letters: spec.letters.as_ref().map(|rules| LetterRules { topic: letters, ..rules.clone() }),
-        ..spec.clone()
+        ..with_letters(spec, letters)
     };
     board.connector_is(&spec.name, State::Running(promise.note()));
     let threads: Vec<_> = (0..spec.tasks)
@@ -82,6 +81,12 @@ fn run(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>) {
         };
         task_is(&spec, shared, number, State::Failed(Failure::Thread(why).to_string()));
     }
+}
+
+/// The same, with its dead letter topic as it was found.
+fn with_letters(spec: &ConnectorSpec, topic: Option<DeadLetterTopic>) -> ConnectorSpec {
+    let letters = spec.letters.as_ref().map(|rules| LetterRules { topic, ..rules.clone() });
+    ConnectorSpec { letters, ..spec.clone() }
 }
 
 /// What a connector finds out before its tasks begin.
@@ -114,15 +119,22 @@ fn prepared(spec: &ConnectorSpec, shared: &Shared, stop: &AtomicBool) -> Option<
 /// Runs a task until it is stopped, or fails for a reason that only a person can cure.
 fn run_task(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>, number: usize) {
     let mut restarts = Restarts::default();
+    let mut lacks_topic = false;
     loop {
         let began = Instant::now();
         // A panic is a broken invariant of ours; the ledger is intact, and the task begins anew from it.
-        let ran = catch_unwind(AssertUnwindSafe(|| run_once(spec, shared, stop, number)));
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            if lacks_topic {
+                return run_once(&with_own_topics(spec, shared, stop)?, shared, stop, number);
+            }
+            run_once(spec, shared, stop, number)
+        }));
         let failure = match ran {
             Ok(Ok(())) => return,
             Ok(Err(failure)) => failure,
             Err(_) => Failure::Thread("the task panicked; its ledger is intact".to_owned()),
         };
+        lacks_topic = failure.lacks_topic();
         let task = format!("{}-{number}", spec.name);
         task_is(spec, shared, number, State::Failed(failure.to_string()));
         if !failure.may_pass() {
@@ -134,6 +146,30 @@ fn run_task(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>, 
         if pause_or_stop(pause, stop) {
             return;
         }
+    }
+}
+
+/// Makes the connector's own topics again, which somebody has deleted: with the marks of the state topic
+/// goes what R16 knows of partitions that nobody has claimed since.
+fn with_own_topics(
+    spec: &ConnectorSpec,
+    shared: &Shared,
+    stop: &AtomicBool,
+) -> Result<ConnectorSpec, Failure> {
+    let mut pause = START_AGAIN;
+    loop {
+        match state_topic(spec, shared).and_then(|()| letter_topic(spec)) {
+            Ok(letters) => return Ok(with_letters(spec, letters)),
+            Err(NotYet::Never(failure)) => return Err(failure),
+            Err(NotYet::Later(why)) => {
+                warn!(connector = spec.name, why, "the connector's own topics cannot be looked at yet");
+            }
+        }
+        if pause_or_stop(pause, stop) {
+            // The task that begins with it ends at once.
+            return Ok(spec.clone());
+        }
+        pause = (pause * 2).min(START_AGAIN_MAX);
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) struct Asks {
     starts: Vec<PendingStart>,
     not_before: Millis,
     topic_ids_at: Millis,
+    /// One of the connector's own topics was not there when they were looked for last.
+    lacked: Option<TopicName>,
     lag_at: Millis,
 }
 
@@ -116,6 +118,7 @@ impl Shell<'_> {
         if now.since(self.asks.topic_ids_at) >= TOPIC_IDS_MS {
             self.asks.topic_ids_at = now;
             self.compare_topic_ids();
+            self.look_for_own_topics();
         }
         if now.since(self.asks.lag_at) >= LAG_MS {
             self.asks.lag_at = now;
@@ -293,6 +296,23 @@ impl Shell<'_> {
         }
     }
 
+    /// Without the state topic or the dead letter topic no write comes about: the task ends, and the next
+    /// start makes the topic again, or says why it cannot.
+    fn look_for_own_topics(&mut self) {
+        let own = self.cx.own_topics();
+        if self.assigned.is_empty() || own.is_empty() {
+            return;
+        }
+        let Ok(ids) = self.consumer.topic_ids(&own, ASK_TIMEOUT) else { return };
+        let missing = ids.into_iter().find_map(|(topic, id)| id.is_none().then_some(topic));
+        // A broker may not have heard yet of a topic that was just made: one look is not enough.
+        if let Some(topic) = gone(&mut self.asks.lacked, missing) {
+            let asked = format!("looking for {topic}, which the connector writes to");
+            let reason = "it was deleted".to_owned();
+            self.fail(Failure::Kafka(KafkaError::TopicGone { asked, reason }));
+        }
+    }
+
     /// One question for all partitions; what is not answered is measured the next time.
     fn measure_lag(&mut self) {
         if self.lanes.is_empty() {
@@ -307,6 +327,12 @@ impl Shell<'_> {
             }
         }
     }
+}
+
+/// The topic that was missing at two looks one after the other.
+fn gone(lacked: &mut Option<TopicName>, missing: Option<TopicName>) -> Option<TopicName> {
+    let before = std::mem::replace(lacked, missing.clone());
+    missing.filter(|missing| before.as_ref() == Some(missing))
 }
 
 #[cfg(test)]
@@ -327,5 +353,16 @@ mod tests {
         asks.read(read(1, Some(BatchId(9))));
         asks.read(read(2, None));
         assert_eq!(asks.reads.len(), 3);
+    }
+
+    #[test]
+    fn a_topic_is_gone_after_two_looks() {
+        let (dead, state) = (TopicName::new("dead"), TopicName::new("state"));
+        let mut lacked = None;
+        assert_eq!(gone(&mut lacked, Some(dead.clone())), None);
+        assert_eq!(gone(&mut lacked, None), None);
+        assert_eq!(gone(&mut lacked, Some(dead.clone())), None);
+        assert_eq!(gone(&mut lacked, Some(state.clone())), None);
+        assert_eq!(gone(&mut lacked, Some(state.clone())), Some(state));
     }
 }

@@ -73,6 +73,15 @@ pub struct TaskContext {
     pub stop: Arc<AtomicBool>,
 }
 
+impl TaskContext {
+    /// The topics that ledger writes go to beside the entries.
+    pub(super) fn own_topics(&self) -> Vec<TopicName> {
+        let letters = self.letters.as_ref().and_then(|rules| rules.topic.as_ref());
+        let state = self.memory_ledger.is_none().then_some(&self.state_topic);
+        state.into_iter().chain(letters.map(|letters| letters.name())).cloned().collect()
+    }
+}
+
 /// The worker's metrics with this connector's name filled in.
 #[derive(Clone)]
 pub struct Meters {

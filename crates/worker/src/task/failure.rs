@@ -94,11 +94,17 @@ impl From<ClickHouseError> for Failure {
 }
 
 impl Failure {
+    /// Whether a topic is not there, which may be one that the connector makes.
+    pub(crate) fn lacks_topic(&self) -> bool {
+        matches!(self, Failure::Kafka(KafkaError::TopicGone { .. }))
+    }
+
     /// Whether the same may succeed later: the task is begun anew by itself. Everything else waits for a
     /// person, who restarts it.
     pub fn may_pass(&self) -> bool {
         match self {
-            Failure::Kafka(error) => error.remedy() != Remedy::StopTask,
+            // A topic that is gone is waited for if it is a source, and made again if it is our own.
+            Failure::Kafka(error) => error.remedy() != Remedy::StopTask || self.lacks_topic(),
             // A broken invariant of ours: the ledger has all that a new beginning needs.
             Failure::ClickHouseLacks(_) | Failure::Thread(_) => true,
             Failure::Delivery(reason) => match &**reason {
@@ -160,6 +166,8 @@ mod tests {
         }
         assert!(Failure::from(ClickHouseError::NoTable { table: "d.t".to_owned() }).may_pass());
         assert!(Failure::Thread("panicked".to_owned()).may_pass());
+        let (asked, reason) = ("writing".to_owned(), "gone".to_owned());
+        assert!(Failure::from(KafkaError::TopicGone { asked, reason }).may_pass());
     }
 
     #[test]
@@ -169,5 +177,6 @@ mod tests {
         }
         let denied = ClickHouseError::Server { code: 516, message: "no".to_owned(), asked: "it" };
         assert!(!Failure::from(denied).may_pass());
+        assert!(!Failure::from(KafkaError::Login { reason: "no".to_owned() }).may_pass());
     }
 }

@@ -174,7 +174,8 @@ fn answer(outcome: RecordOutcome) -> LedgerAnswer {
 }
 
 fn refused_for_good(error: &KafkaError) -> bool {
-    // A topic that is gone is told apart by its identity (R15): the claim begins anew without it.
+    // Which topic is gone is told by the identities, which the consuming thread compares: without a source
+    // the claim begins anew (R15), without one of the connector's own topics the task does.
     if matches!(error, KafkaError::TopicGone { .. }) {
         return false;
     }
