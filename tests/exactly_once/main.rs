@@ -10,6 +10,7 @@ mod zombie;
 
 // Servers that do, and several of them.
 mod hosts;
+mod overload;
 mod server_faults;
 
 // Records that nobody can insert, batches whose fate is not known, and what others did meanwhile.
