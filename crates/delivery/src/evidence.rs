@@ -34,6 +34,10 @@ impl Lane {
             Work::Doubting { open, doubt } if open.batch.id == id => {
                 self.facts = Some(facts);
                 match evidence {
+                    Evidence::Finished if open.notes.token_covers_piece => {
+                        let why = "the query log tells of a part of the rows only".to_owned();
+                        self.undecided(open, doubt, None, why, cx);
+                    }
                     Evidence::Finished => {
                         self.report(id, Verdict::QueryFinished, cx);
                         self.landed(open, cx);

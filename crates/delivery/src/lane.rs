@@ -109,7 +109,8 @@ impl Open {
 
     /// The same batch under a token that was never used.
     pub(crate) fn with_fresh_token(self, cx: &mut Cx) -> Draft {
-        let Open { batch, notes, .. } = self;
+        let Open { batch, mut notes, .. } = self;
+        notes.token_covers_piece = false;
         let token = if cx.rules.keep(Rule::R11) { DedupToken(cx.ids.draw()) } else { batch.token };
         Draft {
             id: batch.id,
@@ -132,6 +133,9 @@ pub(crate) struct Notes {
     pub rows: Option<RowList>,
     /// Rows that the table has, by evidence.
     pub present: RowList,
+    /// Found as a piece that was recorded by evidence, and asked about as all that is left (R7): an attempt
+    /// under its token that finished proves nothing of the rows behind the piece.
+    pub token_covers_piece: bool,
     /// The block that the worker keeps has more rows than the batch still has.
     pub partly_settled: bool,
     /// Rows of the next piece at most; twice what landed last (R11).

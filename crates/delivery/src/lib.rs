@@ -21,6 +21,7 @@ mod window;
 
 pub use batch::{Batch, BatchRange, Cut, TableSeen};
 pub use entry::{ENTRY_TEXT_CHARS_MAX, Entry, EntryError, Member, StoredEntry};
+pub use retry::DEADLINE_MS_MAX;
 pub use rules::Rule;
 pub use stop::StopReason;
 pub use talk::{

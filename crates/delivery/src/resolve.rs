@@ -113,10 +113,8 @@ impl Lane {
 
     fn gathered(&mut self, mut batch: Batch, found: &BTreeMap<Partition, StoredEntry>, cx: &mut Cx) {
         let (id, ranges_text) = (batch.id, batch.ranges_text());
-        if batch.by_evidence {
-            // The entry cannot say which rows behind the piece the table has already: all are looked for.
-            batch.piece_end = None;
-        }
+        // The entry cannot say which rows behind the piece the table has already: all are looked for.
+        let piece_by_evidence = batch.by_evidence && batch.piece_end.take().is_some();
         let mut overwritten = Vec::new();
         for (partition, share) in &mut batch.ranges {
             let stored = found.get(partition);
@@ -142,7 +140,9 @@ impl Lane {
             batch.by_evidence = true;
         }
         let config_version = batch.config_version;
-        self.read_again(Open::found(batch), config_version, Purpose::Resolve, cx);
+        let mut open = Open::found(batch);
+        open.notes.token_covers_piece = piece_by_evidence;
+        self.read_again(open, config_version, Purpose::Resolve, cx);
     }
 
     /// R17: shares whose lead's entry was overwritten are resolved where they are, by evidence: each
@@ -158,7 +158,8 @@ impl Lane {
             ranges: shares,
             table: TableSeen::from_facts(facts),
             first_recorded,
-            // Its own deadline stood in the lead's entry; a later one than this was not recorded.
+            // Its own deadline stood in the lead's entry. One that had grown with attempts that came too late
+            // is what the operator waits for before setting offsets (PROTOCOL R17).
             deadline: first_recorded.plus(cx.options.deadline_ms),
             config_version: self.config_version.expect("nothing is started without"),
             piece_end: None,

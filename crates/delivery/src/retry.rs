@@ -20,8 +20,9 @@ const TOO_LATE_MAX: u32 = 8;
 /// How often the deadline is doubled.
 const DEADLINE_DOUBLINGS_MAX: u32 = 6;
 
-/// No deadline is further ahead: a batch is found again within it after a crash.
-const DEADLINE_MS_MAX: u64 = 600_000;
+/// No deadline is further ahead, unless the configuration's own is: a batch is found again within it after
+/// a crash.
+pub const DEADLINE_MS_MAX: u64 = 600_000;
 
 impl Lane {
     pub(crate) fn insert_answered(&mut self, id: BatchId, attempt: u32, answer: InsertAnswer, cx: &mut Cx) {

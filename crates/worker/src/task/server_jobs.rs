@@ -10,7 +10,8 @@ use pumphouse_clickhouse::{
     InsertStatement, Inspection, TableName, refused_row,
 };
 use pumphouse_delivery::{
-    Batch, ClaimId, Event, Evidence, InsertAnswer, Refusal, RefusalClass, TableEngine, TableFacts,
+    Batch, ClaimId, DEADLINE_MS_MAX, Event, Evidence, InsertAnswer, Refusal, RefusalClass, TableEngine,
+    TableFacts,
 };
 use pumphouse_types::{BatchId, Millis, OffsetRange, Partition, ServerMillis, TopicName};
 use tokio::task::AbortHandle;
@@ -29,9 +30,6 @@ use crate::failpoint::{self, Moment};
 /// First pause before a question is asked again; doubles up to the longest.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(5);
-
-/// The protocol gives no attempt more time than this, unless the configuration does.
-const DEADLINE_MS_MAX: u64 = 600_000;
 
 /// Asks until there is an answer. Errors: those that asking again does not cure.
 async fn insist<T, F>(what: &str, mut ask: impl FnMut() -> F) -> Result<T, Failure>

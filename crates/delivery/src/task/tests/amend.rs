@@ -201,4 +201,6 @@ fn r7_rows_that_are_there_behind_a_piece_are_not_sent_by_the_next_claim() {
         &format!("{pieces} | re-read; found p0 0..9; recorded"),
         "R7; look for p0 0..10; R7; write p0 open 0..10; insert C p0 9..10 #1",
     );
+    // An attempt that finished wrote the piece, and says nothing of what lies behind it.
+    check(&format!("{pieces} | re-read; finished"), "R7; look for p0 0..10; stop with DELIVERY-001");
 }
