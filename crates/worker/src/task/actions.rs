@@ -149,8 +149,11 @@ impl Shell<'_> {
         let Write { claim, write, entries, letters, at_rest } = write;
         let mut records = Vec::new();
         for (topic, letter) in &letters {
-            let lane = self.lanes.get(topic);
-            records.extend(lane.and_then(|lane| lane.letters.outgoing(self.cx, letter)));
+            // Without its letter the write would pass the record: nothing is written then.
+            let Some(lane) = self.lanes.get(topic) else {
+                return self.fail(Failure::Thread(format!("the dead letters of {topic} are missing")));
+            };
+            records.extend(lane.letters.outgoing(self.cx, letter));
         }
         self.letters_going = Some((write, letters));
         if at_rest {
