@@ -3,36 +3,31 @@
 use std::time::Duration;
 
 use pumphouse_testkit::wait::wait_until;
-use pumphouse_testkit::{ClickHouseOptions, Kafka, KafkaOptions, Testbed, TestbedOptions};
+use pumphouse_testkit::{ClickHouse, ClickHouseOptions, Kafka, KafkaOptions, Testbed, TestbedOptions};
 use pumphouse_tests::{Corner, Engine, WorkerOptions};
 
 const LIMIT: Duration = Duration::from_secs(150);
 
-/// Own servers: these are broken. Small ones, since the suite's own run beside them.
-fn own_bed() -> Testbed {
-    Testbed::start(TestbedOptions {
+/// Own servers: these are broken. Small ones, since the suite's own run beside them. `None`: they were given,
+/// and cannot be broken.
+fn own_servers() -> Option<(Testbed, ClickHouse, Kafka)> {
+    let mut bed = Testbed::start(TestbedOptions {
         zookeeper: true,
         kafka_options: KafkaOptions { heap_mib: 384, ..KafkaOptions::default() },
         clickhouse_options: ClickHouseOptions { memory_bytes_max: 3 << 30, ..ClickHouseOptions::default() },
         ..TestbedOptions::default()
     })
-    .unwrap()
-}
-
-fn is_own(bed: &Testbed) -> bool {
-    // Servers that were given cannot be broken.
-    bed.kafka.is_some() && bed.clickhouse.is_some()
+    .unwrap();
+    let (Some(clickhouse), Some(kafka)) = (bed.clickhouse.take(), bed.kafka.take()) else {
+        eprintln!("skipped: the servers were given");
+        return None;
+    };
+    Some((bed, clickhouse, kafka))
 }
 
 #[test]
 fn clickhouse_crashes_and_the_broker_hangs() {
-    let mut bed = own_bed();
-    if !is_own(&bed) {
-        eprintln!("skipped: the servers were given");
-        return;
-    }
-    let mut clickhouse = bed.clickhouse.take().unwrap();
-    let mut kafka: Kafka = bed.kafka.take().unwrap();
+    let Some((bed, mut clickhouse, mut kafka)) = own_servers() else { return };
     let corner = Corner::new(&bed, "faults", 4).with_small_batches(2_000, 50);
     corner.create_events_table(Engine::Replicated);
     let mut feed = corner.feed(9);
@@ -69,13 +64,7 @@ fn clickhouse_crashes_and_the_broker_hangs() {
 
 #[test]
 fn clickhouse_hangs_and_the_broker_crashes() {
-    let mut bed = own_bed();
-    if !is_own(&bed) {
-        eprintln!("skipped: the servers were given");
-        return;
-    }
-    let mut clickhouse = bed.clickhouse.take().unwrap();
-    let mut kafka: Kafka = bed.kafka.take().unwrap();
+    let Some((bed, mut clickhouse, mut kafka)) = own_servers() else { return };
     let corner = Corner::new(&bed, "faults", 4).with_small_batches(2_000, 50);
     corner.create_events_table(Engine::Replicated);
     let mut feed = corner.feed(10);
@@ -96,13 +85,7 @@ fn clickhouse_hangs_and_the_broker_crashes() {
 
 #[test]
 fn a_stop_in_an_outage_does_not_say_that_everything_has_landed() {
-    let mut bed = own_bed();
-    if !is_own(&bed) {
-        eprintln!("skipped: the servers were given");
-        return;
-    }
-    let mut clickhouse = bed.clickhouse.take().unwrap();
-    let mut kafka: Kafka = bed.kafka.take().unwrap();
+    let Some((bed, mut clickhouse, mut kafka)) = own_servers() else { return };
     // The membership is lost while the stop waits for the open batch.
     let corner = Corner::new(&bed, "faults", 1)
         .with_small_batches(1_000, 50)

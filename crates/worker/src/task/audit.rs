@@ -104,10 +104,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use pumphouse_clickhouse::{Endpoint, Password};
-    use pumphouse_delivery::{BatchRange, Cut, TableEngine, TableSeen};
+    use pumphouse_delivery::{BatchRange, Cut};
     use pumphouse_testkit::{ClickHouse, ClickHouseOptions, DATABASE};
-    use pumphouse_types::{ConfigVersion, DedupToken, Offset, OffsetsHash, ServerMillis, TableUuid, TopicId};
+    use pumphouse_types::{Offset, OffsetsHash};
 
+    use super::super::test_batch;
     use super::*;
 
     fn range(first: i64, end: i64) -> OffsetRange {
@@ -121,28 +122,10 @@ mod tests {
             hash: OffsetsHash::from_bits(0),
             left_out: 10 - rows,
         };
-        Batch {
-            id: BatchId(id),
-            token: DedupToken(1),
-            topic_id: TopicId(1),
-            ranges: shares.iter().map(|(partition, rows)| (Partition(*partition), share(*rows))).collect(),
-            table: TableSeen {
-                name: "d.t".to_owned(),
-                uuid: TableUuid(1),
-                engine: TableEngine::Plain,
-                server_version: String::new(),
-                server_started: ServerMillis(0),
-                window_blocks: 1,
-                window_ms: None,
-                blocks: None,
-                definition: 0,
-            },
-            first_recorded: ServerMillis(0),
-            deadline: ServerMillis(0),
-            config_version: ConfigVersion(1),
-            piece_end: None,
-            by_evidence: false,
-        }
+        test_batch::batch(
+            id,
+            shares.iter().map(|(partition, rows)| (Partition(*partition), share(*rows))).collect(),
+        )
     }
 
     fn topic() -> TopicName {

@@ -55,12 +55,11 @@ fn ranges_text(ranges: &BTreeMap<Partition, OffsetRange>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pumphouse_delivery::{BatchRange, Cut, TableEngine, TableSeen};
-    use pumphouse_types::{
-        BatchId, ConfigVersion, DedupToken, Offset, OffsetsHash, ServerMillis, TableUuid, TopicId,
-    };
+    use pumphouse_delivery::{BatchRange, Cut};
+    use pumphouse_types::{Offset, OffsetsHash};
     use serde_json::{Value, json};
 
+    use super::super::test_batch;
     use super::*;
 
     fn at(offset: i64) -> Offset {
@@ -70,28 +69,7 @@ mod tests {
     fn batch(partitions: u32) -> Batch {
         let range = OffsetRange::new(at(1_000_000), at(1_000_500)).unwrap();
         let share = BatchRange { range, rows: 400, hash: OffsetsHash::from_bits(0), left_out: 0 };
-        Batch {
-            id: BatchId(0xb),
-            token: DedupToken(0x7),
-            topic_id: TopicId(1),
-            ranges: (0..partitions).map(|number| (Partition(number), share)).collect(),
-            table: TableSeen {
-                name: "d.t".to_owned(),
-                uuid: TableUuid(1),
-                engine: TableEngine::Plain,
-                server_version: String::new(),
-                server_started: ServerMillis(0),
-                window_blocks: 1,
-                window_ms: None,
-                blocks: None,
-                definition: 0,
-            },
-            first_recorded: ServerMillis(0),
-            deadline: ServerMillis(0),
-            config_version: ConfigVersion(1),
-            piece_end: None,
-            by_evidence: false,
-        }
+        test_batch::batch(0xb, (0..partitions).map(|number| (Partition(number), share)).collect())
     }
 
     fn comment(batch: &Batch, rows: u64) -> (usize, Value) {

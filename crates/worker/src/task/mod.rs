@@ -21,6 +21,8 @@ mod schemas;
 mod server_jobs;
 mod shell;
 mod state;
+#[cfg(test)]
+mod test_batch;
 
 use std::time::{Duration, Instant};
 
