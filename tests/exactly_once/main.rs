@@ -17,6 +17,7 @@ mod server_faults;
 mod bad_records;
 mod evidence;
 mod poisoned;
+mod remapped;
 mod resets;
 mod reshaped;
 mod thinned;

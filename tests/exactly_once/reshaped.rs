@@ -48,20 +48,3 @@ fn a_column_is_dropped_while_a_batch_is_open() {
     let log = resolves(&corner);
     assert!(log.contains("R15: the table has changed its shape"), "{log}");
 }
-
-/// Rows that landed in one table are not looked for in another one.
-#[test]
-fn another_table_is_named_while_a_batch_is_open() {
-    let corner = left_open("table_renamed", "accepted");
-    let (topic, other) = (corner.topic.clone(), format!("{}_other", corner.table));
-    corner.sql().run(&format!("CREATE TABLE {other} AS {}", corner.table)).unwrap();
-    let corner = corner.with("topic2TableMap", &format!("{topic}={other}"));
-    let trace = corner.worker(&WorkerOptions::called("w")).wait_refused();
-    for fact in ["WORKER-007", &format!("{}, and the connector", corner.table), &other] {
-        assert!(trace.contains(fact), "`{fact}` is not in {trace}");
-    }
-    let corner = corner.without("topic2TableMap");
-    resolves(&corner);
-    let stray = corner.sql().number(&format!("SELECT count() FROM {other}")).unwrap();
-    assert_eq!(stray, 0, "nothing went to the other table");
-}

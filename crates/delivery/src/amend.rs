@@ -129,7 +129,7 @@ impl Lane {
         let Work::Reshaping { open, refusal, looks } = std::mem::replace(&mut self.work, Work::Idle) else {
             panic!("just matched");
         };
-        match self.latest_version {
+        match self.shape_version() {
             Some(latest) if latest != open.batch.config_version => {
                 self.read_again(open, latest, Purpose::Rebuild, cx);
             }
@@ -143,7 +143,7 @@ impl Lane {
 
     /// The block was built for the table's new shape: the rows must be the same records.
     pub(crate) fn rebuilt(&mut self, mut open: Open, same: bool, cx: &mut Cx) {
-        let latest = self.latest_version.expect("it was read to rebuild the block");
+        let latest = self.shape_version().expect("it was read to rebuild the block");
         if !same {
             *cx.failed = Some(StopReason::OtherConfiguration {
                 topic: self.topic.clone(),

@@ -8,6 +8,7 @@ use pumphouse_types::{
     BatchId, ConfigVersion, DedupToken, Millis, Offset, Partition, TopicId, TopicName, TopicPartition,
 };
 
+use crate::away::{Away, Home};
 use crate::batch::{Batch, BatchRange, Cut};
 use crate::entry::Entry;
 use crate::filling::Filling;
@@ -270,6 +271,11 @@ pub(crate) struct Lane {
     pub orphans: BTreeMap<BatchId, BTreeMap<Partition, BatchRange>>,
     /// Marks of partitions that this lane does not own, but whose batch it has resolved.
     pub foreign_marks: BTreeMap<Partition, Offset>,
+    /// The table that the topic goes to.
+    pub home: Option<Home>,
+    /// Where the batch that is worked on is open, if it is for another table (R15).
+    pub away: Option<Away>,
+    /// Of the table that the lane is at.
     pub facts: Option<TableFacts>,
     pub config_version: Option<ConfigVersion>,
     /// The newest one that was seen: blocks are filled for it from the next claim on (R15).
@@ -299,6 +305,8 @@ impl Lane {
             to_resolve: VecDeque::new(),
             orphans: BTreeMap::new(),
             foreign_marks: BTreeMap::new(),
+            home: None,
+            away: None,
             facts: None,
             config_version: None,
             latest_version: None,
@@ -331,6 +339,16 @@ impl Lane {
     /// The table as it is now. Blocks that were filled for another configuration land first (R15).
     pub(crate) fn inspected(&mut self, facts: TableFacts, config_version: ConfigVersion, cx: &mut Cx) {
         self.inspecting = false;
+        // Of the table that the lane was at when it asked.
+        if !self.is_at(&facts.name) {
+            return;
+        }
+        if let Some(away) = &mut self.away {
+            away.version = Some(config_version);
+            self.facts = Some(facts);
+            return self.look_at_shape(cx);
+        }
+        self.home = Some(Home { name: facts.name.clone(), uuid: facts.uuid });
         self.facts = Some(facts);
         self.latest_version = Some(config_version);
         if *self.config_version.get_or_insert(config_version) != config_version {
@@ -385,11 +403,11 @@ impl Lane {
         if self.filling.is_full(cx.options) && self.ready.is_none() {
             self.ready = Some(self.seal(cx));
         }
-        self.inspect_if_stale(cx);
         self.poll_if_waiting(cx);
         if matches!(self.work, Work::Idle) {
             self.start_next(cx);
         }
+        self.inspect_if_stale(cx);
         self.stop_if_exhausted(cx);
         self.doubt_if_old(cx);
         if let Work::BackOff { until, .. } = self.work
@@ -418,9 +436,15 @@ impl Lane {
         if self.config_version.is_none() {
             return;
         }
+        self.come_home();
         // R6: what was found open comes before anything new.
-        if let Some(batch) = self.to_resolve.pop_front() {
+        if let Some(mut batch) = self.to_resolve.pop_front() {
+            self.go_where_it_is(&mut batch, cx);
             self.gather(batch, cx);
+            return;
+        }
+        // What is adopted is looked for in the table as it is.
+        if !self.orphans.is_empty() && self.facts.is_none() {
             return;
         }
         if let Some((id, shares)) = self.orphans.pop_first() {
@@ -567,9 +591,13 @@ impl Lane {
 
     fn inspect_if_stale(&mut self, cx: &mut Cx) {
         let fresh = self.facts.as_ref().is_some_and(|facts| cx.now.since(facts.read_at) < FACTS_REFRESH_MS);
-        if !fresh && !self.inspecting {
+        // Another table is first read when the attempts at its batch have ended.
+        let wanted =
+            self.away.is_none() || self.facts.is_some() || matches!(self.work, Work::Reshaping { .. });
+        if !fresh && wanted && !self.inspecting {
             self.inspecting = true;
-            cx.actions.push(Action::Inspect { claim: cx.claim, topic: self.topic.clone() });
+            let table = self.away.as_ref().map(|away| away.name.clone());
+            cx.actions.push(Action::Inspect { claim: cx.claim, topic: self.topic.clone(), table });
         }
     }
 

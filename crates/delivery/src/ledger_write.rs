@@ -88,7 +88,7 @@ impl Lane {
     }
 
     /// Gives a draft what the table says at this moment.
-    fn open(&self, draft: Draft, cx: &Cx) -> Open {
+    pub(crate) fn open(&self, draft: Draft, cx: &Cx) -> Open {
         let facts = self.facts.as_ref().expect("nothing is begun without facts");
         let Draft { id, token, ranges, piece_end, by_evidence, config_version, notes } = draft;
         let first_recorded = facts.server_clock(cx.now);

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod amend;
+mod away;
 mod batch;
 mod entry;
 mod evidence;

@@ -77,8 +77,8 @@ impl Lane {
             self.landed(open, cx);
             return;
         }
-        let (topic, batch) = (self.topic.clone(), open.batch.id);
-        cx.actions.push(Action::Confirm { claim: cx.claim, topic, batch });
+        let (topic, batch, table) = (self.topic.clone(), open.batch.id, open.batch.table.name.clone());
+        cx.actions.push(Action::Confirm { claim: cx.claim, topic, batch, table });
         self.work = Work::Confirming { open };
     }
 
@@ -162,8 +162,8 @@ impl Lane {
             }
             TableEngine::Plain | TableEngine::Replicated => None,
         };
-        let (topic, batch) = (self.topic.clone(), open.batch.id);
-        cx.actions.push(Action::Settle { claim: cx.claim, topic, batch, after });
+        let (topic, batch, table) = (self.topic.clone(), open.batch.id, open.batch.table.name.clone());
+        cx.actions.push(Action::Settle { claim: cx.claim, topic, batch, table, after });
         self.work = Work::Settling { open };
     }
 

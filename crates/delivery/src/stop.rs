@@ -137,6 +137,26 @@ pub enum StopReason {
         /// The server's answer.
         refusal: Refusal,
     },
+    /// R15: the open batch is for another table than the topic goes to now, and that one is gone.
+    #[error(
+        "DELIVERY-010: batch {batch} of {topic} ({ranges}) is open for {table}, which is not there any more; the \
+         topic goes to {now}. Bring {table} back (UNDROP TABLE), or set pumphouse.open.batch.decisions to \
+         {token}=again (its records go to {now}) or =landed (they are passed), and restart"
+    )]
+    TableGone {
+        /// Topic of the batch.
+        topic: TopicName,
+        /// The batch.
+        batch: String,
+        /// What a decision about it names.
+        token: String,
+        /// What of it is in question.
+        ranges: String,
+        /// Its table.
+        table: String,
+        /// The table that the topic goes to.
+        now: String,
+    },
     /// R2: attempts came to nothing for longer than `errors.retry.timeout`.
     #[error(
         "DELIVERY-009: batch {batch} of {topic} ({ranges}) could not be inserted into {table} for \

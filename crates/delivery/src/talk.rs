@@ -138,6 +138,16 @@ pub enum Event {
         /// Start of the process that answers now.
         server_started: ServerMillis,
     },
+    /// The table of an open batch, which is not the one that the topic goes to, is not there: what a look at it
+    /// comes to in place of its own answer.
+    TableGone {
+        /// The claim that asked.
+        claim: ClaimId,
+        /// The lane.
+        topic: TopicName,
+        /// As in the question.
+        table: String,
+    },
     /// Topic identities, read again.
     TopicIds {
         /// The claim under which they were read.
@@ -324,6 +334,16 @@ pub enum Verdict {
     /// R15: the block is built again by the configuration that runs.
     #[error("R15: the table has changed its shape, the batch is built again for the new one")]
     Rebuilt,
+    /// R15: the batch is open for another table than the one that the topic goes to.
+    #[error(
+        "R15: the batch is open for {table}, the topic goes to {now}: it is resolved in its own table first"
+    )]
+    OpenElsewhere {
+        /// The batch's.
+        table: String,
+        /// The topic's.
+        now: String,
+    },
     /// R17: what is left of a batch whose offsets were set is resolved by evidence.
     #[error("R17: offsets of the batch were set; the ranges that still carry it are resolved by evidence")]
     OffsetsWereSet,
@@ -370,6 +390,8 @@ pub enum Action {
         claim: ClaimId,
         /// The lane.
         topic: TopicName,
+        /// `None` = the one that the topic goes to; else the table of the batch that is worked on (R15).
+        table: Option<String>,
     },
     /// Fetch exactly these partitions from these offsets. No answer.
     Fetch {
@@ -434,10 +456,12 @@ pub enum Action {
         topic: TopicName,
         /// The batch.
         batch: BatchId,
+        /// Its table: not always the one that the topic goes to (R15).
+        table: String,
         /// Not to be asked before this moment on the server's clock.
         after: Option<ServerMillis>,
     },
-    /// Send the batch's block.
+    /// Send the batch's block to the batch's table.
     Insert {
         /// To be named in the answer.
         claim: ClaimId,
@@ -459,6 +483,8 @@ pub enum Action {
         topic: TopicName,
         /// Which batch.
         batch: BatchId,
+        /// Its table.
+        table: String,
     },
     /// Rows of the batch have landed. No answer.
     Landed {

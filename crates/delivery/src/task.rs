@@ -278,6 +278,9 @@ impl Task {
             Event::Confirmed { claim, topic, batch, server_started } => {
                 self.on_lane(claim, &topic, now, |lane, cx| lane.confirmed(batch, server_started, cx));
             }
+            Event::TableGone { claim, topic, table } => {
+                self.on_lane(claim, &topic, now, |lane, cx| lane.table_gone(&table, cx));
+            }
             Event::TopicIds { claim, topic_ids } => self.compare_topic_ids(claim, &topic_ids),
             Event::StopRequested => self.close(),
             Event::Tick => {}

@@ -57,6 +57,9 @@ impl World {
         if self.strikes(self.plan.new_columns) {
             self.change_table();
         }
+        if self.strikes(self.plan.remaps) {
+            self.remap();
+        }
         if self.strikes(self.plan.resets) {
             self.begin_upkeep(Chore::SetOffsets);
         }
@@ -108,11 +111,23 @@ impl World {
     fn change_table(&mut self) {
         let topic = self.rng.below(self.topics.len() as u64) as usize;
         match self.rng.below(3) {
-            0 => self.server.change_checks(topic),
-            kind => self.server.change_columns(topic, kind == 1),
+            0 => self.server.change_checks(self.homes[topic]),
+            kind => self.server.change_columns(self.homes[topic], kind == 1),
         }
-        let version = self.server.config_version(topic);
+        let version = self.server.config_version(self.homes[topic]);
         self.say(|| format!("topic {topic}'s table is altered, blocks are filled by {version}"));
+    }
+
+    /// The topic goes to its other table from now on, in processes that are started from now on; one is started
+    /// at once.
+    fn remap(&mut self) {
+        let topic = self.rng.below(self.topics.len() as u64) as usize;
+        let home = &mut self.homes[topic];
+        *home = if *home == topic { topic + self.topics.len() } else { topic };
+        self.say(|| format!("topic {topic} is to go to table {}", self.homes[topic]));
+        if let Some(proc) = self.slots.iter().flatten().next().copied() {
+            self.kill_proc(proc);
+        }
     }
 
     /// A range of an open batch, if there is one: topic, partition, first and end.

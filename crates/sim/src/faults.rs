@@ -125,6 +125,8 @@ pub struct Plan {
     pub answers: bool,
     /// The table's columns or checks change: blocks are filled by another configuration version.
     pub new_columns: u64,
+    /// A topic is to go to its other table.
+    pub remaps: u64,
 }
 
 /// `chance` in one of `of` seeds, else 0.
@@ -159,6 +161,10 @@ impl Plan {
         let resets = sometimes(rng, 8, 60);
         let long_rests = sometimes(rng, 12, 60);
         let undecodable = sometimes(rng, 4, 400);
+        // Drawn aside, so that the seeds of before stand for what they stood for.
+        let mut aside = Rng::new(rng.clone().bits());
+        // Shares whose lead was overwritten do not name their table (PROTOCOL R17).
+        let remaps = if resets == 0 { sometimes(&mut aside, 6, 100) } else { 0 };
         let kill_at_rename = if server_faults { sometimes(rng, 2, 1_500) } else { 0 };
         Plan {
             workers: workers as usize,
@@ -212,6 +218,7 @@ impl Plan {
             // who sets offsets back reads the log as it is now.
             rewriting: if compaction + resets + long_rests == 0 { sometimes(rng, 20, 300) } else { 0 },
             new_columns: sometimes(rng, 6, 60),
+            remaps,
             resets,
             long_rests,
             answers: rng.below(4) > 0,

@@ -32,6 +32,7 @@ pub(crate) enum Reason {
 pub(crate) struct FactsFor {
     claim: ClaimId,
     topic: usize,
+    table: usize,
     reason: Reason,
 }
 
@@ -52,13 +53,25 @@ pub(crate) struct Quieting {
 }
 
 impl World {
-    pub fn begin_inspect(&mut self, proc: usize, claim: ClaimId, topic: &TopicName) {
-        let for_ = FactsFor { claim, topic: self.topic(topic), reason: Reason::Inspected };
+    pub fn begin_inspect(&mut self, proc: usize, claim: ClaimId, topic: &TopicName, named: Option<&str>) {
+        let topic = self.topic(topic);
+        let table = match named {
+            Some(name) => self.table(name),
+            None => self.home(proc, topic),
+        };
+        let for_ = FactsFor { claim, topic, table, reason: Reason::Inspected };
         self.ask_facts(proc, for_);
     }
 
-    pub fn begin_confirm(&mut self, proc: usize, claim: ClaimId, topic: &TopicName, batch: BatchId) {
-        let for_ = FactsFor { claim, topic: self.topic(topic), reason: Reason::Confirmed { batch } };
+    pub fn begin_confirm(
+        &mut self,
+        proc: usize,
+        claim: ClaimId,
+        topic: &TopicName,
+        (batch, table): (BatchId, &str),
+    ) {
+        let (topic, table) = (self.topic(topic), self.table(table));
+        let for_ = FactsFor { claim, topic, table, reason: Reason::Confirmed { batch } };
         self.ask_facts(proc, for_);
     }
 
@@ -67,10 +80,11 @@ impl World {
         proc: usize,
         claim: ClaimId,
         topic: &TopicName,
-        batch: BatchId,
+        (batch, table): (BatchId, &str),
         after: Option<ServerMillis>,
     ) {
-        let then = FactsFor { claim, topic: self.topic(topic), reason: Reason::Settled { batch } };
+        let (topic, table) = (self.topic(topic), self.table(table));
+        let then = FactsFor { claim, topic, table, reason: Reason::Settled { batch } };
         self.begin_quieting(Quieting { proc, batch, then }, after);
     }
 
@@ -86,7 +100,8 @@ impl World {
         after: ServerMillis,
     ) {
         let reason = Reason::Doubted { batch: batch.id, token: batch.token, ranges, rows };
-        let then = FactsFor { claim, topic: self.topic(topic), reason };
+        let table = self.table(&batch.table.name);
+        let then = FactsFor { claim, topic: self.topic(topic), table, reason };
         self.begin_quieting(Quieting { proc, batch: batch.id, then }, Some(after));
     }
 
@@ -136,12 +151,12 @@ impl World {
         let evidence = match &for_.reason {
             Reason::Inspected | Reason::Settled { .. } | Reason::Confirmed { .. } => None,
             Reason::Doubted { token, ranges, rows, .. } => {
-                Some(self.server.evidence(for_.topic, *token, ranges, *rows))
+                Some(self.server.evidence(for_.table, *token, ranges, *rows))
             }
         };
         let reading = Box::new(Reading {
-            facts: self.server.facts(for_.topic, self.now),
-            config_version: self.server.config_version(for_.topic),
+            facts: self.server.facts(for_.table, self.now),
+            config_version: self.server.config_version(for_.table),
             evidence,
         });
         let hop = self.hop();
@@ -189,6 +204,10 @@ impl World {
         let topic = self.topic(topic);
         let rows = self.rows_to_send(proc, &batch, asked);
         let version = batch.config_version;
+        let table = self.table(&batch.table.name);
+        if !self.server.is_version_of(table, version) {
+            self.watch.violated("blocks_are_of_their_table", format!("{version} in {}", batch.table.name));
+        }
         self.watch.same_rows_per_token(batch.token, version, &self.source, topic, &rows);
         let attempt = self.server.attempts.len();
         self.say(|| format!("a{attempt} is attempt {number} of p{proc} at {} with {rows:?}", batch.token));
@@ -196,6 +215,7 @@ impl World {
             proc,
             claim,
             topic,
+            table,
             batch,
             number,
             rows,
@@ -246,7 +266,7 @@ impl World {
     }
 
     pub fn attempt_arrives(&mut self, attempt: usize) {
-        let (proc, topic) = (self.server.attempts[attempt].proc, self.server.attempts[attempt].topic);
+        let (proc, table) = (self.server.attempts[attempt].proc, self.server.attempts[attempt].table);
         if self.server.attempts[attempt].stage != Stage::Sending {
             return;
         }
@@ -266,10 +286,10 @@ impl World {
             Some((RefusalClass::DeadlinePassed, 395))
         } else if self.strikes(self.plan.overload) {
             Some((RefusalClass::Overload, 252))
-        } else if !self.server.fits(topic, self.server.attempts[attempt].batch.config_version) {
+        } else if !self.server.fits(table, self.server.attempts[attempt].batch.config_version) {
             self.saw("block of another shape refused");
             Some((RefusalClass::Schema, 16))
-        } else if !self.server.has_views() && self.is_refused(attempt, topic) {
+        } else if !self.server.has_views() && self.is_refused(attempt) {
             Some((RefusalClass::Data, 469))
         } else {
             None
@@ -295,9 +315,9 @@ impl World {
     /// The row that the server names as the bad one: none, the right one, or any.
     fn named_row(&mut self, attempt: usize) -> Option<u64> {
         let sent = &self.server.attempts[attempt];
-        let (topic, rows) = (sent.topic, sent.rows.len() as u64);
+        let (topic, table, rows) = (sent.topic, sent.table, sent.rows.len() as u64);
         let is_bad = |&(partition, offset): &Row| {
-            self.server.refuses(topic, self.source.kind(topic, partition, offset), self.now)
+            self.server.refuses(table, self.source.kind(topic, partition, offset), self.now)
         };
         let mut sorted = sent.rows.clone();
         sorted.sort_unstable();
@@ -309,9 +329,10 @@ impl World {
         }
     }
 
-    fn is_refused(&self, attempt: usize, topic: usize) -> bool {
+    fn is_refused(&self, attempt: usize) -> bool {
+        let (topic, table) = (self.server.attempts[attempt].topic, self.server.attempts[attempt].table);
         self.server.attempts[attempt].rows.iter().any(|&(partition, offset)| {
-            self.server.refuses(topic, self.source.kind(topic, partition, offset), self.now)
+            self.server.refuses(table, self.source.kind(topic, partition, offset), self.now)
         })
     }
 
@@ -321,7 +342,7 @@ impl World {
         if sent.stage != Stage::Running {
             return;
         }
-        let topic = sent.topic;
+        let table = sent.table;
         let Some(&row) = sent.parts.front().and_then(|part| part.first()) else {
             self.finished(attempt);
             return;
@@ -337,7 +358,7 @@ impl World {
             return;
         }
         let token = (self.server.attempts[attempt].batch.token, self.server.table_partition(row));
-        if self.server.remembers(topic, token, self.now) {
+        if self.server.remembers(table, token, self.now) {
             self.saw("duplicate part dropped");
             self.say(|| format!("a part of a{attempt} is a duplicate"));
             self.server.attempts[attempt].hit = true;
@@ -345,7 +366,7 @@ impl World {
             self.attempt_commits(attempt);
             return;
         }
-        self.server.remember(topic, token, self.now);
+        self.server.remember(table, token, self.now);
         match self.plan.engine {
             TableEngine::Replicated => self.put(attempt),
             TableEngine::Plain => {
@@ -369,13 +390,13 @@ impl World {
 
     fn put(&mut self, attempt: usize) {
         let sent = &mut self.server.attempts[attempt];
-        let (topic, late) = (sent.topic, sent.answered);
+        let (topic, table, late) = (sent.topic, sent.table, sent.answered);
         let rows = sent.parts.pop_front().expect("a part is put in place");
         if late {
             self.saw("insert landed after its client gave up");
         }
         self.say(|| format!("{rows:?} of a{attempt} are in the table"));
-        self.server.put(topic, &rows);
+        self.server.put(table, &rows);
         self.watch.rows_put(topic, &rows, &self.ledger, &self.source, &self.server);
         if self.server.attempts[attempt].parts.is_empty() {
             self.finished(attempt);
@@ -387,8 +408,8 @@ impl World {
 
     /// All parts are in place; views come last.
     fn finished(&mut self, attempt: usize) {
-        let topic = self.server.attempts[attempt].topic;
-        if self.server.has_views() && self.is_refused(attempt, topic) {
+        let table = self.server.attempts[attempt].table;
+        if self.server.has_views() && self.is_refused(attempt) {
             self.saw("view failed after the table's part");
             self.refuse(attempt, RefusalClass::Data, 469);
             return;
@@ -397,7 +418,7 @@ impl World {
         sent.stage = Stage::Ended;
         if !sent.hit {
             let (token, rows) = (sent.batch.token, sent.rows.len() as u64);
-            self.server.log_finished(topic, token, rows, self.now);
+            self.server.log_finished(table, token, rows, self.now);
         }
         self.insert_answer(attempt, InsertAnswer::Accepted);
     }

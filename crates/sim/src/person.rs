@@ -57,7 +57,9 @@ impl World {
             | StopReason::OtherConfiguration { .. }
             | StopReason::EntriesDisagree { .. }
             | StopReason::EntryUnreadable { .. }
-            | StopReason::LedgerRefused { .. } => Question::Source,
+            | StopReason::LedgerRefused { .. }
+            // No table is dropped here.
+            | StopReason::TableGone { .. } => Question::Source,
             StopReason::RetriesExhausted { .. } => Question::Patience,
         }
     }

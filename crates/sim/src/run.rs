@@ -14,7 +14,7 @@ use crate::operator::Upkeep;
 use crate::person::Person;
 use crate::rng::Rng;
 use crate::source::Source;
-use crate::table::Server;
+use crate::table::{Server, name_of};
 use crate::worker::{Message, Proc};
 use crate::writes::{Asked, Write};
 
@@ -105,6 +105,8 @@ pub(crate) struct World {
     pub landed: u64,
     pub places: Vec<Place>,
     pub topics: Vec<TopicName>,
+    /// The table that each topic goes to, as processes that are started now are told.
+    pub homes: Vec<usize>,
     pub seen: BTreeMap<&'static str, u64>,
     /// Until when no ledger write comes about.
     pub ledger_out_until: u64,
@@ -172,6 +174,7 @@ impl World {
             without: options.without,
             landed: 0,
             places,
+            homes: (0..plan.topics).collect(),
             topics: (0..plan.topics).map(|topic| TopicName::new(&format!("t{topic}"))).collect(),
             seen: BTreeMap::new(),
             ledger_out_until: 0,
@@ -302,6 +305,11 @@ impl World {
 
     pub fn topic(&self, name: &TopicName) -> usize {
         self.topics.iter().position(|topic| topic == name).expect("a simulated topic")
+    }
+
+    /// The table that a batch names.
+    pub fn table(&self, name: &str) -> usize {
+        (0..2 * self.topics.len()).find(|&table| name_of(table) == name).expect("a simulated table")
     }
 
     pub fn topic_partition(&self, place: Place) -> TopicPartition {

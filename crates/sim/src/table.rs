@@ -1,4 +1,4 @@
-//! The ClickHouse server: tables with their dedup windows, the attempts that run in it, its clock
+//! The ClickHouse server: two tables for each topic, of which it goes to one at a time, with their dedup windows, the attempts that run in it, its clock
 //! and its process. A block becomes a part for each table partition, which come into place one after
 //! the other. A plain table writes its dedup log before the part is in place; who dies in between
 //! leaves a token without rows. A replicated one commits both at once.
@@ -38,8 +38,10 @@ pub struct Attempt {
     pub proc: usize,
     /// Its claim.
     pub claim: pumphouse_delivery::ClaimId,
-    /// Topic, and table.
+    /// Whose records.
     pub topic: usize,
+    /// Where to: the topic's number, plus the number of topics for its second table.
+    pub table: usize,
     /// The batch as it was sent.
     pub batch: Batch,
     /// The task's count.
@@ -85,9 +87,19 @@ struct Table {
     columns_taken: u64,
 }
 
+/// Above every version of a first table.
+const SECOND_TABLE_VERSIONS: u64 = 1 << 32;
+
+/// As batches name it.
+pub fn name_of(table: usize) -> String {
+    format!("sim.table{table}")
+}
+
 /// The server.
 #[derive(Debug)]
 pub struct Server {
+    topics: usize,
+    /// The first ones of all topics, then the second ones.
     tables: Vec<Table>,
     engine: TableEngine,
     lineage: Lineage,
@@ -123,7 +135,8 @@ impl Server {
             columns_taken: 1,
         };
         Server {
-            tables: (0..plan.topics).map(|_| table()).collect(),
+            topics: plan.topics,
+            tables: (0..2 * plan.topics).map(|_| table()).collect(),
             engine: plan.engine,
             lineage: plan.lineage,
             pure_checks: plan.pure_checks,
@@ -163,17 +176,17 @@ impl Server {
     }
 
     /// What the server says of a table. The caller adds half the round trip, and its own clock.
-    pub fn facts(&self, topic: usize, now: u64) -> TableFacts {
+    pub fn facts(&self, table: usize, now: u64) -> TableFacts {
         TableFacts {
-            name: format!("sim.table{topic}"),
-            uuid: TableUuid(topic as u128 + 1),
+            name: name_of(table),
+            uuid: TableUuid(table as u128 + 1),
             engine: self.engine,
             server_version: format!("26.7.{}", self.version),
             server_started: self.started_as_read(now),
             window_blocks: self.window_blocks,
             window_ms: self.window_ms,
-            blocks: Some(self.blocks(topic, now)),
-            definition: self.tables[topic].definition,
+            blocks: Some(self.blocks(table, now)),
+            definition: self.tables[table].definition,
             has_views: self.views,
             pure_checks: self.pure_checks,
             server_now: self.clock(now),
@@ -181,18 +194,28 @@ impl Server {
         }
     }
 
-    fn blocks(&self, topic: usize, now: u64) -> u64 {
-        self.tables[topic].own_blocks + self.foreign_blocks_per_s * now / 1_000
+    fn blocks(&self, table: usize, now: u64) -> u64 {
+        self.tables[table].own_blocks + self.foreign_blocks_per_s * now / 1_000
     }
 
     /// Which configuration fills blocks for the table as it is.
-    pub fn config_version(&self, topic: usize) -> ConfigVersion {
-        ConfigVersion(self.tables[topic].columns)
+    pub fn config_version(&self, table: usize) -> ConfigVersion {
+        ConfigVersion(self.first_version(table) + self.tables[table].columns)
+    }
+
+    /// No version fills both tables of a topic.
+    fn first_version(&self, table: usize) -> u64 {
+        if table < self.topics { 0 } else { SECOND_TABLE_VERSIONS }
+    }
+
+    /// Whether blocks of that version are made for that table.
+    pub fn is_version_of(&self, table: usize, version: ConfigVersion) -> bool {
+        (version.0 > SECOND_TABLE_VERSIONS) == (table >= self.topics)
     }
 
     /// The table gets other columns; older blocks may fit or not.
-    pub fn change_columns(&mut self, topic: usize, older_fit: bool) {
-        let table = &mut self.tables[topic];
+    pub fn change_columns(&mut self, table: usize, older_fit: bool) {
+        let table = &mut self.tables[table];
         table.columns += 1;
         table.definition += 1;
         if !older_fit {
@@ -201,13 +224,13 @@ impl Server {
     }
 
     /// The table gets other checks.
-    pub fn change_checks(&mut self, topic: usize) {
-        self.tables[topic].definition += 1;
+    pub fn change_checks(&mut self, table: usize) {
+        self.tables[table].definition += 1;
     }
 
     /// Whether a block of that version has the table's columns.
-    pub fn fits(&self, topic: usize, version: ConfigVersion) -> bool {
-        version.0 >= self.tables[topic].columns_taken
+    pub fn fits(&self, table: usize, version: ConfigVersion) -> bool {
+        version.0 >= self.first_version(table) + self.tables[table].columns_taken
     }
 
     /// Somebody drops the views, and with them the checks that have failed.
@@ -222,14 +245,14 @@ impl Server {
     }
 
     /// Whether the table, or a view of it, refuses a row now.
-    pub fn refuses(&self, topic: usize, kind: Kind, now: u64) -> bool {
+    pub fn refuses(&self, table: usize, kind: Kind, now: u64) -> bool {
         if self.views_dropped {
             return false;
         }
         match kind {
             Kind::Good | Kind::Undecodable => false,
             Kind::Refused => true,
-            Kind::RefusedByDefinition => self.tables[topic].definition.is_multiple_of(2),
+            Kind::RefusedByDefinition => self.tables[table].definition.is_multiple_of(2),
             Kind::RefusedByTime => (now / 1_000).is_multiple_of(2),
         }
     }
@@ -249,29 +272,29 @@ impl Server {
     }
 
     /// Whether the table remembers the token for that table partition.
-    pub fn remembers(&self, topic: usize, token: (DedupToken, u64), now: u64) -> bool {
-        self.tables[topic].tokens.get(&token).is_some_and(|seen| {
-            self.blocks(topic, now) - seen.block < self.window_blocks
+    pub fn remembers(&self, table: usize, token: (DedupToken, u64), now: u64) -> bool {
+        self.tables[table].tokens.get(&token).is_some_and(|seen| {
+            self.blocks(table, now) - seen.block < self.window_blocks
                 && self.window_ms.is_none_or(|window_ms| now - seen.at < window_ms)
         })
     }
 
     /// The token comes into the window.
-    pub fn remember(&mut self, topic: usize, token: (DedupToken, u64), now: u64) {
-        self.tables[topic].own_blocks += 1;
-        let seen = Remembered { block: self.blocks(topic, now), at: now };
-        self.tables[topic].tokens.insert(token, seen);
+    pub fn remember(&mut self, table: usize, token: (DedupToken, u64), now: u64) {
+        self.tables[table].own_blocks += 1;
+        let seen = Remembered { block: self.blocks(table, now), at: now };
+        self.tables[table].tokens.insert(token, seen);
     }
 
     /// The query log says that an attempt with the token wrote everything.
-    pub fn log_finished(&mut self, topic: usize, token: DedupToken, rows: u64, now: u64) {
-        self.tables[topic].query_log.insert(token, Finished { rows, at: now });
+    pub fn log_finished(&mut self, table: usize, token: DedupToken, rows: u64, now: u64) {
+        self.tables[table].query_log.insert(token, Finished { rows, at: now });
     }
 
     /// What the table and the query log say of the rows in `ranges`. A merging table has lost some.
     pub fn evidence(
         &self,
-        topic: usize,
+        table: usize,
         token: DedupToken,
         ranges: &BTreeMap<Partition, OffsetRange>,
         rows: u64,
@@ -280,7 +303,7 @@ impl Server {
             Lineage::Complete => true,
             Lineage::Merging => false,
             Lineage::None => {
-                let finished = self.tables[topic].query_log.get(&token).is_some_and(|f| f.rows == rows);
+                let finished = self.tables[table].query_log.get(&token).is_some_and(|f| f.rows == rows);
                 if finished {
                     return Evidence::Finished;
                 }
@@ -290,7 +313,7 @@ impl Server {
         let mut found = BTreeMap::new();
         for (partition, range) in ranges {
             let there = (range.first().get()..range.end().get())
-                .filter(|&offset| self.count(topic, partition.0, offset) > 0)
+                .filter(|&offset| self.count_in(table, partition.0, offset) > 0)
                 .filter(|&offset| self.shows((partition.0, offset)))
                 .map(|offset| Offset::new(offset).expect("offsets are not negative"))
                 .collect::<Vec<_>>();
@@ -307,9 +330,9 @@ impl Server {
     }
 
     /// A part comes into place.
-    pub fn put(&mut self, topic: usize, rows: &[Row]) {
+    pub fn put(&mut self, table: usize, rows: &[Row]) {
         for &(partition, offset) in rows {
-            let counts = &mut self.tables[topic].rows[partition as usize];
+            let counts = &mut self.tables[table].rows[partition as usize];
             let at = offset as usize;
             if counts.len() <= at {
                 counts.resize(at + 1, 0);
@@ -318,9 +341,14 @@ impl Server {
         }
     }
 
-    /// How often a row is in the table.
+    /// How often a row is in the tables of its topic.
     pub fn count(&self, topic: usize, partition: u32, offset: i64) -> u8 {
-        self.tables[topic].rows[partition as usize].get(offset as usize).copied().unwrap_or(0)
+        self.count_in(topic, partition, offset) + self.count_in(topic + self.topics, partition, offset)
+    }
+
+    /// How often it is in one of them.
+    fn count_in(&self, table: usize, partition: u32, offset: i64) -> u8 {
+        self.tables[table].rows[partition as usize].get(offset as usize).copied().unwrap_or(0)
     }
 
     /// kill -9: whatever runs is gone; a logged token and parts that are in place stay.

@@ -62,6 +62,8 @@ pub(crate) struct Proc {
     pub blocks: BTreeMap<BatchId, Block>,
     fetch: BTreeMap<Place, i64>,
     turn: usize,
+    /// The table that each topic goes to, by the configuration that it was started with.
+    homes: Vec<usize>,
 }
 
 impl World {
@@ -119,6 +121,7 @@ impl World {
             blocks: BTreeMap::new(),
             fetch: BTreeMap::new(),
             turn: 0,
+            homes: self.homes.clone(),
         });
         self.slots[slot] = Some(proc);
         self.say(|| format!("p{proc} starts as identity {identity}"));
@@ -239,6 +242,11 @@ impl World {
             let down = self.rng.between(100, self.plan.down_ms_max);
             self.after(down, Ev::Start { slot, other_identity: false });
         }
+    }
+
+    /// The table that the process fills with a topic's records.
+    pub fn home(&self, proc: usize, topic: usize) -> usize {
+        self.procs[proc].homes[topic]
     }
 
     pub fn clock(&self, proc: usize) -> Millis {
@@ -391,9 +399,11 @@ impl World {
                 let event = Event::Reread { claim, topic, batch: id, ranges };
                 self.after(ms, Ev::Deliver(proc, Message::Event(event)));
             }
-            Action::Inspect { claim, topic } => self.begin_inspect(proc, claim, &topic),
-            Action::Settle { claim, topic, batch, after } => {
-                self.begin_settle(proc, claim, &topic, batch, after);
+            Action::Inspect { claim, topic, table } => {
+                self.begin_inspect(proc, claim, &topic, table.as_deref());
+            }
+            Action::Settle { claim, topic, batch, table, after } => {
+                self.begin_settle(proc, claim, &topic, (batch, &table), after);
             }
             Action::Evidence { claim, topic, batch, ranges, rows, after } => {
                 self.begin_evidence(proc, claim, &topic, &batch, ranges, rows, after);
@@ -401,7 +411,9 @@ impl World {
             Action::Insert { claim, topic, batch, attempt, rows } => {
                 self.begin_insert(proc, claim, &topic, batch, attempt, rows);
             }
-            Action::Confirm { claim, topic, batch } => self.begin_confirm(proc, claim, &topic, batch),
+            Action::Confirm { claim, topic, batch, table } => {
+                self.begin_confirm(proc, claim, &topic, (batch, &table));
+            }
             Action::Landed { .. } => self.landed += 1,
             Action::Release { topic: _, batch } => {
                 self.procs[proc].blocks.remove(&batch);
@@ -503,6 +515,7 @@ fn verdict_name(verdict: &Verdict) -> &'static str {
         Verdict::Amended { .. } => "block amended",
         Verdict::LeftOut { .. } => "record left out refused",
         Verdict::Rebuilt => "block rebuilt",
+        Verdict::OpenElsewhere { .. } => "batch open for another table",
         Verdict::OffsetsWereSet => "offsets were set",
         Verdict::Decided(_) => "decision carried out",
         Verdict::AtLeastOnce(_) => "sent again unproven",

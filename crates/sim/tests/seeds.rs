@@ -10,8 +10,9 @@ const SEEDS: u64 = 10_000;
 const THREADS: u64 = 2;
 
 /// What a simulation that is worth its name comes into, again and again.
-const SITUATIONS: [&str; 38] = [
+const SITUATIONS: [&str; 39] = [
     "attempt killed",
+    "batch open for another table",
     "block amended",
     "block of another shape refused",
     "block rebuilt",

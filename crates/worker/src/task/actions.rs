@@ -58,7 +58,7 @@ impl Shell<'_> {
             Action::Claim { .. } | Action::ReadEntries { .. } | Action::AskStartOffsets { .. } => {
                 self.ask(action);
             }
-            Action::Inspect { claim, topic } => self.inspect(claim, topic),
+            Action::Inspect { claim, topic, table } => self.inspect(claim, topic, table.as_deref()),
             Action::Fetch { positions } => {
                 for lane in self.lanes.values_mut() {
                     lane.drop_in_hand();
@@ -80,8 +80,9 @@ impl Shell<'_> {
             Action::Reread { claim, topic, batch, config_version } => {
                 self.reread(claim, topic, batch, config_version);
             }
-            Action::Settle { claim, topic, batch, after } => {
-                let job = server_jobs::settle(self.cx, self.mail.clone(), claim, topic.clone(), batch, after);
+            Action::Settle { claim, topic, batch, table, after } => {
+                let (mail, lane, of) = (self.mail.clone(), topic.clone(), (batch, table.as_str()));
+                let job = server_jobs::settle(self.cx, mail, claim, lane, of, after);
                 self.with_lane(&topic, |lane| lane.asking(job));
             }
             Action::Evidence { claim, topic, batch, ranges, rows, after } => {
@@ -92,8 +93,9 @@ impl Shell<'_> {
             Action::Insert { claim, topic, batch, attempt, rows } => {
                 self.insert(claim, topic, batch, attempt, rows.as_ref());
             }
-            Action::Confirm { claim, topic, batch } => {
-                let job = server_jobs::confirm(self.cx, self.mail.clone(), claim, topic.clone(), batch);
+            Action::Confirm { claim, topic, batch, table } => {
+                let of = (batch, table.as_str());
+                let job = server_jobs::confirm(self.cx, self.mail.clone(), claim, topic.clone(), of);
                 self.with_lane(&topic, |lane| lane.asking(job));
             }
             Action::Landed { topic, batch, rows } => {
@@ -101,8 +103,9 @@ impl Shell<'_> {
                 let cx = self.cx;
                 // Rows of dead letters have the places of their records, not of the batch.
                 let audit = Audit::of(&topic, &batch, rows);
+                let table = server_jobs::table_of(cx, &topic, &batch);
                 if let Some(audit) = audit.filter(|_| cx.recipe_source.replayed.is_none()) {
-                    self.with_lane(&topic, |lane| lane.audit(|| audit::start(cx, audit)));
+                    self.with_lane(&topic, |lane| lane.audit(|| audit::start(cx, audit, table)));
                 }
             }
             Action::Release { topic, batch } => self.with_lane(&topic, |lane| lane.release(batch)),
@@ -237,7 +240,6 @@ impl Shell<'_> {
             ended: lane.ended(),
             leaves_out: self.cx.limits.leaves_out,
             claim,
-            table: self.cx.tables[&topic].clone(),
             topic,
             batch,
             version,
@@ -293,7 +295,7 @@ impl Shell<'_> {
         }
     }
 
-    fn inspect(&mut self, claim: ClaimId, topic: TopicName) {
+    fn inspect(&mut self, claim: ClaimId, topic: TopicName, table: Option<&str>) {
         if !self.lanes.contains_key(&topic) {
             let Some(queue) = self.consumer.lane_queue(&topic) else {
                 self.fail(Failure::Thread(format!("the queue of {topic} is taken")));
@@ -314,7 +316,7 @@ impl Shell<'_> {
                 LaneShell::new(queue, letters, leaves_out, self.cx.ends.clone(), pause_max),
             );
         }
-        let job = server_jobs::inspect(self.cx, self.mail.clone(), claim, topic.clone());
+        let job = server_jobs::inspect(self.cx, self.mail.clone(), claim, topic.clone(), table);
         self.with_lane(&topic, |lane| lane.asking(job));
     }
 
@@ -325,7 +327,7 @@ impl Shell<'_> {
             return;
         }
         if let Some(lane) = self.lanes.get_mut(topic) {
-            lane.set_recipe(recipe);
+            lane.set_recipe(recipe, self.cx.tables[topic] == recipe.table);
         }
         if self.published.contains(config_version) || self.cx.memory_ledger.is_some() {
             self.hear(event);

@@ -66,8 +66,8 @@ fn is_kept(outcome: &AuditOutcome, exactly_once: bool) -> bool {
 }
 
 /// Looks after a pause; again, if what is seen is not as promised or nothing is seen.
-pub(super) fn start(cx: &TaskContext, audit: Audit) -> AbortHandle {
-    let (client, table, task) = (cx.client.clone(), cx.tables[&audit.topic].clone(), cx.task_id.clone());
+pub(super) fn start(cx: &TaskContext, audit: Audit, table: TableName) -> AbortHandle {
+    let (client, task) = (cx.client.clone(), cx.task_id.clone());
     let (meters, exactly_once) = (cx.meters.clone(), cx.limits.exactly_once);
     let job = cx.runtime.spawn(async move {
         let Audit { topic, batch, partition, range, rows } = &audit;

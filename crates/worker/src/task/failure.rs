@@ -39,7 +39,10 @@ pub enum Failure {
     /// The schema registry's client cannot be used.
     #[error("{0}")]
     Registry(#[from] RegistryError),
-    /// A table or a right is missing, or the start-up proof failed: tried again until it is there.
+    /// A table is missing: tried again until it is there.
+    #[error("{0}")]
+    NoTable(String),
+    /// A right is missing, or the start-up proof failed: tried again until it is there.
     #[error("{0}")]
     ClickHouseLacks(String),
     /// A partition has no entry, and the connector forbids to choose a start.
@@ -64,7 +67,7 @@ pub enum Failure {
     /// R15: an open batch was built by a configuration version that cannot be used any more.
     #[error(
         "WORKER-007: batch {batch} was built by configuration version {version}, which cannot be used: {why}; \
-         start once with the configuration and the table that built it, then change them"
+         start once with the configuration and the build that made it, then change them"
     )]
     VersionLost {
         /// The batch.
@@ -89,6 +92,9 @@ impl From<ClickHouseError> for Failure {
     fn from(error: ClickHouseError) -> Failure {
         let lacks = error.waits_for_operator();
         let why = error.to_string();
+        if matches!(error, ClickHouseError::NoTable { .. }) {
+            return Failure::NoTable(why);
+        }
         if lacks { Failure::ClickHouseLacks(why) } else { Failure::ClickHouse(why) }
     }
 }
@@ -106,7 +112,7 @@ impl Failure {
             // A topic that is gone is waited for if it is a source, and made again if it is our own.
             Failure::Kafka(error) => error.remedy() != Remedy::StopTask || self.lacks_topic(),
             // A broken invariant of ours: the ledger has all that a new beginning needs.
-            Failure::ClickHouseLacks(_) | Failure::Thread(_) => true,
+            Failure::NoTable(_) | Failure::ClickHouseLacks(_) | Failure::Thread(_) => true,
             Failure::Delivery(reason) => match &**reason {
                 StopReason::Refused { refusal, .. } => passes(refusal),
                 StopReason::EvidenceNeeded { .. }
@@ -114,6 +120,7 @@ impl Failure {
                 | StopReason::EntriesDisagree { .. }
                 | StopReason::EntryUnreadable { .. }
                 | StopReason::OtherConfiguration { .. }
+                | StopReason::TableGone { .. }
                 | StopReason::LedgerRefused { .. }
                 | StopReason::RecordRefused { .. }
                 | StopReason::RetriesExhausted { .. } => false,

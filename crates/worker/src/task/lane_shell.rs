@@ -59,6 +59,8 @@ pub(super) struct LaneShell {
     running: Option<Arc<Recipe>>,
     /// What the table asks for now; the next claim fills for it (R15).
     newest: Option<Arc<Recipe>>,
+    /// For another table, whose batch is open (R15).
+    elsewhere: Option<Arc<Recipe>>,
     open: Segments,
     open_bytes: u64,
     spare: Vec<Segment>,
@@ -136,6 +138,7 @@ impl LaneShell {
             needs: None,
             running: None,
             newest: None,
+            elsewhere: None,
             open: Segments::new(),
             open_bytes: 0,
             spare: Vec::new(),
@@ -150,8 +153,13 @@ impl LaneShell {
         }
     }
 
-    /// The table as it is now. The first recipe that comes fills blocks until the next claim.
-    pub(super) fn set_recipe(&mut self, recipe: &Arc<Recipe>) {
+    /// A table as it is now; `is_home`: the one that the topic goes to. The first recipe for that one fills
+    /// blocks until the next claim.
+    pub(super) fn set_recipe(&mut self, recipe: &Arc<Recipe>, is_home: bool) {
+        if !is_home {
+            self.elsewhere = Some(Arc::clone(recipe));
+            return;
+        }
         self.newest = Some(Arc::clone(recipe));
         if self.running.is_none() {
             self.running = Some(Arc::clone(recipe));
@@ -161,7 +169,10 @@ impl LaneShell {
 
     /// The recipe of a version, if this claim has seen it.
     pub(super) fn recipe(&self, version: ConfigVersion) -> Option<&Arc<Recipe>> {
-        [&self.running, &self.newest].into_iter().flatten().find(|recipe| recipe.version == version)
+        [&self.running, &self.newest, &self.elsewhere]
+            .into_iter()
+            .flatten()
+            .find(|recipe| recipe.version == version)
     }
 
     /// True from the moment that the lane ends.

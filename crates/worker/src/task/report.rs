@@ -27,6 +27,7 @@ fn is_notable(verdict: &Verdict) -> bool {
     match verdict {
         Verdict::SourceThinned { .. }
         | Verdict::LeftOut { .. }
+        | Verdict::OpenElsewhere { .. }
         | Verdict::OffsetsWereSet
         | Verdict::Decided(_)
         | Verdict::AtLeastOnce(_) => true,
@@ -62,6 +63,7 @@ mod tests {
             Verdict::Amended { rows: 1 },
             Verdict::LeftOut { partition, offset },
             Verdict::Rebuilt,
+            Verdict::OpenElsewhere { table: "d.t".to_owned(), now: "d.u".to_owned() },
             Verdict::OffsetsWereSet,
             Verdict::AtLeastOnce(NeedsEvidence::OtherTable),
         ] {

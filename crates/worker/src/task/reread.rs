@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use pumphouse_clickhouse::TableName;
 use pumphouse_decode::{Decoder, Undecoded};
 use pumphouse_delivery::{Batch, ClaimId, Event, RereadRange};
 use pumphouse_kafka::{KafkaError, RangeReader, ReadLimits, Remedy, Settings};
@@ -45,8 +44,6 @@ pub(super) struct Reread {
     pub state_topic: TopicName,
     pub claim: ClaimId,
     pub topic: TopicName,
-    /// What the connector fills with the topic's records now.
-    pub table: TableName,
     pub batch: Batch,
     pub version: ConfigVersion,
     /// Where schemas are, if the connector has a registry.
@@ -103,10 +100,6 @@ impl Reread {
             Some(recipe) => Arc::clone(recipe),
             None => Arc::new(self.recorded_recipe(&mut reader)?),
         };
-        if recipe.table != self.table {
-            // Rows that landed in one table are not found in another one, and would be inserted again.
-            return Err(self.lost(format!("it fills {}, and the connector {}", recipe.table, self.table)));
-        }
         let ranges = self.ranges_left(&reader)?;
         let limits = ReadLimits {
             records_max: self.records_max(&recipe),

@@ -50,15 +50,51 @@ where
     }
 }
 
+/// The table of this name, which a batch of the topic recorded: not always the one that the topic goes to now
+/// (R15). A name is `database.table`; only one with a dot in its database is not told apart.
+fn table_named(cx: &TaskContext, topic: &TopicName, name: &str) -> TableName {
+    let home = &cx.tables[topic];
+    match name.split_once('.') {
+        Some((database, table)) if home.to_string() != name => {
+            TableName { database: database.to_owned(), table: table.to_owned() }
+        }
+        Some(_) | None => home.clone(),
+    }
+}
+
+/// As [`post`]. That a table is gone which the topic does not go to any more is for the protocol to decide (R15).
+fn post_of(
+    mail: &Sender<Mail>,
+    claim: ClaimId,
+    (topic, table, is_home): (&TopicName, &TableName, bool),
+    letter: Result<Mail, Failure>,
+) {
+    let letter = match letter {
+        Err(Failure::NoTable(why)) if !is_home => {
+            warn!(%topic, why, "the table of an open batch is gone");
+            Ok(Mail::Event(Event::TableGone { claim, topic: topic.clone(), table: table.to_string() }))
+        }
+        letter => letter,
+    };
+    post(mail, claim, letter);
+}
+
 fn post(mail: &Sender<Mail>, claim: ClaimId, letter: Result<Mail, Failure>) {
     let failed = |failure| Mail::Failed { claim: Some(claim), failure };
     // When nobody reads, the task has ended.
     let _ = mail.send(letter.unwrap_or_else(failed));
 }
 
-/// Reads the lane's table and compiles the plan for it.
-pub(super) fn inspect(cx: &TaskContext, mail: Sender<Mail>, claim: ClaimId, topic: TopicName) -> AbortHandle {
-    let (client, table, clock) = (cx.client.clone(), cx.tables[&topic].clone(), cx.clock);
+/// Reads the table of this name, or the lane's own, and compiles the plan for it.
+pub(super) fn inspect(
+    cx: &TaskContext,
+    mail: Sender<Mail>,
+    claim: ClaimId,
+    topic: TopicName,
+    name: Option<&str>,
+) -> AbortHandle {
+    let table = name.map_or_else(|| cx.tables[&topic].clone(), |name| table_named(cx, &topic, name));
+    let (client, is_home, clock) = (cx.client.clone(), cx.tables[&topic] == table, cx.clock);
     let (source, exactly_once) = (cx.recipe_source.clone(), cx.limits.exactly_once);
     let job = cx.runtime.spawn(async move {
         let _report = PanicReport::new(&mail, Some(claim), "inspecting a table");
@@ -67,10 +103,12 @@ pub(super) fn inspect(cx: &TaskContext, mail: Sender<Mail>, claim: ClaimId, topi
             let columns = insist("columns", || client.columns(&table)).await?;
             let recipe = Recipe::compile(&source, &table, &columns)?;
             let facts = facts(&table, &found, clock, exactly_once)?;
-            let event = Event::Inspected { claim, topic, facts, config_version: recipe.version };
+            let (topic, config_version) = (topic.clone(), recipe.version);
+            let event = Event::Inspected { claim, topic, facts, config_version };
             Ok(Mail::Inspected { event, recipe: Arc::new(recipe) })
         };
-        post(&mail, claim, read.await);
+        let read = read.await;
+        post_of(&mail, claim, (&topic, &table, is_home), read);
     });
     job.abort_handle()
 }
@@ -114,10 +152,10 @@ pub(super) fn settle(
     mail: Sender<Mail>,
     claim: ClaimId,
     topic: TopicName,
-    batch: BatchId,
+    (batch, table): (BatchId, &str),
     after: Option<ServerMillis>,
 ) -> AbortHandle {
-    let quiet = Quiet::new(cx, &topic, batch, after);
+    let quiet = Quiet::new(cx, &topic, table, batch, after);
     let task = cx.task_id.clone();
     let job = cx.runtime.spawn(async move {
         let _report = PanicReport::new(&mail, Some(claim), "settling a batch");
@@ -126,9 +164,10 @@ pub(super) fn settle(
             let facts = quiet.reached().await?;
             info!(%task, %topic, %batch, ms = began.elapsed().as_millis() as u64,
                 "earlier attempts have ended; the batch may be sent again if the window allows (R7)");
-            Ok(Mail::Event(Event::Settled { claim, topic, batch, facts }))
+            Ok(Mail::Event(Event::Settled { claim, topic: topic.clone(), batch, facts }))
         };
-        post(&mail, claim, settled.await);
+        let settled = settled.await;
+        post_of(&mail, claim, (&topic, &quiet.table, quiet.is_home), settled);
     });
     job.abort_handle()
 }
@@ -137,6 +176,8 @@ pub(super) fn settle(
 struct Quiet {
     client: pumphouse_clickhouse::Client,
     table: TableName,
+    /// It is the one that the topic goes to.
+    is_home: bool,
     clock: Clock,
     exactly_once: bool,
     batch: BatchId,
@@ -144,10 +185,18 @@ struct Quiet {
 }
 
 impl Quiet {
-    fn new(cx: &TaskContext, topic: &TopicName, batch: BatchId, after: Option<ServerMillis>) -> Quiet {
+    fn new(
+        cx: &TaskContext,
+        topic: &TopicName,
+        table: &str,
+        batch: BatchId,
+        after: Option<ServerMillis>,
+    ) -> Quiet {
+        let table = table_named(cx, topic, table);
         Quiet {
             client: cx.client.clone(),
-            table: cx.tables[topic].clone(),
+            is_home: cx.tables[topic] == table,
+            table,
             clock: cx.clock,
             exactly_once: cx.limits.exactly_once,
             batch,
@@ -187,6 +236,11 @@ impl Quiet {
     }
 }
 
+/// The table of a batch, for what is no question of the protocol's.
+pub(super) fn table_of(cx: &TaskContext, topic: &TopicName, batch: &Batch) -> TableName {
+    table_named(cx, topic, &batch.table.name)
+}
+
 /// What evidence is asked for.
 pub(super) struct Question {
     pub claim: ClaimId,
@@ -200,7 +254,7 @@ pub(super) struct Question {
 /// Makes the batch quiet, then looks for its rows in the table (R7).
 pub(super) fn evidence(cx: &TaskContext, mail: Sender<Mail>, question: Question) -> AbortHandle {
     let Question { claim, topic, batch, ranges, rows, after } = question;
-    let quiet = Quiet::new(cx, &topic, batch.id, Some(after));
+    let quiet = Quiet::new(cx, &topic, &batch.table.name, batch.id, Some(after));
     let places = cx.recipe_source.replayed.as_ref().map(|replayed| PlacesReader {
         settings: cx.consumer_settings.clone(),
         group: cx.group.clone(),
@@ -222,9 +276,10 @@ pub(super) fn evidence(cx: &TaskContext, mail: Sender<Mail>, question: Question)
                     places.in_letters(found)
                 }
             };
-            Ok(Mail::Event(Event::Evidence { claim, topic, batch: batch.id, facts, evidence }))
+            Ok(Mail::Event(Event::Evidence { claim, topic: topic.clone(), batch: batch.id, facts, evidence }))
         };
-        post(&mail, claim, found.await);
+        let found = found.await;
+        post_of(&mail, claim, (&topic, &quiet.table, quiet.is_home), found);
     });
     job.abort_handle()
 }
@@ -271,17 +326,19 @@ pub(super) fn confirm(
     mail: Sender<Mail>,
     claim: ClaimId,
     topic: TopicName,
-    batch: BatchId,
+    (batch, table): (BatchId, &str),
 ) -> AbortHandle {
-    let (client, table) = (cx.client.clone(), cx.tables[&topic].clone());
+    let (client, table) = (cx.client.clone(), table_named(cx, &topic, table));
+    let is_home = cx.tables[&topic] == table;
     let job = cx.runtime.spawn(async move {
         let _report = PanicReport::new(&mail, Some(claim), "confirming a batch");
         let confirmed = async {
             let found = insist("confirm", || client.inspect(&table)).await?;
             let server_started = found.server_started;
-            Ok(Mail::Event(Event::Confirmed { claim, topic, batch, server_started }))
+            Ok(Mail::Event(Event::Confirmed { claim, topic: topic.clone(), batch, server_started }))
         };
-        post(&mail, claim, confirmed.await);
+        let confirmed = confirmed.await;
+        post_of(&mail, claim, (&topic, &table, is_home), confirmed);
     });
     job.abort_handle()
 }
@@ -306,7 +363,7 @@ pub(super) fn insert(cx: &TaskContext, mail: Sender<Mail>, attempt: Attempt) -> 
     let (client, clock) = (cx.client.clone(), cx.clock);
     let shape = block.recipe.plan.shape();
     let statement = InsertStatement {
-        table: cx.tables[&topic].clone(),
+        table: table_named(cx, &topic, &batch.table.name),
         column_list: shape.column_list(),
         select_list: shape.select_list(),
         input_structure: shape.input_structure(),
@@ -442,6 +499,7 @@ mod tests {
             let quiet = Quiet {
                 client: Client::of_hosts(hosts).unwrap(),
                 table: TableName { database: DATABASE.to_owned(), table: "t".to_owned() },
+                is_home: true,
                 clock: Clock::start(),
                 exactly_once,
                 batch: BatchId(7),

@@ -325,7 +325,7 @@ impl World {
                 let offsets = partitions.into_iter().map(|tp| (tp, Offset::ZERO)).collect();
                 Event::StartOffsets { claim, offsets }
             }
-            Action::Inspect { claim, topic } => {
+            Action::Inspect { claim, topic, .. } => {
                 let config_version = ConfigVersion(1);
                 Event::Inspected { claim, topic, facts: self.facts(), config_version }
             }
@@ -361,7 +361,7 @@ impl World {
                 self.sent.retain(|(sent, _)| sent.id != batch);
                 Event::Settled { claim, topic, batch, facts: self.facts() }
             }
-            Action::Confirm { claim, topic, batch } => {
+            Action::Confirm { claim, topic, batch, .. } => {
                 let server_started = facts(self.engine).server_started;
                 Event::Confirmed { claim, topic, batch, server_started }
             }

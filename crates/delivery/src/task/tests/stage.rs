@@ -84,7 +84,10 @@ pub struct Stage {
     pub task: Task,
     pub shown: Vec<String>,
     now: Millis,
+    /// Of the table that the topics go to.
     facts: TableFacts,
+    /// The table that they went to before, while it is there.
+    earlier: Option<TableFacts>,
     server_silent: bool,
     config: ConfigVersion,
     topic_ids: BTreeMap<TopicName, TopicId>,
@@ -106,6 +109,7 @@ impl Stage {
             shown: Vec::new(),
             now: Millis(1_000),
             facts: facts(TableEngine::Replicated),
+            earlier: None,
             server_silent: false,
             config: ConfigVersion(1),
             topic_ids: [("t", 1), ("u", 2), ("v", 3)]
@@ -128,7 +132,7 @@ impl Stage {
     fn step(&mut self, verb: &str, args: &[&str]) {
         match verb {
             "plain-table" | "views" | "pure-checks" | "table" | "restart" | "silent" | "config"
-            | "topic-id" | "gone" => {
+            | "topic-id" | "gone" | "mapped" | "renamed" | "dropped" => {
                 self.change_world(verb, args);
             }
             "mark" | "foreign-tool" | "old-topic" | "garbage" | "open" | "no-entry" => {
@@ -193,6 +197,14 @@ impl Stage {
             "pure-checks" => self.facts.pure_checks = true,
             "restart" => self.facts.server_started = self.facts.server_started.plus(500_000),
             "silent" => self.server_silent = true,
+            // The topics go to another table from now on, with another configuration.
+            "mapped" => {
+                self.earlier = Some(self.facts.clone());
+                self.facts = TableFacts { name: "db.other".into(), uuid: TableUuid(2), ..self.facts.clone() };
+                self.config = ConfigVersion(self.config.0 + 1);
+            }
+            "renamed" => self.facts.name = "db.other".into(),
+            "dropped" => self.earlier = None,
             "config" => self.config = ConfigVersion(args[0].parse().unwrap()),
             "topic-id" => {
                 self.topic_ids.insert(TopicName::new(args[0]), TopicId(args[1].parse().unwrap()));
@@ -318,8 +330,11 @@ impl Stage {
         ServerMillis(SERVER_EPOCH_MS).plus(self.now.0)
     }
 
-    fn facts_now(&self) -> TableFacts {
-        TableFacts { server_now: self.server_now(), read_at: self.now, ..self.facts.clone() }
+    /// What the server says now of the table of this name, if it is there.
+    fn facts_of(&self, name: &str) -> Option<TableFacts> {
+        let facts =
+            [Some(&self.facts), self.earlier.as_ref()].into_iter().flatten().find(|f| f.name == name)?;
+        Some(TableFacts { server_now: self.server_now(), read_at: self.now, ..facts.clone() })
     }
 
     fn hear(&mut self, event: Event) {
@@ -330,10 +345,18 @@ impl Stage {
     /// Shows what the task asks for, and keeps what is to be answered.
     fn perform(&mut self) {
         for action in self.task.take_actions() {
-            if let Action::Inspect { claim, topic } = action {
+            if let Action::Inspect { claim, topic, table } = action {
                 if !self.server_silent {
-                    let (facts, config_version) = (self.facts_now(), self.config);
-                    self.hear(Event::Inspected { claim, topic, facts, config_version });
+                    let name = table.unwrap_or_else(|| self.facts.name.clone());
+                    self.hear(match self.facts_of(&name) {
+                        Some(facts) => {
+                            // The earlier table's recipe is the one before.
+                            let version =
+                                if name == self.facts.name { self.config.0 } else { self.config.0 - 1 };
+                            Event::Inspected { claim, topic, facts, config_version: ConfigVersion(version) }
+                        }
+                        None => Event::TableGone { claim, topic, table: name },
+                    });
                 }
                 continue;
             }
@@ -381,10 +404,11 @@ impl Stage {
                 let entries = partitions.into_iter().filter_map(of).collect();
                 Event::EntriesRead { claim, topic, gather, entries }
             }
-            Action::Settle { claim, topic, batch, .. } => {
-                Event::Settled { claim, topic, batch, facts: self.facts_now() }
-            }
-            Action::Confirm { claim, topic, batch } => {
+            Action::Settle { claim, topic, batch, table, .. } => match self.facts_of(&table) {
+                Some(facts) => Event::Settled { claim, topic, batch, facts },
+                None => Event::TableGone { claim, topic, table },
+            },
+            Action::Confirm { claim, topic, batch, .. } => {
                 let server_started = self.facts.server_started;
                 Event::Confirmed { claim, topic, batch, server_started }
             }
@@ -425,8 +449,11 @@ impl Stage {
             "unclear-found" => Evidence::Unknown { why: "a TTL".into(), found: Some(found) },
             _ => Evidence::Rows { found, complete: verb == "found" },
         };
-        let facts = self.facts_now();
-        self.hear(Event::Evidence { claim, topic, batch: batch.id, facts, evidence });
+        let table = batch.table.name.clone();
+        self.hear(match self.facts_of(&table) {
+            Some(facts) => Event::Evidence { claim, topic, batch: batch.id, facts, evidence },
+            None => Event::TableGone { claim, topic, table },
+        });
     }
 
     fn answer_write(&mut self, verb: &str) {
@@ -516,7 +543,11 @@ impl Stage {
             }
             Action::Insert { topic, batch, attempt, rows, .. } => {
                 let rows = rows.as_ref().map_or_else(String::new, |rows| format!(" {}", rows_text(rows)));
-                format!("{}insert {}{rows} #{attempt}", of(topic), self.letter(batch.token))
+                let table = match batch.table.name.as_str() {
+                    "db.events" => String::new(),
+                    other => format!(" into {other}"),
+                };
+                format!("{}insert {}{rows}{table} #{attempt}", of(topic), self.letter(batch.token))
             }
             Action::Evidence { topic, ranges, .. } => {
                 let all: Vec<_> = ranges.iter().map(|(p, range)| format!("p{p} {range}")).collect();
