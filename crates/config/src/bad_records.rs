@@ -1,6 +1,7 @@
 //! `errors.*`: what happens to records that cannot become rows, and how long inserts are tried.
 use crate::error::ConfigCode;
 use crate::reading::Reading;
+use crate::topic_pattern::TopicPattern;
 
 const TOPIC: &str = "errors.deadletterqueue.topic.name";
 const REPLICATION: &str = "errors.deadletterqueue.topic.replication.factor";
@@ -49,11 +50,15 @@ pub struct InsertRetry {
     pub delay_ms_max: u64,
 }
 
-/// `topics`: the connector's own.
-pub(crate) fn read(reading: &mut Reading<'_>, topics: &[String]) -> BadRecords {
+/// `topics`, `pattern`: the connector's own.
+pub(crate) fn read(
+    reading: &mut Reading<'_>,
+    topics: &[String],
+    pattern: Option<&TopicPattern>,
+) -> BadRecords {
     let topic = reading.given(TOPIC).map(str::to_owned);
     if let Some(topic) = &topic {
-        check_topic(reading, topic, topics);
+        check_topic(reading, topic, topics, pattern);
     }
     let replication = replication(reading);
     let all = reading.text(TOLERANCE).eq_ignore_ascii_case("all");
@@ -75,11 +80,13 @@ pub(crate) fn read(reading: &mut Reading<'_>, topics: &[String]) -> BadRecords {
     }
 }
 
-fn check_topic(reading: &mut Reading<'_>, topic: &str, topics: &[String]) {
+fn check_topic(reading: &mut Reading<'_>, topic: &str, topics: &[String], pattern: Option<&TopicPattern>) {
     if !crate::connector_config::is_topic_name(topic) {
         let remedy = "Topics have up to 249 letters, digits, dots, underscores and hyphens.";
         reading.error(ConfigCode::Value, TOPIC, format!("{topic:?} cannot be a topic"), remedy);
-    } else if topics.iter().any(|source| source == topic) {
+    } else if topics.iter().any(|source| source == topic)
+        || pattern.is_some_and(|pattern| pattern.matches(topic))
+    {
         let message = format!("{topic} is one of the topics that the connector reads");
         let remedy = "Name another one, or each dead letter would be read again.";
         reading.error(ConfigCode::Conflict, TOPIC, message, remedy);

@@ -19,6 +19,7 @@ use crate::raw::RawConfig;
 use crate::reading::Reading;
 use crate::start_at::StartAt;
 use crate::table_creation::{self, TableCreation};
+use crate::topic_pattern::TopicPattern;
 use crate::value::{list, pairs};
 use crate::worker_config::WorkerConfig;
 
@@ -61,8 +62,10 @@ pub struct ConnectorConfig {
     pub name: String,
     /// How many tasks; at least one.
     pub tasks_max: u32,
-    /// The topics, each once, in the order given; at least one.
+    /// The topics, each once, in the order given; at least one, or none where there is a pattern.
     pub topics: Vec<String>,
+    /// Which topics of the cluster are read, where they are not named.
+    pub topic_pattern: Option<TopicPattern>,
     /// For each of the topics, the table in `endpoint.database`.
     pub tables: BTreeMap<String, String>,
     /// ClickHouse.
@@ -110,6 +113,7 @@ pub struct ConnectorConfig {
     pub notes: Vec<Note>,
     /// What the options do that an operator may not want, to be logged once as a warning.
     pub warnings: Vec<Note>,
+    topic_to_table: BTreeMap<String, String>,
     raw: RawConfig,
 }
 
@@ -117,15 +121,22 @@ impl ConnectorConfig {
     /// Understands a connector's file under a worker.
     /// Errors: everything that is wrong with it, each with a code and a remedy.
     pub fn from_raw(raw: &RawConfig, worker: &WorkerConfig) -> Result<ConnectorConfig, ConfigErrors> {
-        let mut reading = Reading::new(raw, Scope::Connector);
-        let value_converter = converter::read(&mut reading, &worker.raw);
+        let filled = worker.providers.fill(raw);
+        let mut reading = Reading::new(&filled.raw, Scope::Connector);
+        let value_converter = converter::read(&mut reading, &worker.resolved);
         let name = name(&mut reading);
-        let topics = topics(&mut reading);
-        let tables = tables(&mut reading, &topics);
+        let (topics, topic_pattern) = (topics(&mut reading), pattern(&mut reading));
+        one_of_both(&mut reading);
+        let topic_to_table = topic_to_table(&mut reading);
+        let tables = tables(&topics, &topic_to_table);
+        if topic_pattern.is_none() {
+            note_strangers(&mut reading, &topics, &topic_to_table);
+        }
         let endpoint = endpoint::read(&mut reading);
-        let bad_records = bad_records::read(&mut reading, &topics);
+        let bad_records = bad_records::read(&mut reading, &topics, topic_pattern.as_ref());
         let clickhouse_settings = clickhouse_settings::read(&mut reading);
         let clients = kafka_options::read_connector(&worker.clients, &mut reading);
+        worker.override_policy.check(&mut reading);
         check_consumer(&mut reading, &clients.consumer, worker);
         let batch = BatchLimits {
             rows_max: either(&mut reading, "pumphouse.batch.rows.max", "bufferCount"),
@@ -135,6 +146,7 @@ impl ConnectorConfig {
         let config = ConnectorConfig {
             tasks_max: u32::try_from(reading.integer("tasks.max")).unwrap_or(1),
             topics,
+            topic_pattern,
             tables,
             endpoint,
             clickhouse_settings,
@@ -168,9 +180,17 @@ impl ConnectorConfig {
             notes: Vec::new(),
             warnings: std::mem::take(&mut reading.warnings),
             name,
+            topic_to_table,
             raw: raw.clone(),
         };
-        Ok(ConnectorConfig { notes: reading.finish()?, ..config })
+        let warnings = filled.scrubbed_notes(config.warnings);
+        Ok(ConnectorConfig { notes: reading.finish(&filled)?, warnings, ..config })
+    }
+
+    /// The same for these topics of the cluster, which match [`ConnectorConfig::topic_pattern`].
+    #[must_use]
+    pub fn with_topics(&self, topics: Vec<String>) -> ConnectorConfig {
+        ConnectorConfig { tables: tables(&topics, &self.topic_to_table), topics, ..self.clone() }
     }
 
     /// What decides how a record of any topic becomes a row, as text: the same for configurations that
@@ -230,20 +250,54 @@ fn topics(reading: &mut Reading<'_>) -> Vec<String> {
             topics.push(topic.to_owned());
         }
     }
-    if topics.is_empty() && reading.given("topics").is_some_and(|text| list(text).is_empty()) {
-        reading.error(ConfigCode::Missing, "topics", "it names no topic", "Name at least one.");
-    }
     topics
 }
 
-fn tables(reading: &mut Reading<'_>, topics: &[String]) -> BTreeMap<String, String> {
+fn pattern(reading: &mut Reading<'_>) -> Option<TopicPattern> {
+    const OPTION: &str = "topics.regex";
+    let text = reading.given(OPTION)?;
+    match TopicPattern::parse(text) {
+        Ok(pattern) => Some(pattern),
+        Err(why) => {
+            let remedy = "Write a regular expression without look-around and references to groups.";
+            reading.error(ConfigCode::Value, OPTION, why, remedy);
+            None
+        }
+    }
+}
+
+/// Exactly one of `topics` and `topics.regex`.
+fn one_of_both(reading: &mut Reading<'_>) {
+    let named = reading.given("topics").is_some_and(|text| !list(text).is_empty());
+    match (named, reading.given("topics.regex").is_some()) {
+        (true, false) | (false, true) => {}
+        (true, true) => {
+            reading.error(
+                ConfigCode::Conflict,
+                "topics",
+                "topics.regex is given, too",
+                "Remove topics, or topics.regex.",
+            );
+        }
+        (false, false) => {
+            reading.error(
+                ConfigCode::Missing,
+                "topics",
+                "it names no topic",
+                "Name at least one, or set topics.regex.",
+            );
+        }
+    }
+}
+
+/// `topic2TableMap`.
+fn topic_to_table(reading: &mut Reading<'_>) -> BTreeMap<String, String> {
     const OPTION: &str = "topic2TableMap";
-    let mut tables: BTreeMap<String, String> = topics.iter().map(|t| (t.clone(), t.clone())).collect();
-    let mut mapped: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut mapped: BTreeMap<String, String> = BTreeMap::new();
     for (topic, table) in pairs(reading.text(OPTION)).unwrap_or_default() {
         if table.is_empty() {
             reading.error(ConfigCode::Value, OPTION, format!("{topic} has no table"), "Write topic=table.");
-        } else if mapped.insert(topic, table).is_some_and(|before| before != table) {
+        } else if mapped.insert(topic.to_owned(), table.to_owned()).is_some_and(|before| before != table) {
             reading.error(
                 ConfigCode::Conflict,
                 OPTION,
@@ -251,12 +305,18 @@ fn tables(reading: &mut Reading<'_>, topics: &[String]) -> BTreeMap<String, Stri
                 "Keep one of them.",
             );
         }
-        match tables.get_mut(topic) {
-            Some(target) => *target = table.to_owned(),
-            None => reading.note(OPTION, &format!("{topic} is not one of the topics.")),
-        }
     }
-    tables
+    mapped
+}
+
+fn tables(topics: &[String], topic_to_table: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    topics.iter().map(|topic| (topic.clone(), topic_to_table.get(topic).unwrap_or(topic).clone())).collect()
+}
+
+fn note_strangers(reading: &mut Reading<'_>, topics: &[String], topic_to_table: &BTreeMap<String, String>) {
+    for topic in topic_to_table.keys().filter(|topic| !topics.contains(topic)) {
+        reading.note("topic2TableMap", &format!("{topic} is not one of the topics."));
+    }
 }
 
 /// Our option, or the official sink's where ours is not given.

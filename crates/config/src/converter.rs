@@ -103,6 +103,11 @@ impl Class {
     }
 }
 
+/// The classes that are built.
+pub(crate) fn class_names() -> Vec<&'static str> {
+    Class::ALL.map(Class::name).to_vec()
+}
+
 /// What is found while options are read that may stand in another file.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {

@@ -17,6 +17,7 @@ impl ConnectorConfig {
         replay.name = format!("{}-{suffix}", self.name);
         replay.group_id = format!("{}-{suffix}", self.group_id);
         replay.topics = vec![letters.topic.clone()];
+        replay.topic_pattern = None;
         replay.tables = [(letters.topic.clone(), table.clone())].into();
         replay.start_at = StartAt::Earliest;
         // Letters are few: a second task would only make the group settle twice.

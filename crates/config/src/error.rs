@@ -21,11 +21,13 @@ pub enum ConfigCode {
     Conflict,
     /// CONFIG-007: exactly-once needs this setting at another value.
     Forced,
+    /// CONFIG-008: a `${provider:..}` in a value cannot be filled.
+    Placeholder,
 }
 
 impl ConfigCode {
     /// Every code, in order of its number.
-    pub const ALL: [ConfigCode; 7] = [
+    pub const ALL: [ConfigCode; 8] = [
         ConfigCode::File,
         ConfigCode::Missing,
         ConfigCode::Value,
@@ -33,6 +35,7 @@ impl ConfigCode {
         ConfigCode::NotYet,
         ConfigCode::Conflict,
         ConfigCode::Forced,
+        ConfigCode::Placeholder,
     ];
 
     /// The code as messages and file names carry it.
@@ -45,6 +48,7 @@ impl ConfigCode {
             ConfigCode::NotYet => "CONFIG-005",
             ConfigCode::Conflict => "CONFIG-006",
             ConfigCode::Forced => "CONFIG-007",
+            ConfigCode::Placeholder => "CONFIG-008",
         }
     }
 }
@@ -78,6 +82,11 @@ impl ConfigError {
         remedy: impl Into<String>,
     ) -> ConfigError {
         ConfigError { code, option: option.into(), message: message.into(), remedy: remedy.into() }
+    }
+
+    /// The option that is wrong.
+    pub(crate) fn option(&self) -> &str {
+        &self.option
     }
 }
 

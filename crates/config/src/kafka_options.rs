@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::error::ConfigCode;
 use crate::option::{Scope, Status};
 use crate::options;
 use crate::reading::Reading;
@@ -55,6 +56,14 @@ pub(crate) struct ConnectorClients {
 /// Carried out by ourselves, not by the client.
 const OURS: [&str; 2] = ["group.id", "auto.offset.reset"];
 
+/// Exactly-once rests on these; another value than those that agree is refused, not passed over.
+const PRODUCER_FORCED: &[(&str, &[&str])] = &[
+    ("acks", &["all", "-1"]),
+    ("enable.idempotence", &["true"]),
+    ("transactional.id", &[]),
+    ("bootstrap.servers", &[]),
+];
+
 const PRODUCER_WITHOUT_EFFECT: &str = "The only producer writes the ledger, with settings of its own; security., ssl. and sasl. options reach it.";
 
 fn is_security(name: &str) -> bool {
@@ -102,8 +111,16 @@ fn producer<'a>(reading: &mut Reading<'a>, prefix: &'a str) -> KafkaOptions {
     let mut security = KafkaOptions::default();
     let given: Vec<_> = reading.family(prefix).collect();
     for (name, value) in given {
+        let forced = PRODUCER_FORCED.iter().find(|(forced, _)| *forced == name);
         if is_security(name) {
             security.set(name, value);
+        } else if let Some((_, possible)) = forced.filter(|(_, possible)| !possible.contains(&value.trim())) {
+            let message = match possible {
+                [] => "the ledger's producer has a value of its own".to_owned(),
+                [only, ..] => format!("the ledger's producer needs {only}"),
+            };
+            let remedy = format!("Remove {prefix}{name}.");
+            reading.error(ConfigCode::Forced, &format!("{prefix}{name}"), message, remedy);
         } else {
             reading.note(&format!("{prefix}{name}"), PRODUCER_WITHOUT_EFFECT);
         }

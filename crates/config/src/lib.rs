@@ -15,6 +15,7 @@ mod options;
 mod secret;
 mod value;
 
+mod providers;
 mod reading;
 
 mod bad_records;
@@ -28,12 +29,17 @@ mod lineage;
 mod listener;
 mod masked;
 mod open_batch_decisions;
+mod override_policy;
 mod schema_registry;
 mod start_at;
 mod table_creation;
+mod topic_pattern;
 
 mod connector_config;
 mod worker_config;
+
+mod definition;
+mod validation;
 
 mod page;
 
@@ -42,6 +48,7 @@ pub use clickhouse_settings::FORCED_CLICKHOUSE_SETTINGS;
 pub use connector_config::{BatchLimits, ConnectorConfig, LedgerStore, UnknownFields};
 pub use connector_file::parse_connector_file;
 pub use converter::ValueConverter;
+pub use definition::Definition;
 pub use endpoint::Endpoint;
 pub use error::{ConfigCode, ConfigError, ConfigErrors, Note};
 pub use exactly_once::ExactlyOnce;
@@ -58,4 +65,9 @@ pub use schema_registry::{Pem, RegistryLogin, SchemaRegistry};
 pub use secret::{MASK, Secret};
 pub use start_at::StartAt;
 pub use table_creation::TableCreation;
+pub use topic_pattern::TopicPattern;
+pub use validation::{
+    ConfigInfos, NoSuchPlugin, SINK_CLASSES, check_plugin, converter_classes, converter_definitions,
+    is_class, sink_definitions, validate,
+};
 pub use worker_config::WorkerConfig;

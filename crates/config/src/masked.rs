@@ -3,23 +3,30 @@ use std::collections::BTreeMap;
 
 use crate::option::Scope;
 use crate::options::is_secret;
+use crate::providers::is_placeholder;
 use crate::raw::RawConfig;
 use crate::secret::MASK;
 
 /// The options as given; secrets are replaced by the mask, also empty ones, so that the mask does not
-/// tell whether there is one.
+/// tell whether there is one. A placeholder is no secret, and shown.
 pub(crate) fn masked(raw: &RawConfig, file: Scope) -> BTreeMap<String, String> {
     raw.iter()
         .map(|(name, value)| {
-            let value = if is_secret(name, file) { MASK.to_owned() } else { without_user_info(value) };
-            (name.to_owned(), value)
+            let shown = if is_placeholder(value) {
+                value.to_owned()
+            } else if is_secret(name, file) {
+                MASK.to_owned()
+            } else {
+                without_user_info(value)
+            };
+            (name.to_owned(), shown)
         })
         .collect()
 }
 
 /// Hides what stands between `://` and `@` in each URL of a text; rather too much of an odd one than too
 /// little.
-fn without_user_info(text: &str) -> String {
+pub(crate) fn without_user_info(text: &str) -> String {
     let mut parts = text.split("://");
     let mut shown = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -69,6 +69,57 @@ pub enum Status {
     },
 }
 
+/// A value's type in Kafka Connect's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JavaType {
+    /// `BOOLEAN`.
+    Boolean,
+    /// `STRING`.
+    String,
+    /// `INT`.
+    Int,
+    /// `SHORT`.
+    Short,
+    /// `LONG`.
+    Long,
+    /// `LIST`.
+    List,
+    /// `CLASS`.
+    Class,
+    /// `PASSWORD`.
+    Password,
+}
+
+/// How wide a form shows the field; Kafka Connect's scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {
+    /// A number, a choice.
+    Short,
+    /// A name.
+    Medium,
+    /// A list, an address.
+    Long,
+}
+
+/// How a form shows an option: what Kafka Connect's `ConfigDef` knows beside the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Form {
+    /// The label; `None`: the name.
+    pub display_name: Option<&'static str>,
+    /// `None`: by the type.
+    pub width: Option<Width>,
+    /// Its place under the heading; `None`: as the table has it.
+    pub order: Option<i32>,
+    /// `None`: by the kind.
+    pub java_type: Option<JavaType>,
+    /// The heading in Kafka Connect, where the printed page has another.
+    pub group: Option<&'static str>,
+    /// Options that mean something only beside this one.
+    pub dependents: &'static [&'static str],
+    /// Values to choose from.
+    pub recommended: &'static [&'static str],
+}
+
 /// A row of the table. A name that ends in `.*` stands for a family of options with that prefix.
 #[derive(Debug, Clone, Copy)]
 pub struct OptionDef {
@@ -90,6 +141,8 @@ pub struct OptionDef {
     pub scope: Scope,
     /// What this version does with it.
     pub status: Status,
+    /// How forms show it.
+    pub form: Form,
 }
 
 impl OptionDef {
@@ -105,6 +158,15 @@ impl OptionDef {
             doc,
             scope: Scope::Connector,
             status: Status::Honoured,
+            form: Form {
+                display_name: None,
+                width: None,
+                order: None,
+                java_type: None,
+                group: None,
+                dependents: &[],
+                recommended: &[],
+            },
         }
     }
 
@@ -143,6 +205,11 @@ impl OptionDef {
         OptionDef { importance: Importance::High, ..self }
     }
 
+    /// Of medium importance.
+    pub const fn medium(self) -> OptionDef {
+        OptionDef { importance: Importance::Medium, ..self }
+    }
+
     /// Of low importance.
     pub const fn low(self) -> OptionDef {
         OptionDef { importance: Importance::Low, ..self }
@@ -165,12 +232,57 @@ impl OptionDef {
 
     /// Accepted without effect.
     pub const fn no_effect(self, why: &'static str) -> OptionDef {
-        OptionDef { status: Status::WithoutEffect(why), importance: Importance::Low, ..self }
+        OptionDef { status: Status::WithoutEffect(why), ..self.low() }
     }
 
     /// Built only for the values in `accepted`.
     pub const fn not_yet(self, accepted: &'static [&'static str], remedy: &'static str) -> OptionDef {
         OptionDef { status: Status::NotYet { accepted, remedy }, ..self }
+    }
+
+    /// With the label, width and place of Kafka Connect's own definition.
+    pub const fn shown(self, display_name: &'static str, width: Width, order: i32) -> OptionDef {
+        let form = Form { width: Some(width), order: Some(order), ..self.form };
+        OptionDef { form, ..self }.label(display_name)
+    }
+
+    /// With a label.
+    pub const fn label(self, display_name: &'static str) -> OptionDef {
+        OptionDef { form: Form { display_name: Some(display_name), ..self.form }, ..self }
+    }
+
+    /// With another type in Kafka Connect's words than its kind has.
+    pub const fn java(self, java_type: JavaType) -> OptionDef {
+        OptionDef { form: Form { java_type: Some(java_type), ..self.form }, ..self }
+    }
+
+    /// Under another heading in Kafka Connect.
+    pub const fn connect_group(self, group: &'static str) -> OptionDef {
+        OptionDef { form: Form { group: Some(group), ..self.form }, ..self }
+    }
+
+    /// With options that mean something only beside it.
+    pub const fn dependents(self, dependents: &'static [&'static str]) -> OptionDef {
+        OptionDef { form: Form { dependents, ..self.form }, ..self }
+    }
+
+    /// With values to choose from.
+    pub const fn recommended(self, recommended: &'static [&'static str]) -> OptionDef {
+        OptionDef { form: Form { recommended, ..self.form }, ..self }
+    }
+
+    /// Its type in Kafka Connect's words.
+    pub fn java_type(&self) -> JavaType {
+        self.form.java_type.unwrap_or(match self.kind {
+            Kind::Text | Kind::OneOf(_) => JavaType::String,
+            // The official sink's pairs are texts, too.
+            Kind::Pairs => JavaType::String,
+            Kind::Secret => JavaType::Password,
+            Kind::Boolean => JavaType::Boolean,
+            Kind::List => JavaType::List,
+            Kind::Integer { max, .. } if max > i64::from(i32::MAX) => JavaType::Long,
+            Kind::Integer { .. } => JavaType::Int,
+        })
     }
 
     /// The prefix of a family, with its dot.

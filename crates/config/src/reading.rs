@@ -3,6 +3,7 @@
 use crate::error::{ConfigCode, ConfigError, ConfigErrors, Note};
 use crate::option::{Kind, OptionDef, Scope, Status};
 use crate::options;
+use crate::providers::Filled;
 use crate::raw::RawConfig;
 use crate::value::{boolean, check_kind};
 
@@ -27,8 +28,7 @@ impl<'a> Reading<'a> {
         }
         for option in options::all().filter(|o| o.required && o.scope.covers(file)) {
             let missing = raw.get(option.name).is_none_or(|value| value.trim().is_empty());
-            // The topics may be meant by a pattern, which has an error of its own.
-            if missing && !(option.name == "topics" && raw.get("topics.regex").is_some()) {
+            if missing {
                 reading.error(ConfigCode::Missing, option.name, "it has to be given", option.doc);
             }
         }
@@ -137,8 +137,9 @@ impl<'a> Reading<'a> {
     }
 
     /// All notes, if nothing is wrong.
-    pub(crate) fn finish(self) -> Result<Vec<Note>, ConfigErrors> {
-        if self.errors.is_empty() { Ok(self.notes) } else { Err(ConfigErrors(self.errors)) }
+    pub(crate) fn finish(self, filled: &Filled) -> Result<Vec<Note>, ConfigErrors> {
+        let errors = filled.scrubbed_errors(self.errors);
+        if errors.is_empty() { Ok(filled.scrubbed_notes(self.notes)) } else { Err(ConfigErrors(errors)) }
     }
 
     fn row(&self, name: &str) -> &'static OptionDef {

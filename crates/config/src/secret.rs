@@ -4,6 +4,9 @@ use std::fmt;
 /// What stands in place of a secret wherever a configuration is printed.
 pub const MASK: &str = "********";
 
+/// The same in the answers of a validation, as Kafka Connect writes it.
+pub(crate) const HIDDEN: &str = "[hidden]";
+
 /// A password or key. Printing it prints [`MASK`]; only [`Secret::reveal`] gives the text.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(String);

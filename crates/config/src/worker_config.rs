@@ -6,6 +6,8 @@ use crate::kafka_options::{self, WorkerClients};
 use crate::listener::Listener;
 use crate::masked;
 use crate::option::Scope;
+use crate::override_policy::OverridePolicy;
+use crate::providers::Providers;
 use crate::raw::RawConfig;
 use crate::reading::Reading;
 use crate::start_at::StartAt;
@@ -32,14 +34,21 @@ pub struct WorkerConfig {
     explicit_worker_id: Option<String>,
     pub(crate) clients: WorkerClients,
     pub(crate) start_at: StartAt,
-    pub(crate) raw: RawConfig,
+    pub(crate) override_policy: OverridePolicy,
+    pub(crate) providers: Providers,
+    /// With its placeholders filled in.
+    pub(crate) resolved: RawConfig,
+    raw: RawConfig,
 }
 
 impl WorkerConfig {
     /// Understands a worker's file.
     /// Errors: everything that is wrong with it, each with a code and a remedy.
     pub fn from_raw(raw: &RawConfig) -> Result<WorkerConfig, ConfigErrors> {
-        let mut reading = Reading::new(raw, Scope::Worker);
+        let (providers, provider_errors) = Providers::read(raw);
+        let filled = providers.fill(raw);
+        let mut reading = Reading::new(&filled.raw, Scope::Worker);
+        reading.errors.extend(provider_errors);
         let listener = Listener::read(&mut reading);
         let clients = kafka_options::read_worker(&mut reading);
         let state_topic_replication = match reading.text("pumphouse.state.topic.replication.factor") {
@@ -68,9 +77,12 @@ impl WorkerConfig {
             explicit_worker_id: owned("pumphouse.worker.id"),
             clients,
             start_at: StartAt::parse(reading.text("consumer.auto.offset.reset")),
+            override_policy: OverridePolicy::read(&mut reading),
+            providers,
+            resolved: filled.raw.clone(),
             raw: raw.clone(),
         };
-        Ok(WorkerConfig { notes: reading.finish()?, ..config })
+        Ok(WorkerConfig { notes: reading.finish(&filled)?, ..config })
     }
 
     /// The worker's id: `pumphouse.worker.id`, else its advertised `host:port`. `local_host` is this

@@ -129,7 +129,6 @@ fn values_that_are_not_built_are_refused() {
         ("transforms", "a"),
         ("transforms.a.type", "x"),
         ("predicates.p.type", "x"),
-        ("topics.regex", "e.*"),
         ("auto.evolve", "true"),
         ("bypassRowBinary", "true"),
         ("bypassSchemaValidation", "true"),

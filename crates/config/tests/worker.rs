@@ -90,8 +90,6 @@ fn options_of_distributed_mode_are_noted() {
 
 #[test]
 fn what_is_refused() {
-    check_refused("config.providers=file", ConfigCode::NotYet);
-    check_refused("config.providers.file.class=x", ConfigCode::NotYet);
     check_refused("rest.extension.classes=x.Y", ConfigCode::NotYet);
     check_refused("consumer.group.id=g", ConfigCode::NotYet);
     check_refused("consumer.auto.offset.reset=error", ConfigCode::Value);

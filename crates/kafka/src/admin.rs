@@ -1,5 +1,5 @@
 //! Topics: what they are, and their creation.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use pumphouse_types::{Offset, TopicId, TopicName, TopicPartition};
 use crate::error::{Asker, KafkaError};
 use crate::ffi::client::{Client, Kind};
 use crate::ffi::partition_list::Element;
-use crate::ffi::{admin, codes};
+use crate::ffi::{admin, codes, metadata};
 use crate::settings::{self, Settings};
 
 /// A topic as the broker describes it.
@@ -42,6 +42,13 @@ impl Admin {
         timeout: Duration,
     ) -> Result<BTreeMap<TopicName, Option<TopicDescription>>, KafkaError> {
         describe_topics(&self.client, &self.asker, topics, timeout)
+    }
+
+    /// The names of all topics that we may see, sorted.
+    pub fn topics(&self, timeout: Duration) -> Result<BTreeSet<TopicName>, KafkaError> {
+        metadata::topic_names(&self.client, timeout)
+            .map(BTreeSet::from_iter)
+            .map_err(|raw| self.asker.sort("asking for the cluster's topics", &raw))
     }
 
     /// The topic's options as they hold, the broker's defaults filled in; secrets are empty.

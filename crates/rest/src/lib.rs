@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+mod plugins;
 mod routes;
 mod server;
 mod view;

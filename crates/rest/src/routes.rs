@@ -29,6 +29,7 @@ pub(crate) fn router(view: Arc<dyn WorkerView>) -> Router {
         .route("/connectors/{name}/status", get(status))
         .route("/connectors/{name}/tasks", get(tasks))
         .route("/connectors/{name}/tasks/{task}/status", get(task_status))
+        .merge(crate::plugins::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .with_state(view)

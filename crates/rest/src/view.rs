@@ -1,6 +1,8 @@
 //! What the API is told about the worker.
 use std::collections::BTreeMap;
 
+use pumphouse_config::{ConfigError, ConfigInfos, RawConfig};
+
 /// A state in Kafka Connect's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectorState {
@@ -39,6 +41,9 @@ pub trait WorkerView: Send + Sync + 'static {
     fn connectors(&self) -> Vec<String>;
     /// One connector.
     fn connector(&self, name: &str) -> Option<ConnectorView>;
+    /// Checks a connector's configuration as its start would, without starting anything. `further` are
+    /// mistakes that the request itself has.
+    fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos;
     /// Prometheus' text format.
     fn metrics_text(&self) -> String;
 }

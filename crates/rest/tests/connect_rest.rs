@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use pumphouse_config::{ConfigError, ConfigInfos, RawConfig, WorkerConfig, parse_properties, validate};
 use pumphouse_rest::{ConnectorState, ConnectorView, ServeError, Server, WorkerView};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -39,6 +40,11 @@ impl WorkerView for Worker {
             _ => return None,
         };
         Some(ConnectorView { name: name.to_owned(), config, state, tasks })
+    }
+
+    fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {
+        let file = parse_properties(b"bootstrap.servers=k:9092\n").unwrap();
+        validate(config, &WorkerConfig::from_raw(&file).unwrap(), further)
     }
 
     fn metrics_text(&self) -> String {

@@ -27,6 +27,7 @@ mod topic_check;
 // The command.
 mod error;
 mod files;
+mod pattern;
 mod report;
 mod request;
 mod run;

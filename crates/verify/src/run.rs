@@ -8,6 +8,7 @@ use crate::dead_letters::{DeadLetters, ReplayPositions};
 use crate::error::{ReplayProblem, VerifyError};
 use crate::files::{read_connector, read_worker};
 use crate::ledger::{LedgerReader, Positions};
+use crate::pattern::with_matching_topics;
 use crate::replays::ReplayLedger;
 use crate::report::{ConnectorReport, Report, TopicReport};
 use crate::request::{Progress, VerifyRequest};
@@ -21,7 +22,8 @@ pub fn verify(request: &VerifyRequest, progress: Progress<'_>) -> Result<Report,
     let worker = read_worker(&request.worker)?;
     let mut configs = Vec::new();
     for path in &request.connectors {
-        configs.push(read_connector(path, &worker)?);
+        let config = read_connector(path, &worker)?;
+        configs.push(with_matching_topics(config, &worker.state_topic)?);
     }
     let unread = |topic: &&String| !configs.iter().any(|config| config.tables.contains_key(*topic));
     if let Some(topic) = request.topics.iter().find(unread) {

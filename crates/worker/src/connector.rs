@@ -56,6 +56,14 @@ impl Connector {
 }
 
 fn run(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>) {
+    match &spec.topic_choice {
+        None => run_with_topics(spec, shared, stop),
+        Some(choice) => choice.run(spec, shared, stop, &mut |spec, stop| run_with_topics(spec, shared, stop)),
+    }
+}
+
+/// Runs it for the topics that it has, until it is stopped or has failed for good.
+fn run_with_topics(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>) {
     let board = &shared.board;
     let Some(Ready { promise, letters }) = prepared(spec, shared, stop) else { return };
     let labels = ConnectorLabels { connector: spec.name.clone() };

@@ -12,6 +12,7 @@ use pumphouse_kafka::StartAt;
 use pumphouse_types::{Offset, TopicName};
 use pumphouse_verify::{
     ReplayLedger, ReplayPositions, VerifyError, Waiting, WaitingLetters, waiting_letters,
+    with_matching_topics,
 };
 use tracing::warn;
 
@@ -99,6 +100,7 @@ pub fn replay_dead_letters(
 ) -> Result<ReplayReport, ReplayError> {
     let worker = read_worker(&request.worker)?;
     let config = read_connector(&request.connector, &worker)?;
+    let config = with_matching_topics(config, &worker.state_topic)?;
     let topics = chosen(&config, &request.topics)?;
     let waiting = waiting_letters(&config, &worker.state_topic, &topics)?;
     let runtime =
@@ -117,6 +119,7 @@ pub fn replay_dead_letters(
         runtime: runtime.handle().clone(),
         clock: Clock::start(),
         state_topic_replication: worker.state_topic_replication,
+        config: Arc::new(worker.clone()),
     });
     let mut report = ReplayReport {
         dead_letter_topic: waiting.topic.to_string(),

@@ -14,6 +14,8 @@ mod restart;
 mod spec;
 mod standalone;
 mod task;
+mod topics;
+mod validation;
 mod worker;
 
 pub use dlq_replay::{ReplayError, ReplayReport, ReplayRequest, TopicReplay, replay_dead_letters};

@@ -15,6 +15,7 @@ use tracing::warn;
 
 use crate::registry::schema_source;
 use crate::task::{Ends, LetterRules, MemoryLedger, RecipeSource, SchemaSource};
+use crate::topics::TopicChoice;
 
 /// How much of a pause between attempts is drawn.
 const RETRY_JITTER_PERCENT: u64 = 20;
@@ -26,6 +27,8 @@ pub(crate) struct ConnectorSpec {
     pub tasks: usize,
     pub group: String,
     pub tables: BTreeMap<TopicName, TableName>,
+    /// Which topics of the cluster it reads, where they are not named; `tables` is empty until they are found.
+    pub topic_choice: Option<TopicChoice>,
     pub consumer_settings: Settings,
     pub producer_settings: Settings,
     /// Where each partition of its only topic ends; `None`: nowhere.
@@ -72,12 +75,12 @@ impl ConnectorSpec {
                 partition: lineage.partition.clone(),
                 offset: lineage.offset.clone(),
             });
-        let table = |name: &String| TableName { database: endpoint.database.clone(), table: name.clone() };
         Ok(ConnectorSpec {
             name: config.name.clone(),
             tasks: config.tasks_max as usize,
             group: config.group_id.clone(),
-            tables: config.tables.iter().map(|(topic, name)| (TopicName::new(topic), table(name))).collect(),
+            tables: tables(config),
+            topic_choice: TopicChoice::of(config, &worker.state_topic),
             consumer_settings: consumer.consumer,
             producer_settings: ledger.connection,
             ends: None,
@@ -143,6 +146,13 @@ impl ConnectorSpec {
             },
         })
     }
+}
+
+/// The table of each topic.
+pub(crate) fn tables(config: &ConnectorConfig) -> BTreeMap<TopicName, TableName> {
+    let database = &config.endpoint.database;
+    let table = |name: &String| TableName { database: database.clone(), table: name.clone() };
+    config.tables.iter().map(|(topic, name)| (TopicName::new(topic), table(name))).collect()
 }
 
 fn format(converter: &ValueConverter) -> Format {

@@ -128,6 +128,7 @@ fn shared(worker: &WorkerConfig, server: &Server, runtime: &Runtime) -> Shared {
         runtime: runtime.handle().clone(),
         clock: Clock::start(),
         state_topic_replication: worker.state_topic_replication,
+        config: Arc::new(worker.clone()),
     }
 }
 

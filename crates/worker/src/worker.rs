@@ -2,6 +2,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pumphouse_config::{ConfigError, ConfigInfos, RawConfig, WorkerConfig};
 use pumphouse_rest::{ConnectorState, ConnectorView, WorkerView};
 use tokio::runtime::Handle;
 
@@ -19,6 +20,8 @@ pub(crate) struct Shared {
     pub clock: Clock,
     /// `None` = the broker's default.
     pub state_topic_replication: Option<u32>,
+    /// The worker's file.
+    pub config: Arc<WorkerConfig>,
 }
 
 /// Stops all connectors and waits for them, at most `limit`. False: some had not ended; their open
@@ -52,6 +55,10 @@ impl WorkerView for Shared {
         let Shown { config, state, tasks } = self.board.show(name)?;
         let tasks = tasks.into_iter().map(in_rest_words).collect();
         Some(ConnectorView { name: name.to_owned(), config, state: in_rest_words(state), tasks })
+    }
+
+    fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {
+        crate::validation::validate_connector(config, &self.config, further)
     }
 
     fn metrics_text(&self) -> String {

@@ -1,6 +1,6 @@
 //! The options of converters. Those of a value converter stand beside `value.converter`, in the connector's
 //! file or in the worker's.
-use crate::option::{Kind, OptionDef};
+use crate::option::{JavaType, Kind, OptionDef, Width};
 
 const CONVERTERS: &str = "Converters";
 const REGISTRY: &str = "Converters: schema registry";
@@ -39,7 +39,10 @@ pub(super) const CONVERTERS_TABLE: &[OptionDef] = &[
         "value.converter",
         "How values are read: `org.apache.kafka.connect.json.JsonConverter`, `io.confluent.connect.avro.AvroConverter`, `io.confluent.connect.protobuf.ProtobufConverter`, or `org.apache.kafka.connect.storage.StringConverter` beside `insertFormat=JSON`; Connect's short forms are taken, too.",
     )
-    .high(),
+    .low()
+    .java(JavaType::Class)
+    .connect_group("Common")
+    .shown("Value converter class", Width::Short, 8),
     option(
         "value.converter.schemas.enable",
         "For JsonConverter: whether each value is an object of `schema` and `payload`. As in Connect, true where it is not given.",
@@ -139,8 +142,16 @@ pub(super) const CONVERTERS_TABLE: &[OptionDef] = &[
     ignored("value.converter.connect.meta.data", "Whether Connect's own properties are kept in schemas.", WRITING_ONLY),
     option("value.converter.*", "Further options of a value converter.")
         .not_yet(&[], "Remove it; it is not built, or belongs to a converter that is not built."),
-    option("key.converter", "How keys are read.").no_effect(KEYS),
+    option("key.converter", "How keys are read.")
+        .java(JavaType::Class)
+        .connect_group("Common")
+        .shown("Key converter class", Width::Short, 6)
+        .no_effect(KEYS),
     option("key.converter.*", "Options of the key converter.").no_effect(KEYS),
-    option("header.converter", "How headers are read.").no_effect(HEADERS),
+    option("header.converter", "How headers are read.")
+        .java(JavaType::Class)
+        .connect_group("Common")
+        .shown("Header converter class", Width::Short, 10)
+        .no_effect(HEADERS),
     option("header.converter.*", "Options of the header converter.").no_effect(HEADERS),
 ];

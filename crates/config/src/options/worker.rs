@@ -53,10 +53,13 @@ pub(super) const WORKER: &[OptionDef] = &[
         .default("5000")
         .no_effect("Offsets are committed with every batch.")
         .group(WORKER_GROUP),
-    option("connector.client.config.override.policy", "Which client options connectors may override.")
-        .default("All")
-        .no_effect("Overrides are checked one by one.")
-        .group(WORKER_GROUP),
+    option(
+        "connector.client.config.override.policy",
+        "Which client options connectors may override. `All`: those that cannot break exactly-once, one by one. `Principal`: only `security.protocol`, `sasl.jaas.config` and `sasl.mechanism`. `None`: none.",
+    )
+    .kind(Kind::OneOf(&["All", "None", "Principal"]))
+    .default("All")
+    .group(WORKER_GROUP),
     option("topic.tracking.enable", "Whether a connector's topics are tracked.")
         .boolean()
         .default("true")
@@ -72,13 +75,18 @@ pub(super) const WORKER: &[OptionDef] = &[
         .default("true")
         .no_effect("There are no source connectors.")
         .group(WORKER_GROUP),
-    option("config.providers", "Where placeholders in values come from.")
-        .default("")
-        .not_yet(&[""], "Write the values themselves; `${provider:..}` is not built yet.")
-        .group(WORKER_GROUP),
-    option("config.providers.*", "Options of a config provider.")
-        .not_yet(&[], "Remove it; config providers are not built yet.")
-        .group(WORKER_GROUP),
+    option(
+        "config.providers",
+        "Names under which placeholders in values call a provider: `${name:path:key}`, in this file and in connectors'. What they stand for is read when the worker, or the connector, starts, and never shown.",
+    )
+    .kind(Kind::List)
+    .default("")
+    .group(WORKER_GROUP),
+    option(
+        "config.providers.*",
+        "`<name>.class`: `org.apache.kafka.common.config.provider.FileConfigProvider` (`${name:file:key}`, a properties file), `DirectoryConfigProvider` (`${name:directory:file}`) or `EnvVarConfigProvider` (`${name:VARIABLE}`). `<name>.param.allowed.paths`, `<name>.param.allowlist.pattern`: what they may read.",
+    )
+    .group(WORKER_GROUP),
     option("metric.reporters", "Java classes that report metrics.").no_effect(METRICS).group(WORKER_GROUP),
     option("auto.include.jmx.reporter", "Whether metrics go to JMX.").no_effect(METRICS).group(WORKER_GROUP),
     option("metrics.*", "How Java metrics are sampled.").no_effect(METRICS).group(WORKER_GROUP),

@@ -8,6 +8,7 @@ pub(crate) mod client;
 pub(crate) mod codes;
 pub(crate) mod group;
 pub(crate) mod message;
+pub(crate) mod metadata;
 pub(crate) mod partition_list;
 pub(crate) mod queue;
 pub(crate) mod raw;

@@ -31,6 +31,13 @@ mod declared {
             partitions: *mut rd::rd_kafka_topic_partition_list_t,
             timeout_ms: c_int,
         ) -> i32;
+        pub(crate) fn rd_kafka_metadata(
+            client: *mut rd::rd_kafka_t,
+            all_topics: c_int,
+            only: *mut rd::rd_kafka_topic_t,
+            answer: *mut *const rd::rd_kafka_metadata_t,
+            timeout_ms: c_int,
+        ) -> i32;
         pub(crate) fn rd_kafka_query_watermark_offsets(
             client: *mut rd::rd_kafka_t,
             topic: *const c_char,

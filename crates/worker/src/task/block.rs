@@ -182,7 +182,7 @@ mod tests {
         let all = 0..6;
         assert_eq!(row_ranges(&held, &held), [all]);
         assert_eq!(row_ranges(&held, &offsets(&[6, 9, 13])), [1..3, 4..5]);
-        assert_eq!(row_ranges(&held, &[]), []);
+        assert_eq!(row_ranges(&held, &[]), Vec::<std::ops::Range<usize>>::new());
     }
 
     #[test]

@@ -1,0 +1,57 @@
+//! A connector's configuration, checked as its start would: the config room's rules, and what Kafka's client
+//! refuses. Nothing is connected.
+use pumphouse_config::{
+    ConfigCode, ConfigError, ConfigInfos, ConnectorConfig, KafkaOptions, RawConfig, WorkerConfig, validate,
+};
+use pumphouse_kafka::{KafkaError, client_settings};
+
+/// `further`: mistakes that the request itself has.
+pub(crate) fn validate_connector(
+    given: &RawConfig,
+    worker: &WorkerConfig,
+    mut further: Vec<ConfigError>,
+) -> ConfigInfos {
+    if let Ok(config) = ConnectorConfig::from_raw(given, worker) {
+        further.extend(client_refusals(&config, given));
+    }
+    validate(given, worker, further)
+}
+
+/// What Kafka's client cannot honour, under the names that the connector's file has.
+pub(crate) fn client_refusals(config: &ConnectorConfig, given: &RawConfig) -> Vec<ConfigError> {
+    let mut refusals: Vec<ConfigError> = Vec::new();
+    for (options, prefix) in
+        [(&config.consumer_options, "consumer.override."), (&config.ledger_options, "producer.override.")]
+    {
+        let Some(error) = refusal(options, prefix, given) else { continue };
+        // The ledger's options hold the consumer's, too.
+        if !refusals.iter().any(|known| known.message == error.message) {
+            refusals.push(error);
+        }
+    }
+    refusals
+}
+
+fn refusal(options: &KafkaOptions, prefix: &str, given: &RawConfig) -> Option<ConfigError> {
+    let KafkaError::OptionUnsupported { name, advice } = client_settings(options.reveal()).err()? else {
+        return None;
+    };
+    let own = ["consumer.override.", prefix]
+        .into_iter()
+        .map(|prefix| format!("{prefix}{name}"))
+        .find(|option| given.get(option).is_some());
+    Some(match own {
+        Some(option) => ConfigError::new(
+            ConfigCode::NotYet,
+            option,
+            format!("KAFKA-003: {advice}"),
+            "Change it, or remove it.",
+        ),
+        None => ConfigError::new(
+            ConfigCode::NotYet,
+            "connector.class",
+            format!("KAFKA-003: {name}, in the worker's file: {advice}"),
+            "Change the worker's file.",
+        ),
+    })
+}
