@@ -39,6 +39,7 @@ pub use coverage::{Coverage, CoveringRange, cover};
 pub use dead_letters::ReplayPositions;
 pub use error::{LedgerProblem, ReplayProblem, VerifyError};
 pub use ledger::Position;
+pub use pattern::with_matching_topics;
 pub use pumphouse_clickhouse::LineageNames;
 pub use ranges::{RANGES_SHOWN_MAX, RangeList};
 pub use replays::{ReplayLedger, Waiting, WaitingLetters, waiting_letters};
