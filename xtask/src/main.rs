@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod closings;
 mod deny;
+mod fuzz;
 mod interrupt;
 mod quickstart;
 mod run;
@@ -56,6 +57,8 @@ enum Task {
     /// A part of `bench` in a process of its own.
     #[command(hide = true, subcommand)]
     BenchPart(bench::part::Part),
+    /// Hostile bytes against every parser; `./test` does the same for a minute.
+    Fuzz(fuzz::Options),
     /// What no compiler checks: rooms, purity, error pages, rules, links.
     Tidy,
     /// Licences and advisories of the dependencies.
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Task::Run(options) => run::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::BenchPart(part) => bench::part::run(&part),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Tidy => tidy::run(),
         Task::Deny => deny::run(),
     };

@@ -145,7 +145,13 @@ impl Column {
             }
             DataType::String => Column::Text(TextColumn::default()),
             DataType::FixedString(width) => Column::Fixed(FixedColumn::new(*width)),
-            DataType::Json(_) => Column::Json(TextColumn::default()),
+            DataType::Json(json) => {
+                // The server parses the text, but whoever writes it has to know what a typed path takes.
+                for (_, data_type) in &json.typed_paths {
+                    Column::new(data_type)?;
+                }
+                Column::Json(TextColumn::default())
+            }
             DataType::LowCardinality(inner) => {
                 let low = LowColumn::new(inner).ok_or_else(unsupported)?;
                 Column::Low(Box::new(low))

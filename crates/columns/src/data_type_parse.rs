@@ -8,6 +8,9 @@ use crate::geo::Geo;
 /// Types nest at most this deep: real ones stay below ten, and a bound keeps the parser's stack small.
 pub const TYPE_DEPTH_MAX: usize = 32;
 
+/// The server's longest FixedString. Source: ClickHouse `MAX_FIXEDSTRING_SIZE`.
+const FIXED_STRING_BYTES_MAX: usize = 0x00ff_ffff;
+
 /// Digits of the server's widest Decimal.
 const DECIMAL_PRECISION_MAX: u8 = 76;
 
@@ -167,12 +170,19 @@ impl<'a> Parser<'a> {
         }
         self.skip_spaces();
         let start = self.at;
+        if !self.rest().starts_with(|first: char| first.is_ascii_alphabetic()) {
+            return Err(self.malformed());
+        }
         let name = self.name()?;
         if let Some(plain) = plain_type(name) {
             return Ok(plain);
         }
         match name {
-            "FixedString" => self.in_brackets(|p| p.number()).map(DataType::FixedString),
+            "FixedString" => self.in_brackets(|p| {
+                let bytes = p.number()?;
+                let sound = (1..=FIXED_STRING_BYTES_MAX).contains(&bytes);
+                if sound { Ok(DataType::FixedString(bytes)) } else { Err(p.malformed()) }
+            }),
             "Decimal" => self.in_brackets(|p| {
                 let precision = p.number()?;
                 p.expect(',')?;
@@ -498,7 +508,11 @@ mod tests {
             "Enum8('a')",
             "Enum8()",
             "FixedString(x)",
+            "FixedString(0)",
+            // Every row would take as much.
+            "FixedString(92234775808)",
             "UInt8)",
+            "8",
             "Tuple(a",
             "DateTime('",
             "DateTime64(10)",

@@ -74,3 +74,19 @@ fn refusals_hold_at_every_depth() {
         }
     }
 }
+
+/// A type that this build does not know, where the JSON type's text has it: such a table once stopped the
+/// worker with a panic.
+#[test]
+fn a_typed_path_of_an_unknown_type_is_refused_with_the_table() {
+    for type_text in ["JSON(a QBit(Float32, 16))", "Array(JSON(n UInt8, b AggregateFunction(sum, UInt64)))"] {
+        let column = TableColumn {
+            name: "c".to_owned(),
+            type_text: type_text.to_owned(),
+            default_kind: DefaultKind::None,
+            default_expression: String::new(),
+        };
+        let refused = TablePlan::compile(&[column], PlanOptions::default()).unwrap_err();
+        assert_eq!(refused.to_string()[..8], *"PLAN-003", "{refused}");
+    }
+}

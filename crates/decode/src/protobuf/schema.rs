@@ -308,7 +308,11 @@ fn parse_file(text: &str) -> Result<FileDescriptorProto, SchemaFault> {
         return FileDescriptorProto::decode(&bytes[..]).map_err(|error| invalid(error.to_string()));
     }
     check_nesting(text)?;
-    protox_parse::parse("schema.proto", text).map_err(|error| invalid(error.to_string()))
+    // The parser is somebody else's, and asserts things of texts that somebody else again wrote: of
+    // `058` as a number, for one. A schema that it stumbles over is refused like any other.
+    let parsed = std::panic::catch_unwind(|| protox_parse::parse("schema.proto", text));
+    let parsed = parsed.map_err(|_| invalid("the parser gave up".to_owned()))?;
+    parsed.map_err(|error| invalid(error.to_string()))
 }
 
 /// Counts every bracket, also in comments and texts: nobody has that many open.
