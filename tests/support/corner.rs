@@ -128,8 +128,14 @@ impl<'b> Corner<'b> {
 
     /// Starts a worker. Its directory, and so its log, belongs to its id.
     pub fn worker(&self, options: &WorkerOptions) -> Worker {
+        Worker::of(&[self], options)
+    }
+
+    /// How a worker for some corners is started, in the directory of the first.
+    pub(crate) fn setup(corners: &[&Corner<'_>], options: &WorkerOptions) -> WorkerSetup {
+        let first = corners.first().expect("a worker has a connector");
         let mut properties: BTreeMap<String, String> = [
-            ("bootstrap.servers", self.bed.bootstrap()),
+            ("bootstrap.servers", first.bed.bootstrap()),
             ("pumphouse.worker.id", &options.id),
             // The shortest that a broker allows.
             ("consumer.session.timeout.ms", "6000"),
@@ -140,13 +146,17 @@ impl<'b> Corner<'b> {
         properties.extend(options.properties.clone());
         let environment =
             options.failpoint.iter().map(|moment| ("PUMPHOUSE_FAILPOINT".to_owned(), moment.clone()));
-        Worker::start(WorkerSetup {
+        let file = |corner: &&Corner<'_>| ConnectorFile {
+            name: corner.connector.clone(),
+            config: corner.config.clone(),
+        };
+        WorkerSetup {
             binary: binary(),
-            directory: self.directory.path().join(&options.id),
+            directory: first.directory.path().join(&options.id),
             worker: properties,
-            connectors: vec![ConnectorFile { name: self.connector.clone(), config: self.config.clone() }],
+            connectors: corners.iter().map(file).collect(),
             environment: environment.collect(),
-        })
+        }
     }
 
     /// The files of the worker of this id, which was started before: the worker's, and the connector's.

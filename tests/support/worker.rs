@@ -9,6 +9,7 @@ use pumphouse_testkit::wait::{LOOK_EVERY, wait_until};
 use pumphouse_testkit::{TestkitError, WorkerProcess, WorkerSetup};
 use serde_json::Value;
 
+use crate::corner::Corner;
 use crate::rest::{Answer, get};
 
 /// From the start to RUNNING, or to the reason why not.
@@ -52,10 +53,15 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn start(mut setup: WorkerSetup) -> Worker {
+    /// Starts one for the connectors of these corners; `status` is about the first of them.
+    pub fn of(corners: &[&Corner<'_>], options: &WorkerOptions) -> Worker {
+        Worker::start(Corner::setup(corners, options))
+    }
+
+    fn start(mut setup: WorkerSetup) -> Worker {
         let [port] = free_ports().unwrap();
         let rest = format!("http://127.0.0.1:{port}");
-        setup.worker.insert("listeners".to_owned(), rest.clone());
+        setup.worker.entry("listeners".to_owned()).or_insert_with(|| rest.clone());
         let connector = setup.connectors[0].name.clone();
         let process = WorkerProcess::start(&setup).unwrap();
         Worker { process, rest, connector, begun: Instant::now() }
@@ -109,7 +115,16 @@ impl Worker {
 
     /// `GET /connectors/<connector>/status`.
     pub fn status(&self) -> Result<Value, String> {
-        let answer = self.get(&format!("/connectors/{}/status", self.connector))?;
+        self.status_of(&self.connector)
+    }
+
+    /// Why this connector or one of its tasks is FAILED, if it is.
+    pub fn failure_of(&self, connector: &str) -> Option<String> {
+        failure(&self.status_of(connector).ok()?)
+    }
+
+    fn status_of(&self, connector: &str) -> Result<Value, String> {
+        let answer = self.get(&format!("/connectors/{connector}/status"))?;
         if answer.status == 200 { Ok(answer.json()) } else { Err(format!("{answer:?}")) }
     }
 

@@ -7,6 +7,7 @@ mod manifest;
 mod purity;
 mod rooms;
 mod rules;
+mod tried_pages;
 
 use anyhow::{Result, bail};
 
@@ -35,6 +36,7 @@ pub fn all() -> Result<Vec<(&'static str, Vec<String>)>> {
         ("rooms: manifests keep to the room table", rooms::check(&root)?),
         ("purity: the pure rooms touch nothing outside", purity::check(&root)?),
         ("errors: each code has its page", error_pages::check(&root)?),
+        ("tried: each page says how it was tried", tried_pages::check(&root)?),
         ("rules: PROTOCOL.md has what the code cites", rules::check(&root)?),
         ("links: none is dead", links::check(&root)?),
     ])
