@@ -149,8 +149,8 @@ fn a_mark_that_cannot_be_read() {
     assert!(worker.stop().success());
     forget(&corner);
     let marks = corner.read_topic(&state);
-    let key = marks.iter().filter_map(|record| record.key.clone());
-    let key = key.filter(|key| String::from_utf8_lossy(key).contains("/mark/")).next_back().unwrap();
+    let mut key = marks.iter().filter_map(|record| record.key.clone());
+    let key = key.rfind(|key| String::from_utf8_lossy(key).contains("/mark/")).unwrap();
     let put = |value: &str| {
         let record =
             FillRecord { partition: 0, key: Some(key.clone()), value: Some(value.as_bytes().to_vec()) };
