@@ -15,6 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::certificates::{self, Certificates};
 use crate::endpoint::Endpoint;
 use crate::error::ClickHouseError;
 use crate::hosts::Hosts;
@@ -77,7 +78,7 @@ struct KnownSettings {
 impl Host {
     /// Errors: `Client` if the system's certificates cannot be read (with `ssl`), or no header can
     /// carry the user name or the password (control characters).
-    pub(crate) fn new(endpoint: Endpoint) -> Result<Host, ClickHouseError> {
+    pub(crate) fn new(endpoint: Endpoint, certificates: &Certificates) -> Result<Host, ClickHouseError> {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -90,8 +91,7 @@ impl Host {
         let pool = if endpoint.ssl {
             tcp.enforce_http(false);
             let connector = HttpsConnectorBuilder::new()
-                .with_native_roots()
-                .map_err(|error| ClickHouseError::Client { why: error.to_string() })?
+                .with_tls_config(certificates::client_config(certificates)?)
                 .https_only()
                 .enable_http1()
                 .wrap_connector(tcp);
@@ -99,7 +99,7 @@ impl Host {
         } else {
             Connections::Plain(builder.build(tcp))
         };
-        let credentials = credentials(&endpoint)?;
+        let credentials = credentials(&endpoint, certificates)?;
         Ok(Host { endpoint, credentials, pool, known_settings: RwLock::default() })
     }
 
@@ -256,12 +256,21 @@ impl Client {
 }
 
 /// User and password as headers: never in the URL, which servers and proxies log.
-fn credentials(endpoint: &Endpoint) -> Result<[(&'static str, HeaderValue); 2], ClickHouseError> {
+fn credentials(
+    endpoint: &Endpoint,
+    certificates: &Certificates,
+) -> Result<[(&'static str, HeaderValue); 2], ClickHouseError> {
     let header = |what: &str, text: &str| {
         HeaderValue::from_bytes(text.as_bytes())
             .map_err(|_| ClickHouseError::Client { why: format!("the {what} has control characters") })
     };
     let user = header("user name", &endpoint.username)?;
+    if certificates.instead_of_password {
+        return Ok([
+            ("x-clickhouse-user", user),
+            ("x-clickhouse-ssl-certificate-auth", HeaderValue::from_static("on")),
+        ]);
+    }
     let mut key = header("password", endpoint.password.reveal())?;
     key.set_sensitive(true);
     Ok([("x-clickhouse-user", user), ("x-clickhouse-key", key)])

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use pumphouse_types::TableUuid;
 
+use crate::certificates::Certificates;
 use crate::client::{Client, Host, Refused};
 use crate::endpoint::Endpoint;
 use crate::error::ClickHouseError;
@@ -69,7 +70,19 @@ impl Client {
     /// refuses others (PROOF-017). Nothing is connected yet.
     /// Errors: those of [`Client::new`]; `Client` without a host.
     pub fn of_hosts(endpoints: Vec<Endpoint>) -> Result<Client, ClickHouseError> {
-        let all: Vec<Host> = endpoints.into_iter().map(Host::new).collect::<Result<_, _>>()?;
+        Client::with_certificates(endpoints, &Certificates::default())
+    }
+
+    /// The same; those that speak HTTPS with these certificates.
+    /// Errors: as above; `Client` for a file that cannot be used.
+    pub fn with_certificates(
+        endpoints: Vec<Endpoint>,
+        certificates: &Certificates,
+    ) -> Result<Client, ClickHouseError> {
+        let all: Vec<Host> = endpoints
+            .into_iter()
+            .map(|endpoint| Host::new(endpoint, certificates))
+            .collect::<Result<_, _>>()?;
         if all.is_empty() {
             return Err(ClickHouseError::Client { why: "no host is given".to_owned() });
         }

@@ -3,6 +3,7 @@
 //! Nothing outside this crate sees an HTTP status.
 #![forbid(unsafe_code)]
 
+mod certificates;
 mod client;
 mod create_table;
 mod definition;
@@ -31,6 +32,7 @@ mod table_name;
 mod table_settings;
 mod through_null;
 
+pub use certificates::Certificates;
 pub use client::Client;
 pub use create_table::CreateTable;
 pub use endpoint::{Endpoint, Password};

@@ -1,4 +1,6 @@
 //! Where ClickHouse is and who we are there.
+use std::path::PathBuf;
+
 use crate::error::ConfigCode;
 use crate::reading::Reading;
 use crate::secret::Secret;
@@ -20,6 +22,21 @@ pub struct Endpoint {
     pub username: String,
     /// The password; empty: none.
     pub password: Secret,
+    /// For HTTPS.
+    pub certificates: CertificateFiles,
+}
+
+/// PEM files for HTTPS; all without: the system's authorities, and no certificate of ours.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// Those who may sign the server's certificate.
+    pub authorities: Option<PathBuf>,
+    /// Our certificate.
+    pub certificate: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
+    /// Whether the certificate stands in place of the password.
+    pub instead_of_password: bool,
 }
 
 pub(crate) fn read(reading: &mut Reading<'_>) -> Endpoint {
@@ -31,7 +48,46 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Endpoint {
         username: reading.text("username").to_owned(),
         // The official sink trims it as well.
         password: Secret::new(reading.exact("password").trim()),
+        certificates: certificates(reading),
     }
+}
+
+const CERTIFICATE: &str = "pumphouse.clickhouse.ssl.certificate.location";
+const KEY: &str = "pumphouse.clickhouse.ssl.key.location";
+const AUTHENTICATES: &str = "pumphouse.clickhouse.ssl.certificate.auth";
+
+fn certificates(reading: &mut Reading<'_>) -> CertificateFiles {
+    const AUTHORITIES: &str = "pumphouse.clickhouse.ssl.ca.location";
+    let file = |name: &str| reading.given(name).map(PathBuf::from);
+    let files = CertificateFiles {
+        authorities: file(AUTHORITIES),
+        certificate: file(CERTIFICATE),
+        key: file(KEY),
+        instead_of_password: reading.boolean(AUTHENTICATES),
+    };
+    for (option, lacks) in [
+        (CERTIFICATE, files.certificate.is_some() && files.key.is_none()),
+        (KEY, files.key.is_some() && files.certificate.is_none()),
+        (AUTHENTICATES, files.instead_of_password && files.certificate.is_none()),
+    ] {
+        if lacks {
+            let remedy = "Give the certificate and its key, or neither.";
+            reading.error(
+                ConfigCode::Conflict,
+                option,
+                "certificate and key are only of use together",
+                remedy,
+            );
+        }
+    }
+    if files != CertificateFiles::default() && !reading.boolean("ssl") {
+        for option in [AUTHORITIES, CERTIFICATE, KEY, AUTHENTICATES] {
+            if reading.given(option).is_some() {
+                reading.note(option, "It counts only beside ssl=true.");
+            }
+        }
+    }
+    files
 }
 
 fn hostnames(reading: &mut Reading<'_>) -> Vec<String> {

@@ -49,7 +49,7 @@ pub use connector_config::{BatchLimits, ConnectorConfig, LedgerStore, UnknownFie
 pub use connector_file::parse_connector_file;
 pub use converter::ValueConverter;
 pub use definition::Definition;
-pub use endpoint::Endpoint;
+pub use endpoint::{CertificateFiles, Endpoint};
 pub use error::{ConfigCode, ConfigError, ConfigErrors, Note};
 pub use exactly_once::ExactlyOnce;
 pub use kafka_options::KafkaOptions;

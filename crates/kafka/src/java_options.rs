@@ -41,6 +41,9 @@ enum Rule {
 use Rule::{Connection, ConnectionAs, Consumer, ConsumerAs, Ignored, Only, Own, Refused};
 
 const PLUGIN: &str = "Java classes cannot be loaded";
+const NO_KERBEROS: &str = "this build has no Kerberos library: use SCRAM-SHA-512, or a client certificate with security.protocol=SSL";
+const NO_OAUTH: &str =
+    "this build fetches no tokens: use SCRAM-SHA-512, or a client certificate with security.protocol=SSL";
 const OFFSETS: &str = "the ledger alone commits and chooses offsets";
 
 /// Kafka's consumer options (4.1) and librdkafka's own names for TLS files.
@@ -93,12 +96,12 @@ const RULES: &[(&str, Rule)] = &[
     ("enable.metrics.push", Connection),
     ("key.deserializer", Refused("Pumphouse decodes by the connector's converters")),
     ("value.deserializer", Refused("Pumphouse decodes by the connector's converters")),
-    ("sasl.mechanism", ConnectionAs("sasl.mechanisms")),
-    ("sasl.mechanisms", Connection),
+    ("sasl.mechanism", Own),
+    ("sasl.mechanisms", Own),
     ("sasl.username", Connection),
     ("sasl.password", Connection),
     ("sasl.jaas.config", Own),
-    ("sasl.kerberos.service.name", Connection),
+    ("sasl.kerberos.service.name", Refused(NO_KERBEROS)),
     ("sasl.client.callback.handler.class", Refused(PLUGIN)),
     ("sasl.login.callback.handler.class", Refused(PLUGIN)),
     ("sasl.login.class", Refused(PLUGIN)),
@@ -184,6 +187,12 @@ fn own(
         "send.buffer.bytes" | "receive.buffer.bytes" => {
             done.connect(&format!("socket.{name}"), if value == "-1" { "0" } else { value });
         }
+        "sasl.mechanism" | "sasl.mechanisms" => match value.trim() {
+            "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" => done.connect("sasl.mechanisms", value.trim()),
+            "GSSAPI" => return refused(NO_KERBEROS),
+            "OAUTHBEARER" => return refused(NO_OAUTH),
+            _ => return refused("there are PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512"),
+        },
         "partition.assignment.strategy" => done.consume(name, &strategies(value)?),
         "ssl.endpoint.identification.algorithm" => {
             done.connect(name, if value.trim().is_empty() { "none" } else { value });
@@ -259,6 +268,12 @@ fn jaas(value: &str) -> Result<(String, String), KafkaError> {
         advice: advice.to_owned(),
     };
     let module = value.split_whitespace().next().unwrap_or_default();
+    if module.ends_with(".Krb5LoginModule") {
+        return Err(refused(NO_KERBEROS));
+    }
+    if module.ends_with(".OAuthBearerLoginModule") {
+        return Err(refused(NO_OAUTH));
+    }
     if !module.ends_with(".PlainLoginModule") && !module.ends_with(".ScramLoginModule") {
         return Err(refused("only PlainLoginModule and ScramLoginModule are understood"));
     }
@@ -349,6 +364,9 @@ mod tests {
             ("ssl.truststore.location", "/t.jks"),
             ("partition.assignment.strategy", "org.apache.kafka.clients.consumer.StickyAssignor"),
             ("sasl.jaas.config", "com.sun.security.auth.module.Krb5LoginModule required;"),
+            ("sasl.mechanism", "GSSAPI"),
+            ("sasl.mechanism", "OAUTHBEARER"),
+            ("sasl.mechanism", "DIGEST-MD5"),
         ] {
             let refused = translate(&[(name, value)]).unwrap_err();
             assert!(matches!(refused, KafkaError::OptionUnsupported { name: n, .. } if n == name));

@@ -1,4 +1,5 @@
 //! The binary: command line, logging, exit code.
+mod check;
 mod dlq;
 mod verify;
 
@@ -38,6 +39,10 @@ enum Command {
         #[arg(required = true)]
         connectors: Vec<PathBuf>,
     },
+    /// Says what would happen if a connector were started: proof of its tables, plan, sample, differences.
+    ///
+    /// Exit code: 0 it would run, 1 it would not. Joins no group and writes nothing.
+    Check(check::CheckArguments),
     /// Checks that every record is in its table once, or among the dead letters, and nothing else is.
     ///
     /// Exit code: 0 all there, 1 differences, 2 could not be checked. Reads only; the connector may run.
@@ -52,11 +57,12 @@ fn main() -> ExitCode {
     // Beside a report only what needs attention.
     let level = match line.command {
         Command::Standalone { .. } => "info",
-        Command::Verify(_) | Command::Dlq(_) => "warn",
+        Command::Check(_) | Command::Verify(_) | Command::Dlq(_) => "warn",
     };
     start_logging(line.log_format, level);
     let outcome = match line.command {
         Command::Standalone { worker, connectors } => pumphouse_worker::run_standalone(&worker, &connectors),
+        Command::Check(arguments) => return check::run(arguments),
         Command::Verify(arguments) => return verify::run(arguments),
         Command::Dlq(command) => return dlq::run(command),
     };

@@ -1,7 +1,9 @@
 //! ClickHouse, asked from a thread that waits.
 use std::time::Duration;
 
-use pumphouse_clickhouse::{ClickHouseError, Client, Endpoint, Engine, LineageNames, Password, TableName};
+use pumphouse_clickhouse::{
+    Certificates, ClickHouseError, Client, Endpoint, Engine, LineageNames, Password, TableName,
+};
 use pumphouse_config::ConnectorConfig;
 use tokio::runtime::Runtime;
 
@@ -34,6 +36,13 @@ impl Server {
             .build()
             .map_err(VerifyError::System)?;
         let endpoint = &config.endpoint;
+        let files = endpoint.certificates.clone();
+        let certificates = Certificates {
+            authorities: files.authorities,
+            certificate: files.certificate,
+            key: files.key,
+            instead_of_password: files.instead_of_password,
+        };
         let host = |host: &String| Endpoint {
             host: host.clone(),
             port: endpoint.port,
@@ -46,8 +55,8 @@ impl Server {
             partition: config.lineage.partition.clone(),
             offset: config.lineage.offset.clone(),
         };
-        let client =
-            Client::of_hosts(endpoint.hostnames.iter().map(host).collect())?.with_lineage_names(names);
+        let client = Client::with_certificates(endpoint.hostnames.iter().map(host).collect(), &certificates)?
+            .with_lineage_names(names);
         Ok(Server { runtime, client })
     }
 

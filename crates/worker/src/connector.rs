@@ -294,7 +294,7 @@ impl From<KafkaError> for NotYet {
 }
 
 /// Each table, and what its deduplication window has to suffice for.
-fn tables(spec: &ConnectorSpec) -> impl Iterator<Item = (&TableName, ProofLimits)> {
+pub(crate) fn tables_with_limits(spec: &ConnectorSpec) -> impl Iterator<Item = (&TableName, ProofLimits)> {
     let distinct: BTreeSet<&TableName> = spec.tables.values().collect();
     distinct.into_iter().map(|table| {
         let topics = spec.tables.values().filter(|other| *other == table).count() as u64;
@@ -311,7 +311,7 @@ fn tables(spec: &ConnectorSpec) -> impl Iterator<Item = (&TableName, ProofLimits
 /// Creates those that are missing, if that is asked for.
 fn create_tables(spec: &ConnectorSpec, shared: &Shared) -> Result<(), NotYet> {
     let Some(wanted) = &spec.table_creation else { return Ok(()) };
-    for (table, limits) in tables(spec) {
+    for (table, limits) in tables_with_limits(spec) {
         let create = CreateTable {
             table: table.clone(),
             columns: wanted.columns.clone(),
@@ -326,7 +326,7 @@ fn create_tables(spec: &ConnectorSpec, shared: &Shared) -> Result<(), NotYet> {
 
 fn prove_tables(spec: &ConnectorSpec, shared: &Shared) -> Result<Promise, NotYet> {
     let mut failed = Vec::new();
-    for (table, limits) in tables(spec) {
+    for (table, limits) in tables_with_limits(spec) {
         let proof = shared.runtime.block_on(spec.client.prove(table, limits))?;
         for warning in &proof.warnings {
             warn!(connector = spec.name, warning, "start-up proof (R12)");

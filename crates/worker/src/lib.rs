@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod board;
+mod check;
 mod clock;
 mod connector;
 mod dlq_replay;
@@ -18,5 +19,6 @@ mod topics;
 mod validation;
 mod worker;
 
+pub use check::{CheckReport, CheckRequest, Finding, Weight, check};
 pub use dlq_replay::{ReplayError, ReplayReport, ReplayRequest, TopicReplay, replay_dead_letters};
 pub use standalone::{StartError, run_standalone};

@@ -2,7 +2,7 @@
 //! ClickHouse's clients know in place of the files' texts.
 use std::collections::BTreeMap;
 
-use pumphouse_clickhouse::{Client, Endpoint, LineageNames, Password, TableName};
+use pumphouse_clickhouse::{Certificates, Client, Endpoint, LineageNames, Password, TableName};
 use pumphouse_config::{
     BadRecords, BatchDecision, ConnectorConfig, ExactlyOnce, LedgerStore, TableCreation, ValueConverter,
     WorkerConfig,
@@ -60,6 +60,13 @@ impl ConnectorSpec {
             warn!(of = config.name, option, why, "an option is accepted without effect");
         }
         let endpoint = &config.endpoint;
+        let files = endpoint.certificates.clone();
+        let certificates = Certificates {
+            authorities: files.authorities,
+            certificate: files.certificate,
+            key: files.key,
+            instead_of_password: files.instead_of_password,
+        };
         let host = |host: &String| Endpoint {
             host: host.clone(),
             port: endpoint.port,
@@ -68,7 +75,7 @@ impl ConnectorSpec {
             password: Password::new(endpoint.password.reveal()),
         };
         let lineage = &config.lineage;
-        let client = Client::of_hosts(endpoint.hostnames.iter().map(host).collect())
+        let client = Client::with_certificates(endpoint.hostnames.iter().map(host).collect(), &certificates)
             .map_err(|error| error.to_string())?
             .with_lineage_names(LineageNames {
                 topic: lineage.topic.clone(),

@@ -2,6 +2,7 @@
 use crate::option::{Kind, OptionDef};
 
 const GROUP: &str = "Pumphouse";
+const TLS: &str = "Pumphouse: TLS towards ClickHouse";
 const LINEAGE: &str = "Pumphouse: lineage columns";
 const TABLES: &str = "Pumphouse: tables that it creates";
 
@@ -63,6 +64,21 @@ pub(super) const PUMPHOUSE: &[OptionDef] = &[
     .kind(Kind::Pairs)
     .default("")
     .group(GROUP),
+    option(
+        "pumphouse.clickhouse.ssl.ca.location",
+        "For `ssl=true`: a PEM file of those who may sign ClickHouse's certificate; not given: the system's.",
+    )
+    .group(TLS),
+    option("pumphouse.clickhouse.ssl.certificate.location", "A PEM file of our certificate, for a server that asks for one.")
+        .group(TLS),
+    option("pumphouse.clickhouse.ssl.key.location", "A PEM file of its key, not encrypted.").group(TLS),
+    option(
+        "pumphouse.clickhouse.ssl.certificate.auth",
+        "Whether the certificate stands in place of the password, for a user `IDENTIFIED WITH ssl_certificate`.",
+    )
+    .boolean()
+    .default("false")
+    .group(TLS),
     lineage("pumphouse.lineage.topic.column", "The column that takes the record's topic, if the table has it; empty: none.")
         .default("_topic"),
     lineage("pumphouse.lineage.partition.column", "The one that takes its partition.").default("_partition"),

@@ -23,6 +23,7 @@ mod shell;
 mod state;
 #[cfg(test)]
 mod test_batch;
+mod trial;
 
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,7 @@ pub use recipe::RecipeSource;
 pub(crate) use replayed::Replayed;
 pub use schemas::SchemaSource;
 use shell::{Outcome, Shell};
+pub(crate) use trial::{Trial, Tried};
 
 use crate::restart::pause_or_stop;
 
