@@ -16,3 +16,4 @@ mod quiet;
 mod reconcile;
 mod server;
 mod tables;
+mod tls;
