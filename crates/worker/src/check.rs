@@ -352,7 +352,7 @@ fn tell(report: &mut CheckReport, spec: &ConnectorSpec, about: &str, tried: &Tri
         let names = joined(&tried.never_given);
         report.notice(
             about,
-            format!("columns without a field in the sample, which get their defaults: {names}"),
+            format!("columns without a field in the sample: {names}; they get their DEFAULT or NULL, and without either the record is refused"),
         );
     }
 }
