@@ -1,6 +1,11 @@
 //! The promise: tools that speak Kafka Connect's REST API and Prometheus understand a worker.
 #![allow(clippy::unwrap_used)]
 
+mod bare_worker;
+mod client;
+mod lifecycle;
+mod replay;
+
 use std::time::Duration;
 
 use pumphouse_testkit::wait::wait_until;

@@ -94,6 +94,11 @@ impl<'b> Corner<'b> {
         self
     }
 
+    /// The connector's options.
+    pub fn config(&self) -> &BTreeMap<String, String> {
+        &self.config
+    }
+
     /// Small, quick batches and the shortest deadline, so that a short run has many of them and a new
     /// owner does not wait long.
     pub fn with_small_batches(self, rows_max: u64, linger_ms: u64) -> Corner<'b> {

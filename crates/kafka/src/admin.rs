@@ -8,7 +8,7 @@ use pumphouse_types::{Offset, TopicId, TopicName, TopicPartition};
 use crate::error::{Asker, KafkaError};
 use crate::ffi::client::{Client, Kind};
 use crate::ffi::partition_list::Element;
-use crate::ffi::{admin, codes, metadata};
+use crate::ffi::{admin, codes, group_offsets, metadata};
 use crate::settings::{self, Settings};
 
 /// A topic as the broker describes it.
@@ -49,6 +49,32 @@ impl Admin {
         metadata::topic_names(&self.client, timeout)
             .map(BTreeSet::from_iter)
             .map_err(|raw| self.asker.sort("asking for the cluster's topics", &raw))
+    }
+
+    /// Lets the broker forget what `group` has committed for these partitions; partitions without an offset
+    /// stay without one. Refused while the group has a member that reads their topics.
+    /// Errors: the broker's, for the first partition that was refused.
+    pub fn forget_offsets(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+        timeout: Duration,
+    ) -> Result<(), KafkaError> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let asked = format!("forgetting offsets of group {group}");
+        let elements = group_offsets::forget(&self.client, group, partitions, timeout)
+            .map_err(|raw| self.asker.sort(&asked, &raw))?;
+        match elements.into_iter().find_map(|element| element.error) {
+            Some(raw) => Err(self.asker.sort(&asked, &raw)),
+            None => Ok(()),
+        }
+    }
+
+    /// The cluster's id; `None`: no broker has answered in time.
+    pub fn cluster_id(&self, timeout: Duration) -> Option<String> {
+        group_offsets::cluster_id(&self.client, timeout)
     }
 
     /// The topic's options as they hold, the broker's defaults filled in; secrets are empty.

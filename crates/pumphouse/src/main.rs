@@ -1,13 +1,13 @@
 //! The binary: command line, logging, exit code.
 mod check;
 mod dlq;
+mod logging;
 mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use clap::{Parser, Subcommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -18,15 +18,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct CommandLine {
     /// Form of the log on standard error. What is logged is set by RUST_LOG (default: info).
     #[arg(long, global = true, value_enum, default_value = "text", env = "PUMPHOUSE_LOG_FORMAT")]
-    log_format: LogFormat,
+    log_format: logging::LogFormat,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
 }
 
 #[derive(Subcommand)]
@@ -35,8 +29,8 @@ enum Command {
     Standalone {
         /// The worker's properties.
         worker: PathBuf,
-        /// Connector configurations, as JSON or properties.
-        #[arg(required = true)]
+        /// Connector configurations, as JSON or properties. More may come over REST; those live as long as the
+        /// process.
         connectors: Vec<PathBuf>,
     },
     /// Says what would happen if a connector were started: proof of its tables, plan, sample, differences.
@@ -59,9 +53,11 @@ fn main() -> ExitCode {
         Command::Standalone { .. } => "info",
         Command::Check(_) | Command::Verify(_) | Command::Dlq(_) => "warn",
     };
-    start_logging(line.log_format, level);
+    let loggers = logging::start(line.log_format, level);
     let outcome = match line.command {
-        Command::Standalone { worker, connectors } => pumphouse_worker::run_standalone(&worker, &connectors),
+        Command::Standalone { worker, connectors } => {
+            pumphouse_worker::run_standalone(&worker, &connectors, loggers)
+        }
         Command::Check(arguments) => return check::run(arguments),
         Command::Verify(arguments) => return verify::run(arguments),
         Command::Dlq(command) => return dlq::run(command),
@@ -72,14 +68,5 @@ fn main() -> ExitCode {
             eprintln!("{error}");
             ExitCode::FAILURE
         }
-    }
-}
-
-fn start_logging(format: LogFormat, level: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let logger = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => logger.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
-        LogFormat::Json => logger.json().init(),
     }
 }

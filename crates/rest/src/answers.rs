@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::herder::Refusal;
 use crate::view::{ConnectorState, ConnectorView};
+
+/// The version of the plugin that a connector and its tasks run.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[derive(Serialize)]
 pub(crate) struct ServerInfo {
@@ -35,6 +39,7 @@ pub(crate) struct Status {
 struct StateInfo {
     state: &'static str,
     worker_id: String,
+    version: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
 }
@@ -44,6 +49,7 @@ pub(crate) struct TaskState {
     id: usize,
     state: &'static str,
     worker_id: String,
+    version: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
 }
@@ -83,9 +89,29 @@ struct ErrorBody {
     message: String,
 }
 
-/// An error answer in Kafka Connect's form.
-pub(crate) fn error(status: StatusCode, message: String) -> Response {
-    (status, Json(ErrorBody { error_code: status.as_u16(), message })).into_response()
+/// What is said to a path, or to a request that never reaches one: Jersey gives these no content type.
+pub(crate) fn bare_error(status: StatusCode) -> Response {
+    let message = format!("HTTP {} {}", status.as_u16(), status.canonical_reason().unwrap_or_default());
+    let body = serde_json::to_string(&ErrorBody { error_code: status.as_u16(), message });
+    (status, body.expect("texts and numbers are JSON")).into_response().without_type()
+}
+
+trait WithoutType {
+    fn without_type(self) -> Self;
+}
+
+impl WithoutType for Response {
+    fn without_type(mut self) -> Response {
+        self.headers_mut().remove(header::CONTENT_TYPE);
+        self
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(ErrorBody { error_code: self.status, message: self.message })).into_response()
+    }
 }
 
 fn words(state: &ConnectorState) -> (&'static str, Option<String>) {
@@ -93,6 +119,8 @@ fn words(state: &ConnectorState) -> (&'static str, Option<String>) {
         ConnectorState::Unassigned => ("UNASSIGNED", None),
         ConnectorState::Running => ("RUNNING", None),
         ConnectorState::RunningWith(note) => ("RUNNING", Some(note.clone())),
+        ConnectorState::Paused => ("PAUSED", None),
+        ConnectorState::Restarting => ("RESTARTING", None),
         ConnectorState::Failed(why) => ("FAILED", Some(why.clone())),
         ConnectorState::Stopped => ("STOPPED", None),
     }
@@ -100,14 +128,14 @@ fn words(state: &ConnectorState) -> (&'static str, Option<String>) {
 
 pub(crate) fn task_state(id: usize, state: &ConnectorState, worker_id: &str) -> TaskState {
     let (state, trace) = words(state);
-    TaskState { id, state, worker_id: worker_id.to_owned(), trace }
+    TaskState { id, state, worker_id: worker_id.to_owned(), version: VERSION, trace }
 }
 
 pub(crate) fn status(view: &ConnectorView, worker_id: &str) -> Status {
     let (state, trace) = words(&view.state);
     Status {
         name: view.name.clone(),
-        connector: StateInfo { state, worker_id: worker_id.to_owned(), trace },
+        connector: StateInfo { state, worker_id: worker_id.to_owned(), version: VERSION, trace },
         tasks: view.tasks.iter().enumerate().map(|(id, state)| task_state(id, state, worker_id)).collect(),
         kind: "sink",
     }

@@ -1,12 +1,23 @@
-//! Kafka Connect's REST API, as far as this version goes: state of connectors and tasks, health,
-//! metrics. It reads through [`WorkerView`] and owns the wire's words.
+//! Kafka Connect's REST API, health and metrics: the wire's words, statuses and bodies. What happens is the
+//! worker's, behind [`WorkerView`] and [`Herder`]; what differs from Kafka Connect is in docs/rest.md.
 #![forbid(unsafe_code)]
 
-mod answers;
-mod plugins;
-mod routes;
-mod server;
+mod herder;
 mod view;
 
+mod answers;
+mod body;
+
+mod connectors;
+mod lifecycle;
+mod loggers;
+mod offsets;
+mod plugins;
+
+mod routes;
+mod server;
+
+pub use herder::{Herder, OffsetChange, PartitionOffset, Refusal, Restart, TargetState};
+pub use loggers::{Levels, Loggers, ROOT};
 pub use server::{ServeError, Server};
 pub use view::{ConnectorState, ConnectorView, WorkerView};

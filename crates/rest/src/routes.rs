@@ -1,45 +1,148 @@
-//! The paths. What this version does not do answers 404 or 405 in Kafka Connect's form.
-use std::collections::BTreeMap;
+//! The paths, and what is said to requests that have none, in Kafka Connect's form.
 use std::sync::Arc;
 
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{StatusCode, Uri, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn, map_request};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 
-use crate::answers::{self, Expanded, Health, ServerInfo};
-use crate::view::{ConnectorView, WorkerView};
+use crate::answers::{self, Health, ServerInfo};
+use crate::herder::{Herder, Refusal};
+use crate::loggers::Loggers;
+use crate::view::WorkerView;
+use crate::{connectors, lifecycle, loggers, offsets, plugins};
 
-type View = State<Arc<dyn WorkerView>>;
+/// What every request may need.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub herder: Arc<dyn Herder>,
+    pub loggers: Arc<Loggers>,
+}
 
 /// OpenMetrics, as `prometheus-client` writes it.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub(crate) fn router(view: Arc<dyn WorkerView>) -> Router {
-    Router::new()
-        .route("/", get(root))
+pub(crate) fn router(context: Context) -> Router {
+    let view: Arc<dyn WorkerView> = Arc::clone(&context.herder) as _;
+    let api = Router::new()
         .route("/health", get(health))
+        .route("/connectors", get(connectors::list).post(connectors::create))
+        .route("/connectors/{name}", get(connectors::show).delete(connectors::delete))
+        .route(
+            "/connectors/{name}/config",
+            get(connectors::config).put(connectors::put_config).patch(connectors::patch_config),
+        )
+        .route("/connectors/{name}/status", get(connectors::status))
+        .route("/connectors/{name}/topics", get(connectors::topics))
+        .route("/connectors/{name}/topics/reset", put(connectors::reset_topics))
+        .route("/connectors/{name}/pause", put(lifecycle::pause))
+        .route("/connectors/{name}/resume", put(lifecycle::resume))
+        .route("/connectors/{name}/stop", put(lifecycle::stop))
+        .route("/connectors/{name}/restart", post(lifecycle::restart))
+        .route("/connectors/{name}/tasks", get(lifecycle::tasks))
+        .route("/connectors/{name}/tasks/{task}/status", get(lifecycle::task_status))
+        .route("/connectors/{name}/tasks/{task}/restart", post(lifecycle::restart_task))
+        .route(
+            "/connectors/{name}/offsets",
+            get(offsets::show).patch(offsets::alter).delete(offsets::reset),
+        )
+        .route("/admin/loggers", get(loggers::list))
+        .route("/admin/loggers/{name}", get(loggers::show).put(loggers::set))
+        .route_layer(from_fn(acceptable));
+    let routes = Router::new()
+        .route("/", get(root))
         .route("/metrics", get(metrics))
-        .route("/connectors", get(connectors))
-        // Jersey takes a slash at the end; the clients' libraries send one.
-        .route("/connectors/", get(connectors))
-        .route("/connectors/{name}", get(connector))
-        .route("/connectors/{name}/config", get(config))
-        .route("/connectors/{name}/status", get(status))
-        .route("/connectors/{name}/tasks", get(tasks))
-        .route("/connectors/{name}/tasks/{task}/status", get(task_status))
-        .merge(crate::plugins::routes())
+        .merge(api)
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
-        .with_state(view)
+        .layer(from_fn(options))
+        .with_state(context)
+        .merge(plugins::routes().with_state(view));
+    // A path is changed before it is looked up only by what stands around the whole of them.
+    Router::new().fallback_service(routes).layer(map_request(without_slash))
 }
 
-async fn root(State(view): View) -> Json<ServerInfo> {
+/// Runs what may wait for brokers or locks where it holds up no other request.
+pub(crate) async fn blocking<T: Send + 'static>(
+    context: &Context,
+    ask: impl FnOnce(&dyn Herder) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let herder = Arc::clone(&context.herder);
+    let asked = tokio::task::spawn_blocking(move || ask(&*herder)).await;
+    asked.unwrap_or_else(|error| Err(Refusal::new(500, format!("The request failed: {error}"))))
+}
+
+/// As Java reads a boolean: everything that is not `true` is false.
+pub(crate) fn flag(query: Option<&str>, name: &str) -> bool {
+    let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    pairs.into_iter().find(|(key, _)| *key == name).is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"))
+}
+
+/// A text as one segment of a path.
+pub(crate) fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => encoded.push(byte.into()),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+/// Jersey takes a slash at the end; some clients' libraries send one.
+async fn without_slash(mut request: Request) -> Request {
+    let uri = request.uri();
+    let path = uri.path();
+    if path.len() > 1 && path.ends_with('/') {
+        let shorter = path.trim_end_matches('/');
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Ok(changed) = format!("{}{query}", if shorter.is_empty() { "/" } else { shorter }).parse::<Uri>() {
+            *request.uri_mut() = changed;
+        }
+    }
+    request
+}
+
+/// The API answers in JSON; who takes none is told so before anything is done.
+async fn acceptable(request: Request, next: Next) -> Response {
+    let takes = |accept: &HeaderValue| {
+        accept.to_str().is_ok_and(|kinds| {
+            kinds.split(',').any(|kind| {
+                let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+                matches!(kind.as_str(), "" | "*/*" | "*" | "application/*" | "application/json")
+            })
+        })
+    };
+    let mut accepts = request.headers().get_all(header::ACCEPT).iter().peekable();
+    if accepts.peek().is_some() && !accepts.any(takes) {
+        return answers::bare_error(StatusCode::NOT_ACCEPTABLE);
+    }
+    next.run(request).await
+}
+
+/// Jersey says by itself which methods a path has.
+async fn options(request: Request, next: Next) -> Response {
+    let asked = request.method() == Method::OPTIONS;
+    let mut answer = next.run(request).await;
+    let allowed = answer.headers_mut().remove(header::ALLOW);
+    match allowed.filter(|_| asked) {
+        None => answer,
+        Some(methods) => {
+            let listed = format!("{},OPTIONS", methods.to_str().unwrap_or_default());
+            let shown = listed.replace(',', ", ");
+            ([(header::ALLOW, listed), (header::CONTENT_TYPE, "text/plain".to_owned())], shown).into_response()
+        }
+    }
+}
+
+async fn root(State(context): State<Context>) -> Json<ServerInfo> {
     Json(ServerInfo {
         version: env!("CARGO_PKG_VERSION"),
         commit: option_env!("PUMPHOUSE_COMMIT").unwrap_or("unknown"),
-        kafka_cluster_id: view.kafka_cluster_id(),
+        kafka_cluster_id: context.herder.kafka_cluster_id(),
     })
 }
 
@@ -50,73 +153,14 @@ async fn health() -> Json<Health> {
     })
 }
 
-async fn metrics(State(view): View) -> Response {
-    ([(header::CONTENT_TYPE, METRICS_TYPE)], view.metrics_text()).into_response()
-}
-
-async fn connectors(State(view): View, RawQuery(query): RawQuery) -> Response {
-    let query = query.unwrap_or_default();
-    let wants = |what: &str| query.split('&').any(|pair| pair == format!("expand={what}"));
-    let names = view.connectors();
-    if !query.split('&').any(|pair| pair.starts_with("expand=")) {
-        return Json(names).into_response();
-    }
-    let expanded: BTreeMap<String, Expanded> = names
-        .iter()
-        .filter_map(|name| view.connector(name))
-        .map(|found| {
-            let status = wants("status").then(|| answers::status(&found, &view.worker_id()));
-            let info = wants("info").then(|| answers::info(&found));
-            (found.name.clone(), Expanded { status, info })
-        })
-        .collect();
-    Json(expanded).into_response()
-}
-
-fn found(view: &Arc<dyn WorkerView>, name: &str, show: impl FnOnce(ConnectorView) -> Response) -> Response {
-    match view.connector(name) {
-        Some(connector) => show(connector),
-        None => answers::error(StatusCode::NOT_FOUND, format!("Connector {name} not found")),
-    }
-}
-
-async fn connector(State(view): View, Path(name): Path<String>) -> Response {
-    found(&view, &name, |connector| Json(answers::info(&connector)).into_response())
-}
-
-async fn config(State(view): View, Path(name): Path<String>) -> Response {
-    found(&view, &name, |connector| Json(connector.config).into_response())
-}
-
-async fn status(State(view): View, Path(name): Path<String>) -> Response {
-    let worker_id = view.worker_id();
-    match view.connector(&name) {
-        Some(connector) => Json(answers::status(&connector, &worker_id)).into_response(),
-        None => answers::error(StatusCode::NOT_FOUND, format!("No status found for connector {name}")),
-    }
-}
-
-async fn tasks(State(view): View, Path(name): Path<String>) -> Response {
-    found(&view, &name, |connector| Json(answers::task_infos(&connector)).into_response())
-}
-
-async fn task_status(State(view): View, Path((name, task)): Path<(String, String)>) -> Response {
-    let worker_id = view.worker_id();
-    // A path that is not a number is no path of the API at all.
-    let Ok(number) = task.parse::<usize>() else { return not_found().await };
-    let state = view
-        .connector(&name)
-        .and_then(|found| Some(answers::task_state(number, found.tasks.get(number)?, &worker_id)));
-    match state {
-        Some(state) => Json(state).into_response(),
-        None => answers::error(StatusCode::NOT_FOUND, format!("No status found for task {name}-{task}")),
-    }
+async fn metrics(State(context): State<Context>) -> Response {
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], context.herder.metrics_text()).into_response()
 }
 
 async fn not_found() -> Response {
-    answers::error(StatusCode::NOT_FOUND, "HTTP 404 Not Found".to_owned())
+    answers::bare_error(StatusCode::NOT_FOUND)
 }
 
-async fn not_allowed(_: Uri) -> Response {
-    answers::error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed".to_owned())
+async fn not_allowed() -> Response {
+    answers::bare_error(StatusCode::METHOD_NOT_ALLOWED)
 }

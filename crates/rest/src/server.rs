@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use crate::routes::router;
-use crate::view::WorkerView;
+use crate::herder::Herder;
+use crate::loggers::Loggers;
+use crate::routes::{Context, router};
 
 /// The API cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +44,14 @@ impl Server {
     }
 
     /// Answers requests until `stop` is ready.
-    pub async fn serve(self, view: Arc<dyn WorkerView>, stop: impl Future<Output = ()> + Send + 'static) {
-        let server = axum::serve(self.listener, router(view)).with_graceful_shutdown(stop);
+    pub async fn serve(
+        self,
+        herder: Arc<dyn Herder>,
+        loggers: Arc<Loggers>,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let routes = router(Context { herder, loggers });
+        let server = axum::serve(self.listener, routes).with_graceful_shutdown(stop);
         if let Err(error) = server.await {
             tracing::error!(%error, "the REST API has ended");
         }

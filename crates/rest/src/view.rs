@@ -12,6 +12,10 @@ pub enum ConnectorState {
     Running,
     /// At work, with something that an operator should know.
     RunningWith(String),
+    /// It keeps its place in the group and takes nothing.
+    Paused,
+    /// It ends, to begin anew.
+    Restarting,
     /// A person has to look; why.
     Failed(String),
     /// Stopped.

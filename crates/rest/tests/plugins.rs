@@ -1,14 +1,17 @@
 //! `/connector-plugins` over real sockets, beside what a Kafka Connect 4.1.0 worker answered to the same.
 #![allow(clippy::unwrap_used)]
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pumphouse_config::{ConfigError, ConfigInfos, RawConfig, WorkerConfig, parse_properties, validate};
-use pumphouse_rest::{ConnectorView, Server, WorkerView};
+use pumphouse_rest::{ConnectorView, Herder, Loggers, Server, WorkerView};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 struct Worker;
+
+impl Herder for Worker {}
 
 impl WorkerView for Worker {
     fn worker_id(&self) -> String {
@@ -44,7 +47,8 @@ async fn ask(method: &str, path: &str, headers: &str, body: &str) -> (u16, Strin
     let (stop, stopped) = oneshot::channel::<()>();
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let address = server.address();
-    let served = tokio::spawn(server.serve(Arc::new(Worker), async move { stopped.await.unwrap_or(()) }));
+    let loggers = Arc::new(Loggers::new(BTreeMap::new(), |_| {}));
+    let served = tokio::spawn(server.serve(Arc::new(Worker), loggers, async move { stopped.await.unwrap_or(()) }));
     let mut socket = TcpStream::connect(address).await.unwrap();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",

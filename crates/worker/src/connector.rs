@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use pumphouse_clickhouse::{ClickHouseError, CreateTable, ProofLimits, TableName};
 use pumphouse_delivery::TaskOptions;
 use pumphouse_kafka::{Admin, DeadLetterTopic, KafkaError, Remedy};
 use pumphouse_types::TopicName;
 use tracing::{error, info, warn};
 
-use crate::board::State;
+use crate::board::{State, TaskVoice, Voice};
 use crate::metrics::ConnectorLabels;
 use crate::promise::{Promise, promise};
 use crate::restart::{Restarts, pause_or_stop};
@@ -28,26 +29,63 @@ const START_AGAIN_MAX: Duration = Duration::from_secs(10);
 /// One question to the brokers at the start.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connector that runs.
+/// How often a run that is to end looks whether it has.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How often a run that goes on looks after its tasks' threads.
+const LOOK_IDLE: Duration = Duration::from_millis(500);
+
+/// What a run is told.
+enum Order {
+    /// This task is to begin anew.
+    Restart(usize),
+    /// Stop was asked for: look at once.
+    Wake,
+}
+
+/// One run of a connector: from its start-up proof to the end of its last task.
 pub(crate) struct Connector {
     stop: Arc<AtomicBool>,
+    paused: Arc<AtomicBool>,
+    orders: Sender<Order>,
     thread: JoinHandle<()>,
 }
 
 impl Connector {
-    /// Starts it; everything that can go wrong shows on the board.
-    pub(crate) fn start(spec: ConnectorSpec, shared: Arc<Shared>) -> std::io::Result<Connector> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let heard = Arc::clone(&stop);
+    /// Starts it; everything that can go wrong shows on the board. `paused`: its tasks begin, settle what
+    /// stands open, and take nothing.
+    pub(crate) fn start(
+        spec: ConnectorSpec,
+        shared: Arc<Shared>,
+        voice: Voice,
+        paused: bool,
+    ) -> std::io::Result<Connector> {
+        let (stop, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(paused)));
+        let (orders, ordered) = unbounded();
+        let run = Run { shared, voice, stop: Arc::clone(&stop), paused: Arc::clone(&paused) };
         let thread = std::thread::Builder::new()
             .name(format!("connector-{}", spec.name))
-            .spawn(move || run(&spec, &shared, &heard))?;
-        Ok(Connector { stop, thread })
+            .spawn(move || run.run(spec, &ordered))?;
+        Ok(Connector { stop, paused, orders, thread })
     }
 
-    /// Asks its tasks to land what they have taken.
+    /// Asks its tasks to land what they have taken. Those that have not within
+    /// `task.shutdown.graceful.timeout.ms` leave what is open in the ledger, where it is resolved at the
+    /// next start (R6).
     pub(crate) fn ask_to_stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+        // A run that has ended hears nothing.
+        let _ = self.orders.send(Order::Wake);
+    }
+
+    /// Whether its tasks take records.
+    pub(crate) fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Lets one task end in order and begin anew; the others go on. False: the run has ended.
+    pub(crate) fn restart_task(&self, number: usize) -> bool {
+        !self.has_ended() && self.orders.send(Order::Restart(number)).is_ok()
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -55,40 +93,133 @@ impl Connector {
     }
 }
 
-fn run(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>) {
-    match &spec.topic_choice {
-        None => run_with_topics(spec, shared, stop),
-        Some(choice) => choice.run(spec, shared, stop, &mut |spec, stop| run_with_topics(spec, shared, stop)),
+struct Run {
+    shared: Arc<Shared>,
+    voice: Voice,
+    stop: Arc<AtomicBool>,
+    paused: Arc<AtomicBool>,
+}
+
+impl Run {
+    fn run(self, spec: ConnectorSpec, orders: &Receiver<Order>) {
+        match &spec.topic_choice {
+            None => self.run_with_topics(&spec, &self.stop, orders),
+            Some(choice) => choice.run(&spec, &self.voice, &self.stop, &mut |spec, stop| {
+                self.run_with_topics(spec, stop, orders);
+            }),
+        }
+    }
+
+    /// Runs it for the topics that it has, until it is stopped or has failed for good.
+    fn run_with_topics(&self, spec: &ConnectorSpec, stop: &Arc<AtomicBool>, orders: &Receiver<Order>) {
+        let Some(Ready { promise, letters }) = prepared(spec, &self.shared, &self.voice, stop) else {
+            return;
+        };
+        let labels = ConnectorLabels { connector: spec.name.clone() };
+        self.shared.metrics.exactly_once.get_or_create(&labels).set(i64::from(promise.is_exactly_once()));
+        let spec = ConnectorSpec {
+            limits: TaskOptions { exactly_once: promise.is_exactly_once(), ..spec.limits.clone() },
+            ..with_letters(spec, letters)
+        };
+        self.voice.connector_is(State::Running(promise.note()));
+        let mut slots: Vec<Slot> = (0..spec.tasks).map(|number| self.begin(&spec, number)).collect();
+        loop {
+            let stopping = stop.load(Ordering::Relaxed);
+            if stopping {
+                slots.iter_mut().for_each(Slot::ask_to_end);
+            }
+            for slot in &mut slots {
+                slot.look(&spec, &self.shared);
+                if slot.begins_anew && slot.thread.is_none() && !stopping {
+                    *slot = self.begin(&spec, slot.number);
+                }
+            }
+            if stopping && slots.iter().all(|slot| slot.thread.is_none()) {
+                return;
+            }
+            let busy = stopping || slots.iter().any(|slot| slot.begins_anew);
+            match orders.recv_timeout(if busy { LOOK } else { LOOK_IDLE }) {
+                Ok(Order::Restart(number)) => {
+                    if let Some(slot) = slots.get_mut(number) {
+                        slot.begins_anew = true;
+                        slot.ask_to_end();
+                    }
+                }
+                Ok(Order::Wake) | Err(RecvTimeoutError::Timeout) => {}
+                // Whoever could have stopped it is gone.
+                Err(RecvTimeoutError::Disconnected) => {
+                    stop.store(true, Ordering::Relaxed);
+                    std::thread::sleep(LOOK);
+                }
+            }
+        }
+    }
+
+    /// A task in a thread of its own.
+    fn begin(&self, spec: &ConnectorSpec, number: usize) -> Slot {
+        let task = TaskRun {
+            number,
+            voice: self.voice.task(number),
+            stop: Arc::new(AtomicBool::new(false)),
+            cut: Arc::new(AtomicBool::new(false)),
+            paused: Arc::clone(&self.paused),
+        };
+        let (stop, cut, voice) = (Arc::clone(&task.stop), Arc::clone(&task.cut), task.voice.clone());
+        let (spec, shared) = (spec.clone(), Arc::clone(&self.shared));
+        let started = std::thread::Builder::new()
+            .name(format!("task-{}-{number}", spec.name))
+            .spawn(move || run_task(&spec, &shared, &task));
+        let thread = match started {
+            Ok(thread) => Some(thread),
+            Err(error) => {
+                voice.is(State::Failed(Failure::Thread(error.to_string()).to_string()));
+                None
+            }
+        };
+        Slot { number, voice, stop, cut, thread, cut_at: None, begins_anew: false }
     }
 }
 
-/// Runs it for the topics that it has, until it is stopped or has failed for good.
-fn run_with_topics(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>) {
-    let board = &shared.board;
-    let Some(Ready { promise, letters }) = prepared(spec, shared, stop) else { return };
-    let labels = ConnectorLabels { connector: spec.name.clone() };
-    shared.metrics.exactly_once.get_or_create(&labels).set(i64::from(promise.is_exactly_once()));
-    let spec = ConnectorSpec {
-        limits: TaskOptions { exactly_once: promise.is_exactly_once(), ..spec.limits.clone() },
-        ..with_letters(spec, letters)
-    };
-    board.connector_is(&spec.name, State::Running(promise.note()));
-    let threads: Vec<_> = (0..spec.tasks)
-        .map(|number| {
-            let (spec, shared, stop) = (spec.clone(), Arc::clone(shared), Arc::clone(stop));
-            std::thread::Builder::new()
-                .name(format!("task-{}-{number}", spec.name))
-                .spawn(move || run_task(&spec, &shared, &stop, number))
-        })
-        .collect();
-    for (number, thread) in threads.into_iter().enumerate() {
-        let why = match thread.map(JoinHandle::join) {
-            Ok(Ok(())) => continue,
-            Ok(Err(_)) => "the task's thread panicked; its ledger is intact".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        task_is(&spec, shared, number, State::Failed(Failure::Thread(why).to_string()));
+/// A task's place: its thread, and how it is told to end.
+struct Slot {
+    number: usize,
+    voice: TaskVoice,
+    stop: Arc<AtomicBool>,
+    cut: Arc<AtomicBool>,
+    /// `None`: it has ended.
+    thread: Option<JoinHandle<()>>,
+    /// When it was first asked to end.
+    cut_at: Option<Instant>,
+    begins_anew: bool,
+}
+
+impl Slot {
+    fn ask_to_end(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.cut_at.get_or_insert_with(Instant::now);
     }
+
+    /// Cuts a task off that takes too long to end, and takes note of one that has ended.
+    fn look(&mut self, spec: &ConnectorSpec, shared: &Shared) {
+        let asked = self.cut_at.is_some_and(|asked| asked.elapsed() >= shared.shutdown_timeout);
+        if asked && !self.cut.swap(true, Ordering::Relaxed) && self.thread.is_some() {
+            warn!(connector = spec.name, task = self.number, "a task has not stopped in time and is cut off");
+        }
+        let Some(ended) = self.thread.take_if(|thread| thread.is_finished()) else { return };
+        if ended.join().is_err() {
+            let why = "the task's thread panicked; its ledger is intact".to_owned();
+            task_is(spec, shared, &self.voice, State::Failed(Failure::Thread(why).to_string()));
+        }
+    }
+}
+
+/// What belongs to one life of a task.
+struct TaskRun {
+    number: usize,
+    voice: TaskVoice,
+    stop: Arc<AtomicBool>,
+    cut: Arc<AtomicBool>,
+    paused: Arc<AtomicBool>,
 }
 
 /// The same, with its dead letter topic as it was found.
@@ -105,7 +236,7 @@ struct Ready {
 
 /// Waits until everything that the connector needs is there. `None`: stopped meanwhile, or for
 /// good; the board says why.
-fn prepared(spec: &ConnectorSpec, shared: &Shared, stop: &AtomicBool) -> Option<Ready> {
+fn prepared(spec: &ConnectorSpec, shared: &Shared, voice: &Voice, stop: &AtomicBool) -> Option<Ready> {
     let mut restarts = Restarts::default();
     loop {
         let began = Instant::now();
@@ -115,8 +246,8 @@ fn prepared(spec: &ConnectorSpec, shared: &Shared, stop: &AtomicBool) -> Option<
         };
         error!(connector = spec.name, %failure, "the connector cannot start");
         let why = failure.to_string();
-        shared.board.connector_is(&spec.name, State::Failed(why.clone()));
-        (0..spec.tasks).for_each(|task| task_is(spec, shared, task, State::Failed(why.clone())));
+        voice.connector_is(State::Failed(why.clone()));
+        (0..spec.tasks).for_each(|task| task_is(spec, shared, &voice.task(task), State::Failed(why.clone())));
         // What a person puts right is seen without a restart.
         if !failure.may_pass() || pause_or_stop(restarts.after(began.elapsed()), stop) {
             return None;
@@ -125,7 +256,8 @@ fn prepared(spec: &ConnectorSpec, shared: &Shared, stop: &AtomicBool) -> Option<
 }
 
 /// Runs a task until it is stopped, or fails for a reason that only a person can cure.
-fn run_task(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>, number: usize) {
+fn run_task(spec: &ConnectorSpec, shared: &Arc<Shared>, run: &TaskRun) {
+    let stop = &run.stop;
     let mut restarts = Restarts::default();
     let mut lacks_topic = false;
     loop {
@@ -133,9 +265,9 @@ fn run_task(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>, 
         // A panic is a broken invariant of ours; the ledger is intact, and the task begins anew from it.
         let ran = catch_unwind(AssertUnwindSafe(|| {
             if lacks_topic {
-                return run_once(&with_own_topics(spec, shared, stop)?, shared, stop, number);
+                return run_once(&with_own_topics(spec, shared, stop)?, shared, run);
             }
-            run_once(spec, shared, stop, number)
+            run_once(spec, shared, run)
         }));
         let failure = match ran {
             Ok(Ok(())) => return,
@@ -143,8 +275,8 @@ fn run_task(spec: &ConnectorSpec, shared: &Arc<Shared>, stop: &Arc<AtomicBool>, 
             Err(_) => Failure::Thread("the task panicked; its ledger is intact".to_owned()),
         };
         lacks_topic = failure.lacks_topic();
-        let task = format!("{}-{number}", spec.name);
-        task_is(spec, shared, number, State::Failed(failure.to_string()));
+        let task = format!("{}-{}", spec.name, run.number);
+        task_is(spec, shared, &run.voice, State::Failed(failure.to_string()));
         if !failure.may_pass() {
             error!(task, %failure, "task failed");
             return;
@@ -181,17 +313,13 @@ fn with_own_topics(
     }
 }
 
-fn run_once(
-    spec: &ConnectorSpec,
-    shared: &Arc<Shared>,
-    stop: &Arc<AtomicBool>,
-    number: usize,
-) -> Result<(), Failure> {
+fn run_once(spec: &ConnectorSpec, shared: &Arc<Shared>, run: &TaskRun) -> Result<(), Failure> {
+    let number = run.number;
     let task_id = format!("{}-{number}", spec.name);
     let cx = TaskContext {
         connector: spec.name.clone(),
         group: spec.group.clone(),
-        transactional_id: format!("connect-{}-{}-{number}", spec.name, shared.worker_id),
+        transactional_id: spec.transactional_id(&shared.worker_id, number),
         task_id: task_id.clone(),
         task_number: u32::try_from(number).unwrap_or(u32::MAX),
         topics: spec.tables.keys().cloned().collect(),
@@ -211,10 +339,12 @@ fn run_once(
         runtime: shared.runtime.clone(),
         clock: shared.clock,
         meters: Meters { metrics: Arc::clone(&shared.metrics), connector: spec.name.clone() },
-        note: note(spec, shared, number),
-        stop: Arc::clone(stop),
+        note: note(&run.voice),
+        paused: Arc::clone(&run.paused),
+        stop: Arc::clone(&run.stop),
+        cut: Arc::clone(&run.cut),
     };
-    task_is(spec, shared, number, State::Running(None));
+    task_is(spec, shared, &run.voice, State::Running(None));
     info!(task = task_id, "task started");
     match task::run(&cx)? {
         Stopped::Landed => info!(task = task_id, "task stopped; everything it took has landed"),
@@ -223,24 +353,20 @@ fn run_once(
             "task stopped before everything it took could land; open batches stand in the ledger and are resolved at the next start (R6)"
         ),
     }
-    task_is(spec, shared, number, State::Stopped);
+    task_is(spec, shared, &run.voice, State::Stopped);
     Ok(())
 }
 
 /// Shows on the board what an operator should know about a task at work.
-fn note(
-    spec: &ConnectorSpec,
-    shared: &Arc<Shared>,
-    number: usize,
-) -> Arc<dyn Fn(Option<String>) + Send + Sync> {
-    let (name, shared) = (spec.name.clone(), Arc::clone(shared));
-    Arc::new(move |note| shared.board.task_is(&name, number, State::Running(note)))
+fn note(voice: &TaskVoice) -> Arc<dyn Fn(Option<String>) + Send + Sync> {
+    let voice = voice.clone();
+    Arc::new(move |note| voice.is(State::Running(note)))
 }
 
-fn task_is(spec: &ConnectorSpec, shared: &Shared, number: usize, state: State) {
-    shared.board.task_is(&spec.name, number, state);
+fn task_is(spec: &ConnectorSpec, shared: &Shared, voice: &TaskVoice, state: State) {
+    voice.is(state);
     let labels = ConnectorLabels { connector: spec.name.clone() };
-    let failed = i64::try_from(shared.board.failed_tasks(&spec.name)).unwrap_or(i64::MAX);
+    let failed = i64::try_from(voice.run().failed_tasks()).unwrap_or(i64::MAX);
     // Also at 0: a gauge that appears only with the first failure is one that nobody can be alerted by.
     shared.metrics.failed_tasks.get_or_create(&labels).set(failed);
 }
@@ -349,6 +475,11 @@ fn state_topic(spec: &ConnectorSpec, shared: &Shared) -> Result<(), NotYet> {
     }
     let compacted = [("cleanup.policy".to_owned(), "compact".to_owned())].into();
     let admin = Admin::open(&spec.producer_settings)?;
+    if shared.cluster_id.get().is_none()
+        && let Some(id) = admin.cluster_id(ADMIN_TIMEOUT)
+    {
+        shared.cluster_id.get_or_init(|| id);
+    }
     let replicas = shared.state_topic_replication;
     admin.create_topic_if_missing(&spec.state_topic, 1, replicas, &compacted, ADMIN_TIMEOUT)?;
     for warning in admin.weak_ledger_topics(ADMIN_TIMEOUT)? {

@@ -3,7 +3,7 @@
 //! becomes a row at the place of its record, or fails again and gets a successor in the same ledger
 //! write that passes over it: so each record stands once, in its table or among the letters.
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -120,6 +120,8 @@ pub fn replay_dead_letters(
         clock: Clock::start(),
         state_topic_replication: worker.state_topic_replication,
         config: Arc::new(worker.clone()),
+        shutdown_timeout: Duration::from_millis(worker.shutdown_timeout_ms),
+        cluster_id: OnceLock::new(),
     });
     let mut report = ReplayReport {
         dead_letter_topic: waiting.topic.to_string(),
@@ -188,8 +190,9 @@ impl Replay<'_> {
             ReplayLedger::open(&config, &self.worker.state_topic).map_err(|error| error.to_string())?;
         let spec = self.spec(&config, topic, of)?;
         let (name, shutdown) = (spec.name.clone(), Duration::from_millis(self.worker.shutdown_timeout_ms));
-        self.shared.board.add(&name, config.masked(), spec.tasks);
-        let connector = [Connector::start(spec, Arc::clone(self.shared)).map_err(|error| error.to_string())?];
+        let voice = self.shared.board.add(&name, config.masked(), spec.tasks).begin_run(spec.tasks);
+        let connector = Connector::start(spec, Arc::clone(self.shared), voice, false);
+        let connector = [connector.map_err(|error| error.to_string())?];
         let reached = self.wait(&name, &connector[0], &ledger);
         let landed = stop_all(&connector, shutdown);
         self.count(&name, taken);
@@ -251,7 +254,11 @@ impl Replay<'_> {
         // A task's reason says more than the connector's.
         shown.tasks.into_iter().chain([shown.state]).find_map(|state| match state {
             State::Failed(why) => Some(why),
-            State::Unassigned | State::Running(_) | State::Stopped => None,
+            State::Unassigned
+            | State::Running(_)
+            | State::Paused
+            | State::Restarting
+            | State::Stopped => None,
         })
     }
 

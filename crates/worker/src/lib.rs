@@ -8,6 +8,7 @@ mod clock;
 mod connector;
 mod dlq_replay;
 mod failpoint;
+mod herder;
 mod metrics;
 mod promise;
 mod registry;

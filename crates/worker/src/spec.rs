@@ -162,6 +162,13 @@ pub(crate) fn tables(config: &ConnectorConfig) -> BTreeMap<TopicName, TableName>
     config.tables.iter().map(|(topic, name)| (TopicName::new(topic), table(name))).collect()
 }
 
+impl ConnectorSpec {
+    /// The name of a task's producer, and of its member in the group.
+    pub(crate) fn transactional_id(&self, worker_id: &str, task: usize) -> String {
+        format!("connect-{}-{worker_id}-{task}", self.name)
+    }
+}
+
 fn format(converter: &ValueConverter) -> Format {
     match converter {
         ValueConverter::Json | ValueConverter::JsonText => Format::Json,

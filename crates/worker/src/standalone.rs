@@ -1,23 +1,23 @@
 //! `pumphouse standalone worker.properties connector.json...`: files, connectors, REST, and a stop that
 //! lands what was taken.
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use pumphouse_config::{
-    ConfigErrors, ConnectorConfig, Note, WorkerConfig, parse_connector_file, parse_properties,
+    ConfigErrors, ConnectorConfig, Note, RawConfig, WorkerConfig, parse_connector_file, parse_properties,
 };
-use pumphouse_rest::{ServeError, Server, WorkerView};
+use pumphouse_rest::{Loggers, ServeError, Server, TargetState};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::connector::Connector;
+use crate::herder::{Checked, StandaloneHerder, log_notes};
 use crate::metrics::Metrics;
 use crate::spec::ConnectorSpec;
-use crate::worker::{Shared, stop_all};
+use crate::worker::Shared;
 
 /// Jobs that are cut off by the end of the process are those of tasks that have ended already.
 const RUNTIME_STOP: Duration = Duration::from_secs(1);
@@ -66,40 +66,28 @@ pub enum StartError {
     System(#[from] std::io::Error),
 }
 
-/// Runs the connectors of `connectors` until the process is asked to stop (SIGTERM, SIGINT).
+/// Runs the connectors of `connectors`, and those that REST brings, until the process is asked to stop
+/// (SIGTERM, SIGINT).
 /// Errors: [`StartError`], before any connector was started.
-pub fn run_standalone(worker: &Path, connectors: &[PathBuf]) -> Result<(), StartError> {
+pub fn run_standalone(worker: &Path, connectors: &[PathBuf], loggers: Loggers) -> Result<(), StartError> {
     let worker = read_worker(worker)?;
-    let configs = read_connectors(connectors, &worker)?;
+    let connectors = read_connectors(connectors, &worker)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let server = runtime.block_on(Server::bind(&worker.listener.address()))?;
     let shared = Arc::new(shared(&worker, &server, &runtime));
-    let mut specs = Vec::new();
-    for (path, config) in &configs {
-        let spec = ConnectorSpec::new(config, &worker)
-            .map_err(|why| StartError::Client { path: path.display().to_string(), why })?;
-        log_notes(&config.notes, &config.name);
-        for warning in &config.warnings {
-            warn!(
-                of = config.name,
-                option = warning.option,
-                what = warning.message,
-                "an option has its price"
-            );
-        }
-        shared.board.add(&spec.name, config.masked(), spec.tasks);
-        specs.push(spec);
+    log_worker_notes(&worker.notes);
+    info!(worker_id = shared.worker_id, rest = %server.address(), connectors = connectors.len(), "worker started");
+    let herder = Arc::new(StandaloneHerder::new(worker.clone(), Arc::clone(&shared)));
+    for (path, checked) in connectors {
+        let name = checked.spec.name.clone();
+        herder
+            .add(checked, TargetState::Running)
+            .map_err(|_| StartError::SameName { path: path.display().to_string(), name })?;
     }
-    log_notes(&worker.notes, "worker");
-    info!(worker_id = shared.worker_id, rest = %server.address(), connectors = specs.len(), "worker started");
-    let mut running = Vec::new();
-    for spec in specs {
-        running.push(Connector::start(spec, Arc::clone(&shared))?);
-    }
-    let view: Arc<dyn WorkerView> = Arc::clone(&shared) as _;
+    let serving = Arc::clone(&herder);
     runtime.block_on(async {
         let (ended, stopped) = tokio::sync::oneshot::channel::<()>();
-        let served = tokio::spawn(server.serve(view, async move {
+        let served = tokio::spawn(server.serve(serving, Arc::new(loggers), async move {
             let _ = stopped.await;
         }));
         let asked = match StopSignals::listen() {
@@ -110,7 +98,7 @@ pub fn run_standalone(worker: &Path, connectors: &[PathBuf]) -> Result<(), Start
             Err(error) => Err(error),
         };
         // REST goes on to show what happens until the tasks have stopped.
-        tokio::task::block_in_place(|| stop(&running, &worker));
+        tokio::task::block_in_place(|| stop(&herder, &worker));
         let _ = ended.send(());
         let _ = tokio::time::timeout(RUNTIME_STOP, served).await;
         asked
@@ -129,6 +117,8 @@ fn shared(worker: &WorkerConfig, server: &Server, runtime: &Runtime) -> Shared {
         clock: Clock::start(),
         state_topic_replication: worker.state_topic_replication,
         config: Arc::new(worker.clone()),
+        shutdown_timeout: Duration::from_millis(worker.shutdown_timeout_ms),
+        cluster_id: OnceLock::new(),
     }
 }
 
@@ -160,9 +150,9 @@ impl StopSignals {
     }
 }
 
-fn stop(running: &[Connector], worker: &WorkerConfig) {
+fn stop(herder: &StandaloneHerder, worker: &WorkerConfig) {
     info!("stopping; what was taken lands first");
-    if !stop_all(running, Duration::from_millis(worker.shutdown_timeout_ms)) {
+    if !herder.stop_all(Duration::from_millis(worker.shutdown_timeout_ms)) {
         warn!(
             limit_ms = worker.shutdown_timeout_ms,
             "not every task has stopped in time; open batches stand in the ledger and are resolved at the next start (R6)"
@@ -170,9 +160,9 @@ fn stop(running: &[Connector], worker: &WorkerConfig) {
     }
 }
 
-fn log_notes(notes: &[Note], of: &str) {
+fn log_worker_notes(notes: &[Note]) {
     for note in notes {
-        warn!(of, option = note.option, why = note.message, "an option is accepted without effect");
+        warn!(of = "worker", option = note.option, why = note.message, "an option is accepted without effect");
     }
 }
 
@@ -186,23 +176,30 @@ pub(crate) fn read_worker(path: &Path) -> Result<WorkerConfig, StartError> {
     WorkerConfig::from_raw(&raw).map_err(wrong)
 }
 
-pub(crate) fn read_connector(path: &Path, worker: &WorkerConfig) -> Result<ConnectorConfig, StartError> {
+fn read_raw(path: &Path) -> Result<RawConfig, StartError> {
     let wrong = |errors: ConfigErrors| StartError::Config { path: path.display().to_string(), errors };
-    let raw = parse_connector_file(&read(path)?).map_err(|error| wrong(error.into()))?;
-    ConnectorConfig::from_raw(&raw, worker).map_err(wrong)
+    parse_connector_file(&read(path)?).map_err(|error| wrong(error.into()))
 }
 
-fn read_connectors(
-    paths: &[PathBuf],
-    worker: &WorkerConfig,
-) -> Result<Vec<(PathBuf, ConnectorConfig)>, StartError> {
-    let mut configs: Vec<(PathBuf, ConnectorConfig)> = Vec::new();
+pub(crate) fn read_connector(path: &Path, worker: &WorkerConfig) -> Result<ConnectorConfig, StartError> {
+    ConnectorConfig::from_raw(&read_raw(path)?, worker)
+        .map_err(|errors| StartError::Config { path: path.display().to_string(), errors })
+}
+
+/// All of them, before anything is started.
+fn read_connectors(paths: &[PathBuf], worker: &WorkerConfig) -> Result<Vec<(PathBuf, Checked)>, StartError> {
+    let mut connectors: Vec<(PathBuf, Checked)> = Vec::new();
     for path in paths {
-        let config = read_connector(path, worker)?;
-        if configs.iter().any(|(_, other)| other.name == config.name) {
+        let raw = read_raw(path)?;
+        let config = ConnectorConfig::from_raw(&raw, worker)
+            .map_err(|errors| StartError::Config { path: path.display().to_string(), errors })?;
+        let spec = ConnectorSpec::new(&config, worker)
+            .map_err(|why| StartError::Client { path: path.display().to_string(), why })?;
+        if connectors.iter().any(|(_, other)| other.spec.name == config.name) {
             return Err(StartError::SameName { path: path.display().to_string(), name: config.name });
         }
-        configs.push((path.clone(), config));
+        log_notes(&config);
+        connectors.push((path.clone(), Checked { raw, config, spec }));
     }
-    Ok(configs)
+    Ok(connectors)
 }

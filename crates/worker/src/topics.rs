@@ -11,10 +11,9 @@ use pumphouse_kafka::{Admin, KafkaError, Settings};
 use pumphouse_types::TopicName;
 use tracing::{info, warn};
 
-use crate::board::State;
+use crate::board::{State, Voice};
 use crate::restart::pause_or_stop;
 use crate::spec::{ConnectorSpec, tables};
-use crate::worker::Shared;
 
 /// One question to the brokers.
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,12 +49,12 @@ impl TopicChoice {
     pub(crate) fn run(
         &self,
         spec: &ConnectorSpec,
-        shared: &Shared,
+        voice: &Voice,
         stop: &Arc<AtomicBool>,
         run_with: &mut dyn FnMut(&ConnectorSpec, &Arc<AtomicBool>),
     ) {
         loop {
-            let Some(found) = self.wait_for_some(spec, shared, stop) else { return };
+            let Some(found) = self.wait_for_some(spec, voice, stop) else { return };
             info!(connector = spec.name, topics = ?found, "topics that match topics.regex");
             let config = self.with(&found);
             let spec = ConnectorSpec { tables: tables(&config), ..spec.clone() };
@@ -72,6 +71,12 @@ impl TopicChoice {
         }
     }
 
+    /// The topics that match now. Errors: the brokers do not answer.
+    pub(crate) fn found_now(&self, spec: &ConnectorSpec) -> Result<ConnectorSpec, KafkaError> {
+        let config = self.with(&self.find(&spec.producer_settings)?);
+        Ok(ConnectorSpec { tables: tables(&config), ..spec.clone() })
+    }
+
     /// The configuration for these topics.
     fn with(&self, found: &BTreeSet<TopicName>) -> ConnectorConfig {
         self.config.with_topics(found.iter().map(ToString::to_string).collect())
@@ -81,7 +86,7 @@ impl TopicChoice {
     fn wait_for_some(
         &self,
         spec: &ConnectorSpec,
-        shared: &Shared,
+        voice: &Voice,
         stop: &AtomicBool,
     ) -> Option<BTreeSet<TopicName>> {
         loop {
@@ -89,7 +94,7 @@ impl TopicChoice {
                 Ok(found) if !found.is_empty() => return Some(found),
                 Ok(_) => {
                     let why = "no topic matches topics.regex yet".to_owned();
-                    shared.board.connector_is(&spec.name, State::Running(Some(why)));
+                    voice.connector_is(State::Running(Some(why)));
                 }
                 Err(error) => {
                     warn!(connector = spec.name, %error, "the cluster's topics cannot be asked for")

@@ -1,9 +1,9 @@
 //! The worker: connectors beside one another, and what they share.
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pumphouse_config::{ConfigError, ConfigInfos, RawConfig, WorkerConfig};
-use pumphouse_rest::{ConnectorState, ConnectorView, WorkerView};
+use pumphouse_rest::{ConnectorState, ConnectorView};
 use tokio::runtime::Handle;
 
 use crate::board::{Board, Shown, State};
@@ -22,6 +22,10 @@ pub(crate) struct Shared {
     pub state_topic_replication: Option<u32>,
     /// The worker's file.
     pub config: Arc<WorkerConfig>,
+    /// How long tasks may take to land what they have taken.
+    pub shutdown_timeout: Duration,
+    /// The Kafka cluster's, once a broker has told it.
+    pub cluster_id: OnceLock<String>,
 }
 
 /// Stops all connectors and waits for them, at most `limit`. False: some had not ended; their open
@@ -38,31 +42,20 @@ pub(crate) fn stop_all(connectors: &[Connector], limit: Duration) -> bool {
     false
 }
 
-impl WorkerView for Shared {
-    fn worker_id(&self) -> String {
-        self.worker_id.clone()
+/// Everything of [`WorkerView`](pumphouse_rest::WorkerView) that needs no herder.
+impl Shared {
+    pub(crate) fn kafka_cluster_id(&self) -> Option<String> {
+        self.cluster_id.get().cloned()
     }
 
-    fn kafka_cluster_id(&self) -> Option<String> {
-        None
-    }
-
-    fn connectors(&self) -> Vec<String> {
-        self.board.names()
-    }
-
-    fn connector(&self, name: &str) -> Option<ConnectorView> {
+    pub(crate) fn connector(&self, name: &str) -> Option<ConnectorView> {
         let Shown { config, state, tasks } = self.board.show(name)?;
         let tasks = tasks.into_iter().map(in_rest_words).collect();
         Some(ConnectorView { name: name.to_owned(), config, state: in_rest_words(state), tasks })
     }
 
-    fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {
+    pub(crate) fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {
         crate::validation::validate_connector(config, &self.config, further)
-    }
-
-    fn metrics_text(&self) -> String {
-        self.metrics.text()
     }
 }
 
@@ -71,6 +64,8 @@ fn in_rest_words(state: State) -> ConnectorState {
         State::Unassigned => ConnectorState::Unassigned,
         State::Running(None) => ConnectorState::Running,
         State::Running(Some(note)) => ConnectorState::RunningWith(note),
+        State::Paused => ConnectorState::Paused,
+        State::Restarting => ConnectorState::Restarting,
         State::Failed(why) => ConnectorState::Failed(why),
         State::Stopped => ConnectorState::Stopped,
     }

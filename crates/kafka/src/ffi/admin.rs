@@ -237,10 +237,10 @@ pub(crate) fn list_offsets(
 }
 
 /// Options of one question.
-struct Options(*mut rd::rd_kafka_AdminOptions_t);
+pub(super) struct Options(pub(super) *mut rd::rd_kafka_AdminOptions_t);
 
 impl Options {
-    fn new(
+    pub(super) fn new(
         client: &Client,
         question: rd::rd_kafka_admin_op_t,
         timeout: Duration,
@@ -271,12 +271,12 @@ impl Drop for Options {
 }
 
 /// The answer to one question.
-struct Event(*mut rd::rd_kafka_event_t);
+pub(super) struct Event(pub(super) *mut rd::rd_kafka_event_t);
 
 impl Event {
     /// librdkafka answers at the latest when the request's timeout is over; the second that is added
     /// covers its own scheduling.
-    fn wait(queue: &Queue, timeout: Duration) -> Result<Event, RawError> {
+    pub(super) fn wait(queue: &Queue, timeout: Duration) -> Result<Event, RawError> {
         let patience = timeout + Duration::from_secs(1);
         // SAFETY: a living queue; the event is ours to destroy.
         let event = unsafe { rd::rd_kafka_queue_poll(queue.as_ptr(), raw::timeout_ms(patience)) };

@@ -7,6 +7,7 @@ pub(crate) mod admin;
 pub(crate) mod client;
 pub(crate) mod codes;
 pub(crate) mod group;
+pub(crate) mod group_offsets;
 pub(crate) mod message;
 pub(crate) mod metadata;
 pub(crate) mod partition_list;

@@ -69,8 +69,13 @@ pub struct TaskContext {
     pub meters: Meters,
     /// Shows beside RUNNING what an operator should know; `None`: nothing.
     pub note: Arc<dyn Fn(Option<String>) + Send + Sync>,
-    /// Set when the connector is to stop.
+    /// While set, no records are taken; everything else goes on: what was taken lands, and the task keeps
+    /// its place in the group.
+    pub paused: Arc<AtomicBool>,
+    /// Set when the task is to land what it has taken, and to end.
     pub stop: Arc<AtomicBool>,
+    /// Set, after `stop`, when it is to end as it stands: what is open stays in the ledger (R6).
+    pub cut: Arc<AtomicBool>,
 }
 
 impl TaskContext {

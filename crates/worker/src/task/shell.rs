@@ -153,7 +153,7 @@ impl<'a> Shell<'a> {
             self.hear_stop();
             self.read_mail();
             self.serve_asks();
-            let took = self.take_records();
+            let took = !self.cx.paused.load(Ordering::Relaxed) && self.take_records();
             self.tick();
             if let Some(outcome) = self.outcome.take() {
                 let outcome = outcome.because(self.leaving_because.take());
@@ -230,6 +230,9 @@ impl<'a> Shell<'a> {
         if self.cx.stop.load(Ordering::Relaxed) && !self.stop_heard {
             self.stop_heard = true;
             self.hear(Event::StopRequested);
+        }
+        if self.cx.cut.load(Ordering::Relaxed) {
+            self.outcome.get_or_insert(Outcome::Left { landed: false });
         }
     }
 

@@ -1,0 +1,372 @@
+//! The herder: the connectors of this process, what each is to be, and how REST changes it. A change is
+//! checked, taken note of, and carried out by the connector's own keeper; the others go on undisturbed.
+mod changes;
+mod keeper;
+mod offsets;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pumphouse_config::{ConfigError, ConfigInfos, ConnectorConfig, RawConfig, WorkerConfig};
+use pumphouse_rest::{
+    ConnectorView, Herder, OffsetChange, PartitionOffset, Refusal, Restart, TargetState, WorkerView,
+};
+use pumphouse_types::TopicName;
+use tracing::info;
+
+use crate::board::{Face, State};
+use crate::metrics::{ConnectorLabels, LaneLabels};
+use crate::spec::ConnectorSpec;
+use crate::worker::Shared;
+pub(crate) use changes::{Checked, log_notes};
+use keeper::{Keeper, Order};
+
+/// How often it is looked whether all connectors have ended.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A change of offsets that takes longer is not waited for by its client.
+const OFFSETS_TIMEOUT: Duration = Duration::from_secs(80);
+
+/// The connectors of this process.
+pub(crate) struct StandaloneHerder {
+    worker: WorkerConfig,
+    shared: Arc<Shared>,
+    connectors: Mutex<Connectors>,
+}
+
+#[derive(Default)]
+struct Connectors {
+    managed: BTreeMap<String, Managed>,
+    /// Deleted ones that may not have ended yet.
+    ending: BTreeMap<String, Keeper>,
+    /// The process ends: nothing is begun any more.
+    closed: bool,
+}
+
+struct Managed {
+    raw: RawConfig,
+    config: ConnectorConfig,
+    spec: ConnectorSpec,
+    target: TargetState,
+    face: Arc<Face>,
+    keeper: Keeper,
+    /// Bytes of each topic's records before they were last forgotten.
+    taken_before: BTreeMap<TopicName, u64>,
+}
+
+impl StandaloneHerder {
+    pub(crate) fn new(worker: WorkerConfig, shared: Arc<Shared>) -> StandaloneHerder {
+        StandaloneHerder { worker, shared, connectors: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connectors> {
+        self.connectors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a connector that was checked before, and lets it begin.
+    /// Errors: 409 if there is one of this name; 500 if no thread can be had.
+    pub(crate) fn add(&self, checked: Checked, target: TargetState) -> Result<(), Refusal> {
+        let Checked { raw, config, spec } = checked;
+        let name = spec.name.clone();
+        let mut connectors = self.lock();
+        connectors.check_open()?;
+        if connectors.managed.contains_key(&name) {
+            return Err(Refusal::new(409, format!("Connector {name} already exists")));
+        }
+        // As in Kafka Connect, a connector has tasks once it has run.
+        let tasks = if target == TargetState::Running { spec.tasks } else { 0 };
+        let face = self.shared.board.add(&name, config.masked(), tasks);
+        let before = connectors.ending.remove(&name);
+        let keeper = Keeper::start(Arc::clone(&face), Arc::clone(&self.shared), before)
+            .map_err(|error| Refusal::new(500, format!("WORKER-005: {error}")))?;
+        info!(connector = name, state = ?target, "connector created");
+        // The counters live as long as the process, and may be those of an earlier connector of this name.
+        let taken_before = self.all_bytes_taken(&spec);
+        let managed = Managed { raw, config, spec, target, face, keeper, taken_before };
+        managed.show_target();
+        managed.run();
+        connectors.managed.insert(name, managed);
+        Ok(())
+    }
+
+    /// Lets all connectors land what they have taken, and waits for them, at most `limit`. False: some had not
+    /// ended; their open batches stand in the ledger, and the next owner resolves them.
+    pub(crate) fn stop_all(&self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        self.lock().close();
+        while Instant::now() < until {
+            if self.lock().have_ended() {
+                return true;
+            }
+            std::thread::sleep(LOOK);
+        }
+        self.lock().have_ended()
+    }
+
+    fn bytes_taken(&self, connector: &str, topic: &TopicName) -> u64 {
+        let labels = LaneLabels { connector: connector.to_owned(), topic: topic.to_string() };
+        self.shared.metrics.record_bytes.get_or_create(&labels).get()
+    }
+
+    fn all_bytes_taken(&self, spec: &ConnectorSpec) -> BTreeMap<TopicName, u64> {
+        spec.tables.keys().map(|topic| (topic.clone(), self.bytes_taken(&spec.name, topic))).collect()
+    }
+
+    fn view(&self, name: &str) -> Result<ConnectorView, Refusal> {
+        self.connector(name).ok_or_else(|| not_found(name))
+    }
+
+    /// A connector's configuration becomes `raw`; no other connector notices.
+    fn change(&self, name: &str, raw: RawConfig) -> Result<ConnectorView, Refusal> {
+        let Checked { raw, config, spec } = Checked::new(raw, &self.worker)?;
+        let mut connectors = self.lock();
+        let managed = connectors.find(name, not_found)?;
+        let tasks = (managed.target == TargetState::Running).then_some(spec.tasks);
+        managed.face.configured(config.masked(), tasks);
+        (managed.raw, managed.config, managed.spec) = (raw, config, spec);
+        info!(connector = name, "connector configured anew");
+        managed.run();
+        drop(connectors);
+        self.view(name)
+    }
+}
+
+impl Connectors {
+    fn check_open(&self) -> Result<(), Refusal> {
+        if self.closed { Err(Refusal::new(503, "The worker is stopping".to_owned())) } else { Ok(()) }
+    }
+
+    fn find(&mut self, name: &str, absent: fn(&str) -> Refusal) -> Result<&mut Managed, Refusal> {
+        self.check_open()?;
+        self.managed.get_mut(name).ok_or_else(|| absent(name))
+    }
+
+    fn close(&mut self) {
+        self.closed = true;
+        self.managed.values().for_each(|managed| managed.keeper.order(Order::End));
+    }
+
+    fn have_ended(&self) -> bool {
+        self.managed.values().map(|managed| &managed.keeper).chain(self.ending.values()).all(Keeper::has_ended)
+    }
+}
+
+impl Managed {
+    fn bytes_before(&self, topic: &TopicName) -> u64 {
+        self.taken_before.get(topic).copied().unwrap_or(0)
+    }
+
+    fn show_target(&self) {
+        self.face.set_paused(self.target == TargetState::Paused);
+    }
+
+    /// Begins (anew), as far as the target state lets it.
+    fn run(&self) {
+        self.keeper.order(match self.target {
+            TargetState::Stopped => Order::Stop,
+            TargetState::Running | TargetState::Paused => Order::Run {
+                spec: Box::new(self.spec.clone()),
+                paused: self.target == TargetState::Paused,
+            },
+        });
+    }
+
+    fn become_state(&mut self, target: TargetState) {
+        let before = std::mem::replace(&mut self.target, target);
+        self.show_target();
+        match (before, target) {
+            (TargetState::Running | TargetState::Paused, TargetState::Running | TargetState::Paused) => {
+                self.keeper.order(Order::Pause(target == TargetState::Paused));
+            }
+            (TargetState::Stopped, TargetState::Stopped) => {}
+            (_, TargetState::Stopped) | (TargetState::Stopped, _) => self.run(),
+        }
+    }
+}
+
+impl WorkerView for StandaloneHerder {
+    fn worker_id(&self) -> String {
+        self.shared.worker_id.clone()
+    }
+
+    fn kafka_cluster_id(&self) -> Option<String> {
+        self.shared.kafka_cluster_id()
+    }
+
+    fn connectors(&self) -> Vec<String> {
+        self.shared.board.names()
+    }
+
+    fn connector(&self, name: &str) -> Option<ConnectorView> {
+        self.shared.connector(name)
+    }
+
+    fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {
+        self.shared.validate(config, further)
+    }
+
+    fn metrics_text(&self) -> String {
+        self.shared.metrics.text()
+    }
+}
+
+impl Herder for StandaloneHerder {
+    fn create(
+        &self,
+        config: BTreeMap<String, String>,
+        initial: TargetState,
+    ) -> Result<ConnectorView, Refusal> {
+        let checked = Checked::new(config.into_iter().collect(), &self.worker)?;
+        let name = checked.spec.name.clone();
+        self.add(checked, initial)?;
+        self.view(&name)
+    }
+
+    fn put_config(
+        &self,
+        name: &str,
+        config: BTreeMap<String, String>,
+    ) -> Result<(ConnectorView, bool), Refusal> {
+        let known = self.lock().managed.get(name).map(|managed| (managed.raw.clone(), managed.config.masked()));
+        match known {
+            Some((raw, masked)) => {
+                let raw = changes::unmasked(config, &raw, &masked);
+                Ok((self.change(name, raw)?, false))
+            }
+            None => Ok((self.create(config, TargetState::Running)?, true)),
+        }
+    }
+
+    fn patch_config(
+        &self,
+        name: &str,
+        patch: BTreeMap<String, Option<String>>,
+    ) -> Result<ConnectorView, Refusal> {
+        let raw = {
+            let mut connectors = self.lock();
+            let managed = connectors.find(name, not_found)?;
+            changes::patched(&managed.raw, &managed.config.masked(), patch)
+        };
+        if raw.get("name") != Some(name) {
+            let asked = raw.get("name").unwrap_or("null");
+            return Err(Refusal::new(
+                400,
+                format!("Connector name configuration ({asked}) doesn't match connector name in the URL ({name})"),
+            ));
+        }
+        self.change(name, raw)
+    }
+
+    fn delete(&self, name: &str) -> Result<(), Refusal> {
+        let mut connectors = self.lock();
+        connectors.find(name, not_found)?;
+        let Some(managed) = connectors.managed.remove(name) else { return Err(not_found(name)) };
+        self.shared.board.remove(name);
+        managed.keeper.order(Order::End);
+        connectors.ending.retain(|_, keeper| !keeper.has_ended());
+        connectors.ending.insert(name.to_owned(), managed.keeper);
+        drop(connectors);
+        let labels = ConnectorLabels { connector: name.to_owned() };
+        self.shared.metrics.exactly_once.remove(&labels);
+        self.shared.metrics.failed_tasks.remove(&labels);
+        info!(connector = name, "connector deleted");
+        Ok(())
+    }
+
+    fn set_target(&self, name: &str, target: TargetState) -> Result<(), Refusal> {
+        let mut connectors = self.lock();
+        let managed = connectors.find(name, unknown)?;
+        info!(connector = name, state = ?target, "target state set");
+        managed.become_state(target);
+        Ok(())
+    }
+
+    fn restart(&self, name: &str, what: Restart) -> Result<ConnectorView, Refusal> {
+        let mut connectors = self.lock();
+        let managed = connectors.find(name, |name| Refusal::new(404, format!("Unknown connector: {name}")))?;
+        let shown = managed.face.show();
+        let wanted = |state: &State| !what.only_failed || matches!(state, State::Failed(_));
+        let connector = wanted(&shown.state);
+        let tasks: Vec<usize> = match what.include_tasks {
+            true => (0..shown.tasks.len()).filter(|task| wanted(&shown.tasks[*task])).collect(),
+            false => Vec::new(),
+        };
+        // A connector that could not prove its tables takes its tasks along: they have never begun.
+        let never_began = matches!(shown.state, State::Failed(_));
+        if managed.target != TargetState::Stopped {
+            if connector && (never_began || what.include_tasks) {
+                managed.face.restarting(true, &tasks);
+                managed.run();
+            } else if !tasks.is_empty() {
+                managed.face.restarting(false, &tasks);
+                managed.keeper.order(Order::RestartTasks(tasks));
+            }
+        }
+        drop(connectors);
+        self.view(name)
+    }
+
+    fn restart_task(&self, name: &str, task: usize) -> Result<(), Refusal> {
+        let mut connectors = self.lock();
+        let managed = connectors.find(name, |name| Refusal::new(404, format!("Unknown connector: {name}")))?;
+        if task >= managed.face.show().tasks.len() {
+            return Err(Refusal::new(404, format!("Unknown task: {name}-{task}")));
+        }
+        managed.face.restarting(false, &[task]);
+        managed.keeper.order(Order::RestartTasks(vec![task]));
+        Ok(())
+    }
+
+    fn topics(&self, name: &str) -> Vec<String> {
+        let connectors = self.lock();
+        let Some(managed) = connectors.managed.get(name) else { return Vec::new() };
+        let taken = |topic: &&TopicName| self.bytes_taken(name, topic) > managed.bytes_before(topic);
+        managed.spec.tables.keys().filter(taken).map(ToString::to_string).collect()
+    }
+
+    fn reset_topics(&self, name: &str) {
+        if let Some(managed) = self.lock().managed.get_mut(name) {
+            managed.taken_before = self.all_bytes_taken(&managed.spec);
+        }
+    }
+
+    fn offsets(&self, name: &str) -> Result<Vec<PartitionOffset>, Refusal> {
+        let spec = self.lock().find(name, not_found)?.spec.clone();
+        offsets::read(&spec)
+    }
+
+    fn change_offsets(&self, name: &str, change: OffsetChange) -> Result<(), Refusal> {
+        let (done, told) = crossbeam_channel::bounded(1);
+        {
+            let mut connectors = self.lock();
+            let managed = connectors.find(name, not_found)?;
+            if managed.target != TargetState::Stopped {
+                return Err(Refusal::new(
+                    400,
+                    format!(
+                        "Connectors must be in the STOPPED state before their offsets can be modified. This can be \
+                         done for the specified connector by issuing a 'PUT' request to the \
+                         '/connectors/{name}/stop' endpoint"
+                    ),
+                ));
+            }
+            let (spec, shared) = (managed.spec.clone(), Arc::clone(&self.shared));
+            // In its turn, so that tasks that still end are waited for, and a resume waits for it.
+            managed.keeper.order(Order::WhileStopped(Box::new(move || {
+                let _ = done.send(offsets::change(&spec, &shared, &change));
+            })));
+        }
+        told.recv_timeout(OFFSETS_TIMEOUT).unwrap_or_else(|_| {
+            Err(Refusal::new(500, "Request timed out. The change may still be carried out".to_owned()))
+        })
+    }
+}
+
+fn not_found(name: &str) -> Refusal {
+    Refusal::new(404, format!("Connector {name} not found"))
+}
+
+fn unknown(name: &str) -> Refusal {
+    Refusal::new(404, format!("Unknown connector {name}"))
+}
