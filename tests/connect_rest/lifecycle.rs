@@ -70,11 +70,11 @@ fn every_record_is_delivered_once_over_every_change() {
     worker.order(&corner, "POST tasks/1/restart");
     worker.wait_running(&corner, 2);
 
-    // Another configuration, with more tasks.
+    // Another configuration, with fewer tasks.
     feed.write(2_000, 50);
-    let patched = worker.tell("PATCH", &format!("/connectors/{name}/config"), &json!({"tasks.max": 3}));
+    let patched = worker.tell("PATCH", &format!("/connectors/{name}/config"), &json!({"tasks.max": 1}));
     assert_eq!(patched.status, 200, "{patched:?}");
-    worker.wait_running(&corner, 3);
+    worker.wait_running(&corner, 1);
 
     // Stopped, it has no tasks; what comes meanwhile is taken afterwards.
     feed.write(2_000, 50);
@@ -85,7 +85,7 @@ fn every_record_is_delivered_once_over_every_change() {
     std::thread::sleep(STILL);
     assert_eq!(corner.rows(), rows);
     worker.order(&corner, "PUT resume");
-    worker.wait_running(&corner, 3);
+    worker.wait_running(&corner, 1);
 
     // Deleted and created again at once: its group goes on where it was.
     feed.write(2_000, 50);
@@ -103,7 +103,7 @@ fn a_connector_that_cannot_work_disturbs_no_other() {
     let good = events_corner("good", 1);
     let lost = Corner::new(bed(), "lost", 1).with_small_batches(100, 50);
     let poisoned = Corner::new(bed(), "poisoned", 1).with_small_batches(100, 50);
-    poisoned.create_table("n UInt8", "n", Engine::Plain);
+    poisoned.create_table("n UInt8", "tuple()", Engine::Plain);
     poisoned.write_json(&[r#"{"n": 1}"#, r#"{"n": 1000}"#, r#"{"n": 3}"#]);
     let mut worker = BareWorker::start();
     let mut feed = good.feed(2);
@@ -127,7 +127,9 @@ fn a_connector_that_cannot_work_disturbs_no_other() {
     // Both are put right and begun anew, only what has failed.
     lost.create_table("n UInt8", "n", Engine::Plain);
     lost.write_json(&[r#"{"n": 7}"#]);
-    let path = |corner: &Corner<'_>| format!("/connectors/{}/restart?includeTasks=true&onlyFailed=true", corner.connector);
+    let path = |corner: &Corner<'_>| {
+        format!("/connectors/{}/restart?includeTasks=true&onlyFailed=true", corner.connector)
+    };
     let answer = worker.ask("POST", &path(&lost));
     assert_eq!((answer.status, states(&answer.json()).0.as_str()), (202, "RESTARTING"), "{answer:?}");
     worker.wait_running(&lost, 1);
@@ -143,7 +145,9 @@ fn a_connector_that_cannot_work_disturbs_no_other() {
     // A configuration that is refused changes nothing.
     let config = format!("/connectors/{}/config", good.connector);
     let before = worker.ask("GET", &config).text;
-    for body in [json!({"tasks.max": "none"}), json!({"hostname": null}), json!({"connector.class": "no.such.Class"})] {
+    for body in
+        [json!({"tasks.max": "none"}), json!({"hostname": null}), json!({"connector.class": "no.such.Class"})]
+    {
         let answer = worker.tell("PATCH", &config, &body);
         assert_eq!(answer.status, 400, "{answer:?}");
     }
@@ -152,7 +156,8 @@ fn a_connector_that_cannot_work_disturbs_no_other() {
     feed.finish(&mut [], LIMIT);
     assert_eq!(worker.status(&good.connector), since);
     let group = format!("task={}-0", good.connector);
-    let joins = worker.log().lines().filter(|line| line.contains("task started") && line.contains(&group)).count();
+    let joins =
+        worker.log().lines().filter(|line| line.contains("task started") && line.contains(&group)).count();
     assert_eq!(joins, 1, "{}", worker.log());
 }
 
@@ -162,7 +167,10 @@ fn offsets(worker: &BareWorker, corner: &Corner<'_>) -> Vec<(u64, i64)> {
     let listed = answer.json()["offsets"].as_array().unwrap().clone();
     let read = |entry: &Value| {
         assert_eq!(entry["partition"]["kafka_topic"], corner.topic);
-        (entry["partition"]["kafka_partition"].as_u64().unwrap(), entry["offset"]["kafka_offset"].as_i64().unwrap())
+        (
+            entry["partition"]["kafka_partition"].as_u64().unwrap(),
+            entry["offset"]["kafka_offset"].as_i64().unwrap(),
+        )
     };
     listed.iter().map(read).collect()
 }
@@ -297,7 +305,9 @@ fn what_is_logged_changes_while_the_worker_runs() {
     let corner = Corner::new(bed(), "logged", 1);
     worker.create(&corner, "STOPPED");
     assert_eq!(debug_lines(&worker), 0);
-    let set = |name: &str, level: &str| worker.tell("PUT", &format!("/admin/loggers/{name}"), &json!({"level": level}));
+    let set = |name: &str, level: &str| {
+        worker.tell("PUT", &format!("/admin/loggers/{name}"), &json!({"level": level}))
+    };
     assert_eq!(set("root", "DEBUG").status, 200);
     let level = worker.ask("GET", "/admin/loggers/pumphouse_worker").json();
     assert_eq!(level["level"], "DEBUG");

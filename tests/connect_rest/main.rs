@@ -46,19 +46,20 @@ fn a_running_connector_is_described_as_connect_does() {
     assert_eq!(json("/health")["status"], "healthy");
     assert_eq!(json("/connectors"), json!([connector]));
 
-    let id = json(&format!("/connectors/{connector}/status"))["connector"]["worker_id"].clone();
-    assert!(id.is_string());
+    let own = json(&format!("/connectors/{connector}/status"))["connector"].clone();
+    let (id, version) = (own["worker_id"].clone(), own["version"].clone());
+    assert!(id.is_string() && version.is_string(), "{own}");
     let status = json!({
         "name": connector,
-        "connector": {"state": "RUNNING", "worker_id": id},
+        "connector": {"state": "RUNNING", "worker_id": id, "version": version},
         "tasks": [
-            {"id": 0, "state": "RUNNING", "worker_id": id},
-            {"id": 1, "state": "RUNNING", "worker_id": id},
+            {"id": 0, "state": "RUNNING", "worker_id": id, "version": version},
+            {"id": 1, "state": "RUNNING", "worker_id": id, "version": version},
         ],
         "type": "sink",
     });
     assert_eq!(json(&format!("/connectors/{connector}/status")), status);
-    let task = json!({"id": 1, "state": "RUNNING", "worker_id": id});
+    let task = json!({"id": 1, "state": "RUNNING", "worker_id": id, "version": version});
     assert_eq!(json(&format!("/connectors/{connector}/tasks/1/status")), task);
 
     let info = json(&format!("/connectors/{connector}"));
@@ -102,7 +103,7 @@ fn a_failed_task_gives_its_reason() {
     let status = worker.status().unwrap();
     assert_eq!(names(&status), ["connector", "name", "tasks", "type"]);
     let task = &status["tasks"][0];
-    assert_eq!(names(task), ["id", "state", "trace", "worker_id"]);
+    assert_eq!(names(task), ["id", "state", "trace", "version", "worker_id"]);
     assert_eq!((task["id"].as_i64(), task["state"].as_str()), (Some(0), Some("FAILED")));
     assert_eq!(task["trace"].as_str(), Some(trace.as_str()));
     // As in Kafka Connect, the connector itself runs: it is its task that failed.

@@ -30,7 +30,9 @@ pub(crate) fn start(format: LogFormat, level: &str) -> Loggers {
     let parsed = given.as_ref().map(|given| given.parse::<Targets>());
     let filter = match parsed {
         Some(Ok(filter)) => filter,
-        Some(Err(_)) | None => level.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO)),
+        Some(Err(_)) | None => {
+            level.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
+        }
     };
     let levels = levels_of(&filter);
     let (filter, handle) = reload::Layer::new(filter);
@@ -52,7 +54,8 @@ fn levels_of(filter: &Targets) -> Levels {
     let mut levels: Levels = TARGETS
         .iter()
         .map(|target| {
-            let own = filter.iter().filter(|(name, _)| is_below(target, name)).max_by_key(|(name, _)| name.len());
+            let own =
+                filter.iter().filter(|(name, _)| is_below(target, name)).max_by_key(|(name, _)| name.len());
             ((*target).to_owned(), own.map_or(root, |(_, level)| level).to_string())
         })
         .collect();
@@ -97,7 +100,8 @@ mod tests {
         assert_eq!(levels["pumphouse_worker"], "debug");
         assert_eq!(levels["pumphouse_worker::task"], "trace");
         assert_eq!(levels["pumphouse_kafka"], "warn");
-        let upper: Levels = levels.into_iter().map(|(name, level)| (name, level.to_ascii_uppercase())).collect();
+        let upper: Levels =
+            levels.into_iter().map(|(name, level)| (name, level.to_ascii_uppercase())).collect();
         let back = filter_of(&upper);
         assert_eq!(back.default_level(), Some(LevelFilter::WARN));
         let enabled = |target: &str, level| back.would_enable(target, &level);

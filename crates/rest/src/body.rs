@@ -101,5 +101,8 @@ fn cannot_become(class: &str, value: &Value) -> Refusal {
         Value::Number(number) if number.is_f64() => ("Floating-point value", "VALUE_NUMBER_FLOAT"),
         Value::Number(_) => ("Integer value", "VALUE_NUMBER_INT"),
     };
-    Refusal::new(500, format!("Cannot deserialize value of type `{class}` from {kind} (token `JsonToken.{token}`)"))
+    Refusal::new(
+        500,
+        format!("Cannot deserialize value of type `{class}` from {kind} (token `JsonToken.{token}`)"),
+    )
 }

@@ -54,7 +54,8 @@ pub(crate) async fn create(
     let config = config.ok_or_else(|| body::null("java.util.Map.get(Object)", "connectorConfig"))?;
     let config = named(name.trim(), config)?;
     let created = blocking(&context, move |herder| herder.create(config, initial)).await?;
-    Ok((StatusCode::CREATED, location(&headers, &created.name), Json(answers::info(&created))).into_response())
+    Ok((StatusCode::CREATED, location(&headers, &created.name), Json(answers::info(&created)))
+        .into_response())
 }
 
 /// As Jackson reads an enum of Java's: in any case, for Kafka Connect's says so.
@@ -82,7 +83,9 @@ fn named(name: &str, config: BTreeMap<String, Option<String>>) -> Result<BTreeMa
     match config.get("name") {
         Some(inner) if inner != name => Err(Refusal::new(
             400,
-            format!("Connector name configuration ({inner}) doesn't match connector name in the URL ({name})"),
+            format!(
+                "Connector name configuration ({inner}) doesn't match connector name in the URL ({name})"
+            ),
         )),
         Some(_) => Ok(config),
         None => {

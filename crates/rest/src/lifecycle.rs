@@ -79,8 +79,8 @@ pub(crate) async fn restart_task(
     Path((name, task)): Path<(String, String)>,
 ) -> Result<StatusCode, Refusal> {
     let task = number(&task)?;
-    let number = usize::try_from(task)
-        .map_err(|_| Refusal::new(404, format!("Unknown task: {name}-{task}")))?;
+    let number =
+        usize::try_from(task).map_err(|_| Refusal::new(404, format!("Unknown task: {name}-{task}")))?;
     blocking(&context, move |herder| herder.restart_task(&name, number)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

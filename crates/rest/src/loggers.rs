@@ -69,7 +69,9 @@ impl Loggers {
         let logger = Logger { level, last_modified: Some(now_ms()) };
         known.entry(name.to_owned()).or_insert_with(|| Logger { level: String::new(), last_modified: None });
         let below = |other: &str| {
-            name == ROOT || other == name || other.strip_prefix(name).is_some_and(|rest| rest.starts_with("::"))
+            name == ROOT
+                || other == name
+                || other.strip_prefix(name).is_some_and(|rest| rest.starts_with("::"))
         };
         let mut changed = Vec::new();
         for (other, found) in known.iter_mut().filter(|(other, _)| below(other)) {

@@ -118,7 +118,9 @@ fn understood(mut entry: Map<String, Value>) -> Result<((String, u32), Option<i6
         None | Some(Value::Null) => None,
         Some(Value::Object(offset)) => {
             let Some(offset) = offset.get("kafka_offset") else {
-                return Err(bad("The offset for a sink connector should either be null or contain the key 'kafka_offset'"));
+                return Err(bad(
+                    "The offset for a sink connector should either be null or contain the key 'kafka_offset'",
+                ));
             };
             Some(whole(offset).ok_or_else(|| cannot_parse("offset", "Offset", offset))?)
         }

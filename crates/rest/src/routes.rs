@@ -44,10 +44,7 @@ pub(crate) fn router(context: Context) -> Router {
         .route("/connectors/{name}/tasks", get(lifecycle::tasks))
         .route("/connectors/{name}/tasks/{task}/status", get(lifecycle::task_status))
         .route("/connectors/{name}/tasks/{task}/restart", post(lifecycle::restart_task))
-        .route(
-            "/connectors/{name}/offsets",
-            get(offsets::show).patch(offsets::alter).delete(offsets::reset),
-        )
+        .route("/connectors/{name}/offsets", get(offsets::show).patch(offsets::alter).delete(offsets::reset))
         .route("/admin/loggers", get(loggers::list))
         .route("/admin/loggers/{name}", get(loggers::show).put(loggers::set))
         .route_layer(from_fn(acceptable));
@@ -77,7 +74,10 @@ pub(crate) async fn blocking<T: Send + 'static>(
 /// As Java reads a boolean: everything that is not `true` is false.
 pub(crate) fn flag(query: Option<&str>, name: &str) -> bool {
     let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    pairs.into_iter().find(|(key, _)| *key == name).is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"))
+    pairs
+        .into_iter()
+        .find(|(key, _)| *key == name)
+        .is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"))
 }
 
 /// A text as one segment of a path.
@@ -99,7 +99,9 @@ async fn without_slash(mut request: Request) -> Request {
     if path.len() > 1 && path.ends_with('/') {
         let shorter = path.trim_end_matches('/');
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        if let Ok(changed) = format!("{}{query}", if shorter.is_empty() { "/" } else { shorter }).parse::<Uri>() {
+        if let Ok(changed) =
+            format!("{}{query}", if shorter.is_empty() { "/" } else { shorter }).parse::<Uri>()
+        {
             *request.uri_mut() = changed;
         }
     }
@@ -133,7 +135,8 @@ async fn options(request: Request, next: Next) -> Response {
         Some(methods) => {
             let listed = format!("{},OPTIONS", methods.to_str().unwrap_or_default());
             let shown = listed.replace(',', ", ");
-            ([(header::ALLOW, listed), (header::CONTENT_TYPE, "text/plain".to_owned())], shown).into_response()
+            ([(header::ALLOW, listed), (header::CONTENT_TYPE, "text/plain".to_owned())], shown)
+                .into_response()
         }
     }
 }

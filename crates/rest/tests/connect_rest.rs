@@ -273,9 +273,12 @@ async fn what_reaches_no_resource_is_told_as_jersey_does() {
         (code, String::new(), format!("{{\"error_code\":{code},\"message\":\"HTTP {code} {reason}\"}}"))
     };
     assert_eq!(ask("GET", "/nowhere").await, bare(404, "Not Found"));
-    for (method, path) in
-        [("PUT", "/connectors"), ("POST", "/connectors/bad"), ("GET", "/connectors/bad/pause"), ("DELETE", "/")]
-    {
+    for (method, path) in [
+        ("PUT", "/connectors"),
+        ("POST", "/connectors/bad"),
+        ("GET", "/connectors/bad/pause"),
+        ("DELETE", "/"),
+    ] {
         assert_eq!(ask(method, path).await, bare(405, "Method Not Allowed"), "{method} {path}");
     }
     let xml = send("GET", "/connectors", "accept: text/xml\r\n", "").await;
@@ -292,7 +295,8 @@ async fn what_reaches_no_resource_is_told_as_jersey_does() {
 #[tokio::test]
 async fn a_connector_is_created_with_a_place_and_an_initial_state() {
     let (code, body) =
-        json("POST", "/connectors", r#"{"name":" new ","config":{"tasks.max":2},"initial_state":"paused"}"#).await;
+        json("POST", "/connectors", r#"{"name":" new ","config":{"tasks.max":2},"initial_state":"paused"}"#)
+            .await;
     let info = concat!(
         r#"{"name":"new","config":{"name":"new","tasks.max":"2"},"tasks":[{"connector":"new","task":0}],"#,
         r#""type":"sink"}"#
@@ -337,8 +341,7 @@ async fn topics_and_offsets_have_connects_forms() {
     check("/connectors/bad/topics", 200, r#"{"bad":{"topics":["orders"]}}"#).await;
     check("/connectors/no/topics", 200, r#"{"no":{"topics":[]}}"#).await;
     assert_eq!(ask("PUT", "/connectors/bad/topics/reset").await.0, 202);
-    let offsets =
-        r#"{"offsets":[{"partition":{"kafka_partition":3,"kafka_topic":"orders"},"offset":{"kafka_offset":42}}]}"#;
+    let offsets = r#"{"offsets":[{"partition":{"kafka_partition":3,"kafka_topic":"orders"},"offset":{"kafka_offset":42}}]}"#;
     check("/connectors/bad/offsets", 200, offsets).await;
     let (_, body) = json(
         "PATCH",

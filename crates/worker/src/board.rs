@@ -36,9 +36,11 @@ pub struct Shown {
 
 impl Shown {
     fn rename(&mut self, old: impl Fn(&State) -> bool, new: &State) {
-        std::iter::once(&mut self.state).chain(&mut self.tasks).filter(|state| old(state)).for_each(|state| {
-            *state = new.clone();
-        });
+        std::iter::once(&mut self.state).chain(&mut self.tasks).filter(|state| old(state)).for_each(
+            |state| {
+                *state = new.clone();
+            },
+        );
     }
 }
 
@@ -284,7 +286,10 @@ mod tests {
         face.restarting(true, &[1]);
         let run = face.begin_run(2);
         let shown = board.show("c").unwrap();
-        assert_eq!((shown.state, shown.tasks), (State::Restarting, vec![State::Unassigned, State::Restarting]));
+        assert_eq!(
+            (shown.state, shown.tasks),
+            (State::Restarting, vec![State::Unassigned, State::Restarting])
+        );
         run.task(1).is(State::Running(None));
         face.stopped();
         run.task(1).is(State::Running(None));

@@ -3,8 +3,8 @@
 //! becomes a row at the place of its record, or fails again and gets a successor in the same ledger
 //! write that passes over it: so each record stands once, in its table or among the letters.
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use pumphouse_config::{ConnectorConfig, LedgerStore, WorkerConfig};
@@ -254,11 +254,9 @@ impl Replay<'_> {
         // A task's reason says more than the connector's.
         shown.tasks.into_iter().chain([shown.state]).find_map(|state| match state {
             State::Failed(why) => Some(why),
-            State::Unassigned
-            | State::Running(_)
-            | State::Paused
-            | State::Restarting
-            | State::Stopped => None,
+            State::Unassigned | State::Running(_) | State::Paused | State::Restarting | State::Stopped => {
+                None
+            }
         })
     }
 

@@ -162,7 +162,12 @@ fn stop(herder: &StandaloneHerder, worker: &WorkerConfig) {
 
 fn log_worker_notes(notes: &[Note]) {
     for note in notes {
-        warn!(of = "worker", option = note.option, why = note.message, "an option is accepted without effect");
+        warn!(
+            of = "worker",
+            option = note.option,
+            why = note.message,
+            "an option is accepted without effect"
+        );
     }
 }
 

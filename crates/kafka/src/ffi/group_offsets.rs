@@ -28,13 +28,7 @@ pub(crate) fn forget(
     // destroyed after the call has copied it.
     unsafe {
         let mut wanted = rd::rd_kafka_DeleteConsumerGroupOffsets_new(name.as_ptr(), list.as_ptr());
-        rd::rd_kafka_DeleteConsumerGroupOffsets(
-            client.as_ptr(),
-            &mut wanted,
-            1,
-            options.0,
-            queue.as_ptr(),
-        );
+        rd::rd_kafka_DeleteConsumerGroupOffsets(client.as_ptr(), &mut wanted, 1, options.0, queue.as_ptr());
         rd::rd_kafka_DeleteConsumerGroupOffsets_destroy(wanted);
     }
     let event = Event::wait(&queue, timeout)?;

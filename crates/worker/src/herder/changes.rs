@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn what_is_sent_back_as_it_was_shown_stays_what_it_is() {
-        let known: RawConfig = [("password", "hush"), ("url", "http://u:p@h"), ("topics", "a")].into_iter().collect();
+        let known: RawConfig =
+            [("password", "hush"), ("url", "http://u:p@h"), ("topics", "a")].into_iter().collect();
         let masked = texts(&[("password", "****"), ("url", "http://****@h"), ("topics", "a")]);
         let sent = texts(&[("password", "****"), ("url", "http://****@h"), ("topics", "b"), ("new", "****")]);
         let now = unmasked(sent, &known, &masked);
@@ -161,10 +162,15 @@ mod tests {
             check_class(&raw).map_err(|refusal| (refusal.status, refusal.message))
         };
         let (status, message) = refused(&[("name", "c"), ("password", "hush")]).unwrap_err();
-        assert_eq!((status, message.as_str()), (400, "Connector config of c (name, password) contains no connector type"));
+        assert_eq!(
+            (status, message.as_str()),
+            (400, "Connector config of c (name, password) contains no connector type")
+        );
         let (status, message) = refused(&[(CLASS, "no.such.Class")]).unwrap_err();
         assert_eq!(status, 400);
-        assert!(message.starts_with("Failed to find any class that implements Connector and which name matches no.such.Class, "));
+        assert!(message.starts_with(
+            "Failed to find any class that implements Connector and which name matches no.such.Class, "
+        ));
         assert!(refused(&[(CLASS, "ClickHouseSink")]).is_ok());
     }
 }

@@ -148,7 +148,11 @@ impl Connectors {
     }
 
     fn have_ended(&self) -> bool {
-        self.managed.values().map(|managed| &managed.keeper).chain(self.ending.values()).all(Keeper::has_ended)
+        self.managed
+            .values()
+            .map(|managed| &managed.keeper)
+            .chain(self.ending.values())
+            .all(Keeper::has_ended)
     }
 }
 
@@ -165,10 +169,9 @@ impl Managed {
     fn run(&self) {
         self.keeper.order(match self.target {
             TargetState::Stopped => Order::Stop,
-            TargetState::Running | TargetState::Paused => Order::Run {
-                spec: Box::new(self.spec.clone()),
-                paused: self.target == TargetState::Paused,
-            },
+            TargetState::Running | TargetState::Paused => {
+                Order::Run { spec: Box::new(self.spec.clone()), paused: self.target == TargetState::Paused }
+            }
         });
     }
 
@@ -228,7 +231,8 @@ impl Herder for StandaloneHerder {
         name: &str,
         config: BTreeMap<String, String>,
     ) -> Result<(ConnectorView, bool), Refusal> {
-        let known = self.lock().managed.get(name).map(|managed| (managed.raw.clone(), managed.config.masked()));
+        let known =
+            self.lock().managed.get(name).map(|managed| (managed.raw.clone(), managed.config.masked()));
         match known {
             Some((raw, masked)) => {
                 let raw = changes::unmasked(config, &raw, &masked);
@@ -252,7 +256,9 @@ impl Herder for StandaloneHerder {
             let asked = raw.get("name").unwrap_or("null");
             return Err(Refusal::new(
                 400,
-                format!("Connector name configuration ({asked}) doesn't match connector name in the URL ({name})"),
+                format!(
+                    "Connector name configuration ({asked}) doesn't match connector name in the URL ({name})"
+                ),
             ));
         }
         self.change(name, raw)
@@ -284,7 +290,8 @@ impl Herder for StandaloneHerder {
 
     fn restart(&self, name: &str, what: Restart) -> Result<ConnectorView, Refusal> {
         let mut connectors = self.lock();
-        let managed = connectors.find(name, |name| Refusal::new(404, format!("Unknown connector: {name}")))?;
+        let managed =
+            connectors.find(name, |name| Refusal::new(404, format!("Unknown connector: {name}")))?;
         let shown = managed.face.show();
         let wanted = |state: &State| !what.only_failed || matches!(state, State::Failed(_));
         let connector = wanted(&shown.state);
@@ -309,7 +316,8 @@ impl Herder for StandaloneHerder {
 
     fn restart_task(&self, name: &str, task: usize) -> Result<(), Refusal> {
         let mut connectors = self.lock();
-        let managed = connectors.find(name, |name| Refusal::new(404, format!("Unknown connector: {name}")))?;
+        let managed =
+            connectors.find(name, |name| Refusal::new(404, format!("Unknown connector: {name}")))?;
         if task >= managed.face.show().tasks.len() {
             return Err(Refusal::new(404, format!("Unknown task: {name}-{task}")));
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use pumphouse_delivery::Entry;
 use pumphouse_kafka::{
-    Admin, Consumer, ConsumerEvent, Fence, KafkaError, LedgerProducer, Leaving, Mark, OutgoingRecord,
+    Admin, Consumer, ConsumerEvent, Fence, KafkaError, Leaving, LedgerProducer, Mark, OutgoingRecord,
     RecordOutcome, StoredEntry, mark_key,
 };
 use pumphouse_rest::{OffsetChange, PartitionOffset, Refusal};
@@ -168,7 +168,9 @@ fn settle_seen(spec: &ConnectorSpec, shared: &Arc<Shared>, consumer: &Consumer) 
         let shown = face.show();
         let failed = shown.tasks.into_iter().chain([shown.state]).find_map(|state| match state {
             State::Failed(why) => Some(why),
-            State::Unassigned | State::Running(_) | State::Paused | State::Restarting | State::Stopped => None,
+            State::Unassigned | State::Running(_) | State::Paused | State::Restarting | State::Stopped => {
+                None
+            }
         });
         if let Some(why) = failed {
             break Err(format!("{open} carries an open batch that cannot be settled: {why}"));
@@ -215,11 +217,17 @@ impl Member {
         // R5: the fence first, then every queued event; what is read is used only if nothing was lost by that.
         let fence = consumer.group_metadata().ok_or("the group has not taken the member")?;
         let ledger = Ledger::read(consumer, spec).map_err(text)?;
-        if consumer.poll_events(Duration::ZERO).iter().any(|event| matches!(event, ConsumerEvent::Revoking { .. })) {
+        if consumer
+            .poll_events(Duration::ZERO)
+            .iter()
+            .any(|event| matches!(event, ConsumerEvent::Revoking { .. }))
+        {
             return Err("the group has another member".to_owned());
         }
         if let Some(other) = partitions(&ledger.topics).find(|tp| !assigned.contains(tp)) {
-            return Err(format!("{other} belongs to another member of the group: its tasks have not stopped"));
+            return Err(format!(
+                "{other} belongs to another member of the group: its tasks have not stopped"
+            ));
         }
         match ledger.open()? {
             None => Ok((fence, ledger)),
@@ -230,7 +238,9 @@ impl Member {
     /// What the change means partition by partition.
     fn wanted(&self, spec: &ConnectorSpec, change: &OffsetChange) -> Result<Wanted, Refusal> {
         let asked = match change {
-            OffsetChange::Reset => return Ok(self.ledger.entries.keys().map(|tp| (tp.clone(), None)).collect()),
+            OffsetChange::Reset => {
+                return Ok(self.ledger.entries.keys().map(|tp| (tp.clone(), None)).collect());
+            }
             OffsetChange::Alter(asked) => asked,
         };
         let mut wanted = Wanted::new();
@@ -252,7 +262,10 @@ impl Member {
     /// An offset behind the log's end would be one that no record ever had.
     fn checked(&self, spec: &ConnectorSpec, tp: &TopicPartition, offset: i64) -> Result<Offset, Refusal> {
         let Some(known) = Offset::new(offset) else {
-            return Err(Refusal::new(500, format!("Failed to modify offsets for sink connector {}", spec.name)));
+            return Err(Refusal::new(
+                500,
+                format!("Failed to modify offsets for sink connector {}", spec.name),
+            ));
         };
         let range: OffsetRange = self
             .consumer
