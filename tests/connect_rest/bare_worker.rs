@@ -60,7 +60,9 @@ impl BareWorker {
     fn wait_up(&mut self) {
         wait_until("the worker's REST API", STATE_LIMIT, || {
             self.process.check_running().map_err(|error| error.to_string())?;
-            send(&self.address, "GET", "/", &[], None)
+            let root = send(&self.address, "GET", "/", &[], None)?;
+            // It has heard of the brokers.
+            if root.json()["kafka_cluster_id"].is_string() { Ok(()) } else { Err(root.text) }
         })
         .unwrap();
     }

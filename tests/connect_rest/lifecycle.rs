@@ -155,9 +155,9 @@ fn a_connector_that_cannot_work_disturbs_no_other() {
     feed.write(1_000, 50);
     feed.finish(&mut [], LIMIT);
     assert_eq!(worker.status(&good.connector), since);
-    let group = format!("task={}-0", good.connector);
+    let task = format!("{}-0", good.connector);
     let joins =
-        worker.log().lines().filter(|line| line.contains("task started") && line.contains(&group)).count();
+        worker.log().lines().filter(|line| line.contains("task started") && line.contains(&task)).count();
     assert_eq!(joins, 1, "{}", worker.log());
 }
 

@@ -46,6 +46,13 @@ pub(crate) struct WorkerClients {
     producer_security: KafkaOptions,
 }
 
+impl WorkerClients {
+    /// The consumer's options reach the brokers, whatever is asked.
+    pub(crate) fn for_all(&self) -> &KafkaOptions {
+        &self.consumer
+    }
+}
+
 /// The clients of one connector.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectorClients {

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{ConfigCode, ConfigErrors, Note};
-use crate::kafka_options::{self, WorkerClients};
+use crate::kafka_options::{self, KafkaOptions, WorkerClients};
 use crate::listener::Listener;
 use crate::masked;
 use crate::option::Scope;
@@ -98,6 +98,11 @@ impl WorkerConfig {
             None => &self.listener.host,
         };
         format!("{host}:{}", self.advertised_port.unwrap_or(bound_port))
+    }
+
+    /// What every client of Kafka's is told, under Java's names: for questions that belong to no connector.
+    pub fn client_options(&self) -> &KafkaOptions {
+        self.clients.for_all()
     }
 
     /// The options as they were given, secrets masked.

@@ -107,6 +107,11 @@ impl WithoutType for Response {
     }
 }
 
+/// An error answer in Kafka Connect's form.
+pub(crate) fn error(status: StatusCode, message: String) -> Response {
+    Refusal::new(status.as_u16(), message).into_response()
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

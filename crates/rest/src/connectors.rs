@@ -170,14 +170,22 @@ pub(crate) async fn status(
 pub(crate) async fn topics(
     State(context): State<Context>,
     Path(name): Path<String>,
-) -> Json<BTreeMap<String, impl Serialize>> {
-    let topics = context.herder.topics(&name);
-    Json(BTreeMap::from([(name, ActiveTopics { topics })]))
+) -> Result<Response, Refusal> {
+    let asked = name.clone();
+    let topics = blocking(&context, move |herder| Ok(herder.topics(&asked))).await?;
+    Ok(Json(BTreeMap::from([(name, ActiveTopics { topics })])).into_response())
 }
 
-pub(crate) async fn reset_topics(State(context): State<Context>, Path(name): Path<String>) -> StatusCode {
-    context.herder.reset_topics(&name);
-    StatusCode::ACCEPTED
+pub(crate) async fn reset_topics(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    blocking(&context, move |herder| {
+        herder.reset_topics(&name);
+        Ok(())
+    })
+    .await?;
+    Ok(StatusCode::ACCEPTED)
 }
 
 /// `expand` and the like are given by name; a flag is `true` or it is not.

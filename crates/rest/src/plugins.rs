@@ -75,10 +75,7 @@ async fn validate(
     body: Bytes,
 ) -> Response {
     if !is_json(&headers) {
-        return answers::error(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "HTTP 415 Unsupported Media Type".to_owned(),
-        );
+        return answers::bare_error(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
     let (config, nulls) = match read(&body) {
         Ok(read) => read,

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -54,7 +54,6 @@ pub(crate) fn router(context: Context) -> Router {
         .merge(api)
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
-        .layer(from_fn(options))
         .with_state(context)
         .merge(plugins::routes().with_state(view));
     // A path is changed before it is looked up only by what stands around the whole of them.
@@ -123,22 +122,6 @@ async fn acceptable(request: Request, next: Next) -> Response {
         return answers::bare_error(StatusCode::NOT_ACCEPTABLE);
     }
     next.run(request).await
-}
-
-/// Jersey says by itself which methods a path has.
-async fn options(request: Request, next: Next) -> Response {
-    let asked = request.method() == Method::OPTIONS;
-    let mut answer = next.run(request).await;
-    let allowed = answer.headers_mut().remove(header::ALLOW);
-    match allowed.filter(|_| asked) {
-        None => answer,
-        Some(methods) => {
-            let listed = format!("{},OPTIONS", methods.to_str().unwrap_or_default());
-            let shown = listed.replace(',', ", ");
-            ([(header::ALLOW, listed), (header::CONTENT_TYPE, "text/plain".to_owned())], shown)
-                .into_response()
-        }
-    }
 }
 
 async fn root(State(context): State<Context>) -> Json<ServerInfo> {

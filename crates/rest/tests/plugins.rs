@@ -48,7 +48,8 @@ async fn ask(method: &str, path: &str, headers: &str, body: &str) -> (u16, Strin
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let address = server.address();
     let loggers = Arc::new(Loggers::new(BTreeMap::new(), |_| {}));
-    let served = tokio::spawn(server.serve(Arc::new(Worker), loggers, async move { stopped.await.unwrap_or(()) }));
+    let served =
+        tokio::spawn(server.serve(Arc::new(Worker), loggers, async move { stopped.await.unwrap_or(()) }));
     let mut socket = TcpStream::connect(address).await.unwrap();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",

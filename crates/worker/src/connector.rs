@@ -475,11 +475,6 @@ fn state_topic(spec: &ConnectorSpec, shared: &Shared) -> Result<(), NotYet> {
     }
     let compacted = [("cleanup.policy".to_owned(), "compact".to_owned())].into();
     let admin = Admin::open(&spec.producer_settings)?;
-    if shared.cluster_id.get().is_none()
-        && let Some(id) = admin.cluster_id(ADMIN_TIMEOUT)
-    {
-        shared.cluster_id.get_or_init(|| id);
-    }
     let replicas = shared.state_topic_replication;
     admin.create_topic_if_missing(&spec.state_topic, 1, replicas, &compacted, ADMIN_TIMEOUT)?;
     for warning in admin.weak_ledger_topics(ADMIN_TIMEOUT)? {

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::herder::{Checked, StandaloneHerder, log_notes};
 use crate::metrics::Metrics;
 use crate::spec::ConnectorSpec;
-use crate::worker::Shared;
+use crate::worker::{Shared, ask_cluster_id};
 
 /// Jobs that are cut off by the end of the process are those of tasks that have ended already.
 const RUNTIME_STOP: Duration = Duration::from_secs(1);
@@ -76,6 +76,7 @@ pub fn run_standalone(worker: &Path, connectors: &[PathBuf], loggers: Loggers) -
     let server = runtime.block_on(Server::bind(&worker.listener.address()))?;
     let shared = Arc::new(shared(&worker, &server, &runtime));
     log_worker_notes(&worker.notes);
+    ask_cluster_id(&shared)?;
     info!(worker_id = shared.worker_id, rest = %server.address(), connectors = connectors.len(), "worker started");
     let herder = Arc::new(StandaloneHerder::new(worker.clone(), Arc::clone(&shared)));
     for (path, checked) in connectors {

@@ -3,8 +3,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pumphouse_config::{ConfigError, ConfigInfos, RawConfig, WorkerConfig};
+use pumphouse_kafka::{Admin, client_settings};
 use pumphouse_rest::{ConnectorState, ConnectorView};
 use tokio::runtime::Handle;
+use tracing::warn;
 
 use crate::board::{Board, Shown, State};
 use crate::clock::Clock;
@@ -40,6 +42,33 @@ pub(crate) fn stop_all(connectors: &[Connector], limit: Duration) -> bool {
         std::thread::sleep(Duration::from_millis(10));
     }
     false
+}
+
+/// One question to the brokers for the cluster's id, and the pause before the next.
+const CLUSTER_ID_TIMEOUT: Duration = Duration::from_secs(10);
+const CLUSTER_ID_AGAIN: Duration = Duration::from_secs(5);
+
+/// Asks the brokers for the cluster's id, beside everything else, until they answer.
+pub(crate) fn ask_cluster_id(shared: &Arc<Shared>) -> std::io::Result<()> {
+    let shared = Arc::clone(shared);
+    let ask = move || {
+        loop {
+            let settings = client_settings(shared.config.client_options().reveal());
+            let admin = settings.and_then(|settings| Admin::open(&settings.connection));
+            match admin {
+                Ok(admin) => {
+                    if let Some(id) = admin.cluster_id(CLUSTER_ID_TIMEOUT) {
+                        shared.cluster_id.get_or_init(|| id);
+                        return;
+                    }
+                }
+                // Every connector says so, too, and what to do.
+                Err(error) => return warn!(%error, "the cluster's id cannot be asked for"),
+            }
+            std::thread::sleep(CLUSTER_ID_AGAIN);
+        }
+    };
+    std::thread::Builder::new().name("cluster-id".to_owned()).spawn(ask).map(drop)
 }
 
 /// Everything of [`WorkerView`](pumphouse_rest::WorkerView) that needs no herder.

@@ -27,7 +27,8 @@ impl Checked {
         if !messages.is_empty() {
             return Err(invalid(&messages));
         }
-        let config = ConnectorConfig::from_raw(&raw, worker).map_err(|errors| invalid(&[errors.to_string()]))?;
+        let config =
+            ConnectorConfig::from_raw(&raw, worker).map_err(|errors| invalid(&[errors.to_string()]))?;
         let spec = ConnectorSpec::new(&config, worker).map_err(|why| invalid(&[why]))?;
         log_notes(&config);
         Ok(Checked { raw, config, spec })

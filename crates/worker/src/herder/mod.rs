@@ -69,6 +69,8 @@ impl StandaloneHerder {
     pub(crate) fn add(&self, checked: Checked, target: TargetState) -> Result<(), Refusal> {
         let Checked { raw, config, spec } = checked;
         let name = spec.name.clone();
+        // The counters live as long as the process, and may be those of an earlier connector of this name.
+        let taken_before = self.all_bytes_taken(&spec);
         let mut connectors = self.lock();
         connectors.check_open()?;
         if connectors.managed.contains_key(&name) {
@@ -81,8 +83,6 @@ impl StandaloneHerder {
         let keeper = Keeper::start(Arc::clone(&face), Arc::clone(&self.shared), before)
             .map_err(|error| Refusal::new(500, format!("WORKER-005: {error}")))?;
         info!(connector = name, state = ?target, "connector created");
-        // The counters live as long as the process, and may be those of an earlier connector of this name.
-        let taken_before = self.all_bytes_taken(&spec);
         let managed = Managed { raw, config, spec, target, face, keeper, taken_before };
         managed.show_target();
         managed.run();
@@ -110,7 +110,8 @@ impl StandaloneHerder {
     }
 
     fn all_bytes_taken(&self, spec: &ConnectorSpec) -> BTreeMap<TopicName, u64> {
-        spec.tables.keys().map(|topic| (topic.clone(), self.bytes_taken(&spec.name, topic))).collect()
+        let topics = offsets::topics_of(spec).into_iter();
+        topics.map(|topic| (topic.clone(), self.bytes_taken(&spec.name, &topic))).collect()
     }
 
     fn view(&self, name: &str) -> Result<ConnectorView, Refusal> {
@@ -157,10 +158,6 @@ impl Connectors {
 }
 
 impl Managed {
-    fn bytes_before(&self, topic: &TopicName) -> u64 {
-        self.taken_before.get(topic).copied().unwrap_or(0)
-    }
-
     fn show_target(&self) {
         self.face.set_paused(self.target == TargetState::Paused);
     }
@@ -327,15 +324,19 @@ impl Herder for StandaloneHerder {
     }
 
     fn topics(&self, name: &str) -> Vec<String> {
-        let connectors = self.lock();
-        let Some(managed) = connectors.managed.get(name) else { return Vec::new() };
-        let taken = |topic: &&TopicName| self.bytes_taken(name, topic) > managed.bytes_before(topic);
-        managed.spec.tables.keys().filter(taken).map(ToString::to_string).collect()
+        let known =
+            self.lock().managed.get(name).map(|managed| (managed.spec.clone(), managed.taken_before.clone()));
+        let Some((spec, before)) = known else { return Vec::new() };
+        let taken =
+            |topic: &&TopicName| self.bytes_taken(name, topic) > before.get(*topic).copied().unwrap_or(0);
+        offsets::topics_of(&spec).iter().filter(taken).map(ToString::to_string).collect()
     }
 
     fn reset_topics(&self, name: &str) {
+        let Some(spec) = self.lock().managed.get(name).map(|managed| managed.spec.clone()) else { return };
+        let taken = self.all_bytes_taken(&spec);
         if let Some(managed) = self.lock().managed.get_mut(name) {
-            managed.taken_before = self.all_bytes_taken(&managed.spec);
+            managed.taken_before = taken;
         }
     }
 

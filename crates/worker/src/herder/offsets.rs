@@ -91,6 +91,11 @@ fn with_topics(spec: &ConnectorSpec) -> Result<ConnectorSpec, KafkaError> {
     }
 }
 
+/// The topics of a connector; none while the brokers cannot be asked for those that match a pattern.
+pub(super) fn topics_of(spec: &ConnectorSpec) -> Vec<TopicName> {
+    with_topics(spec).map(|spec| spec.tables.into_keys().collect()).unwrap_or_default()
+}
+
 /// As Kafka Connect says it, with the reason.
 fn said(spec: &ConnectorSpec, verb: &str, why: &str) -> Refusal {
     Refusal::new(500, format!("Failed to {verb} consumer group offsets for connector {}: {why}", spec.name))
