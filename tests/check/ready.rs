@@ -44,7 +44,10 @@ fn a_connector_that_would_run_is_ready_and_nothing_is_written() {
 fn what_would_stop_a_connector_is_wrong_and_has_its_code() {
     let corner = Corner::new(bed(), "check_wrong", 1);
     let table = &corner.table;
-    corner.sql().run(&format!("CREATE TABLE {table} (id UInt64, extra String DEFAULT 'd') ENGINE = Memory")).unwrap();
+    corner
+        .sql()
+        .run(&format!("CREATE TABLE {table} (id UInt64, extra String DEFAULT 'd') ENGINE = Memory"))
+        .unwrap();
     corner.write_json(&[r#"{"id": 1, "strange": 2}"#, r#"{"id": "x"}"#, "no json"]);
     let options = [("topics", corner.topic.as_str()), ("exactlyOnce", "true")];
     let answer = Files::new(bed(), "check-wrong", &options, "").check(&[]).is(1);
