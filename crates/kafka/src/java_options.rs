@@ -2,8 +2,10 @@
 //! librdkafka. Nothing is dropped in silence: an option is passed on, translated, said to have no
 //! effect, or refused.
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::error::KafkaError;
+use crate::java_stores;
 use crate::settings::Settings;
 
 /// What the operator's options become.
@@ -201,9 +203,14 @@ fn own(
         "ssl.truststore.location" if store_type("truststore") == "PEM" => {
             done.connect("ssl.ca.location", value);
         }
-        "ssl.truststore.type" | "ssl.truststore.location" | "ssl.truststore.password" => {
-            return refused(&trust_store_advice(all));
-        }
+        // Type and password are used with the location.
+        "ssl.truststore.type" | "ssl.truststore.password" if java_store(all).is_some() => {}
+        "ssl.truststore.location" => match java_store(all) {
+            Some(Ok(pem)) => done.connect("ssl.ca.pem", &pem),
+            Some(Err(why)) => return refused(&format!("{value}: {why}. {}", trust_store_advice(all))),
+            None => return refused(&trust_store_advice(all)),
+        },
+        "ssl.truststore.type" | "ssl.truststore.password" => return refused(&trust_store_advice(all)),
         "ssl.keystore.type" if matches!(value, "PEM" | "PKCS12") => {}
         "ssl.keystore.location" if store_type("keystore") == "PKCS12" => done.connect(name, value),
         "ssl.keystore.password" if store_type("keystore") == "PKCS12" => done.connect(name, value),
@@ -225,12 +232,19 @@ fn own(
     Ok(())
 }
 
+/// The certificates of the trust store, where it is PKCS12; what the file is counts more than what it is called.
+fn java_store(all: &BTreeMap<String, String>) -> Option<Result<String, String>> {
+    let path = all.get("ssl.truststore.location")?;
+    let password = all.get("ssl.truststore.password").map_or("", String::as_str);
+    java_stores::trust_store_pem(Path::new(path), password)
+}
+
 /// How the certificates of a Java trust store become a file that can be read. The password is not named:
 /// keytool asks for it.
 fn trust_store_advice(all: &BTreeMap<String, String>) -> String {
     let store = all.get("ssl.truststore.location").map_or("truststore.jks", String::as_str);
     format!(
-        "Java trust stores (JKS, PKCS12) cannot be read. Convert it with `keytool -list -rfc -keystore {store} > ca.pem`, then set ssl.truststore.type=PEM and ssl.truststore.location to the new file, and remove ssl.truststore.password"
+        "A Java trust store in JKS cannot be read; PEM and PKCS12 can. Convert it with `keytool -list -rfc -keystore {store} > ca.pem`, then set ssl.truststore.type=PEM and ssl.truststore.location to the new file, and remove ssl.truststore.password"
     )
 }
 

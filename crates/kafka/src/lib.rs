@@ -13,6 +13,7 @@ mod fence;
 #[allow(unsafe_code)]
 mod ffi;
 mod java_options;
+mod java_stores;
 mod lane_queue;
 mod ledger_producer;
 mod ledger_topics;

@@ -51,6 +51,33 @@ fn stores_are_read_after_the_advised_conversion() {
     keytool(&place, &format!("echo {PASSWORD} | {trust} 2>err"));
     open(&[("ssl.truststore.type", "PEM"), ("ssl.truststore.location", &path("ca.pem"))]).map(drop).unwrap();
 
+    // The same certificate in a PKCS12 store, as keytool has made them since Java 9.
+    let trusted = path("trust.p12");
+    keytool(
+        &place,
+        &format!(
+            "keytool -importcert -noprompt -alias ca -file ca.pem -storetype PKCS12 -keystore {trusted} \\
+             -storepass {PASSWORD} 2>err"
+        ),
+    );
+    for store_type in ["PKCS12", "JKS"] {
+        // Java, too, goes by what the file is.
+        let options = [
+            ("ssl.truststore.type", store_type),
+            ("ssl.truststore.location", trusted.as_str()),
+            ("ssl.truststore.password", PASSWORD),
+        ];
+        open(&options).map(drop).unwrap();
+        let found = client_settings(&map(&options)).unwrap().consumer["ssl.ca.pem"].clone();
+        assert!(found.contains("-----BEGIN CERTIFICATE-----"), "{found}");
+        let wrong = [options[0], options[1], ("ssl.truststore.password", "hunter2")];
+        let refused = client_settings(&map(&wrong)).unwrap_err().to_string();
+        assert!(
+            refused.contains("ssl.truststore.password is wrong") && !refused.contains("hunter2"),
+            "{refused}"
+        );
+    }
+
     let key = advised(&[("ssl.keystore.location", &store)]);
     keytool(&place, &format!("{key} -srcstorepass {PASSWORD} -deststorepass {PASSWORD} 2>err"));
     let key_store = path("keystore.p12");

@@ -145,7 +145,7 @@ pub(super) const WORKER: &[OptionDef] = &[
     client("security.protocol", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL, for every Kafka client.")
         .default("PLAINTEXT")
         .high(),
-    client("ssl.*", "TLS towards Kafka, for every client: PEM, and PKCS12 for the key store. JKS, and PKCS12 as a trust store, are refused with the command that converts them."),
+    client("ssl.*", "TLS towards Kafka, for every client: PEM and PKCS12. JKS is refused with the command that converts it."),
     client("sasl.*", "SASL towards Kafka, for every client: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. GSSAPI and OAUTHBEARER are refused: this build has neither a Kerberos library nor a client that fetches tokens."),
     client("client.id", "The name under which clients show up in the broker's logs."),
     client("client.dns.lookup", "How broker names are looked up.").low(),
