@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod created;
+mod equal;
 mod lineage;
+mod values;
 
 use std::time::Duration;
 

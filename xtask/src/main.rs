@@ -5,8 +5,10 @@
 mod bench;
 mod check;
 mod closings;
+mod decode_bench;
 mod deny;
 mod fuzz;
+mod instructions;
 mod interrupt;
 mod quickstart;
 mod run;
@@ -54,6 +56,10 @@ enum Task {
     Run(run::Options),
     /// Rows per second, CPU and memory, next to ClickHouse's own Kafka engine and to the limits.
     Bench(bench::Options),
+    /// What a record costs to decode, next to the simplest other way, on one core.
+    DecodeBench(decode_bench::Options),
+    /// Instructions of the hot paths, against the kept figures.
+    Instructions(instructions::Options),
     /// A part of `bench` in a process of its own.
     #[command(hide = true, subcommand)]
     BenchPart(bench::part::Part),
@@ -74,6 +80,8 @@ fn main() -> ExitCode {
         Task::Quickstart(options) => quickstart::run(options),
         Task::Run(options) => run::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::DecodeBench(options) => decode_bench::run(&options),
+        Task::Instructions(options) => instructions::run(&options),
         Task::BenchPart(part) => bench::part::run(&part),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Tidy => tidy::run(),

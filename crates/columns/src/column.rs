@@ -245,6 +245,19 @@ impl Column {
         }
     }
 
+    /// Appends what stands where NULL hides it: zero bytes, as the server's own columns have it, also where
+    /// the type's default value is another. Nobody sees them, but a block is then the server's, byte for byte.
+    #[inline]
+    pub(crate) fn push_under_null(&mut self) {
+        match self {
+            Column::Date32(values) => values.push(0),
+            Column::Enum8 { values, .. } => values.push(0),
+            Column::Enum16 { values, .. } => values.push(0),
+            Column::Tuple(tuple) => tuple.push_under_null(),
+            other => other.push_default(),
+        }
+    }
+
     /// Appends NULL. `false`, and nothing appended, if the column cannot hold one.
     #[inline]
     #[must_use]

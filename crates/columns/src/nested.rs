@@ -19,7 +19,7 @@ impl NullableColumn {
     /// Appends NULL.
     #[inline]
     pub fn push_null(&mut self) {
-        self.values.push_default();
+        self.values.push_under_null();
         self.nulls.push(1);
     }
 

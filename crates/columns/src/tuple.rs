@@ -55,6 +55,11 @@ impl TupleColumn {
         self.row_pushed();
     }
 
+    pub(crate) fn push_under_null(&mut self) {
+        self.members.iter_mut().for_each(Column::push_under_null);
+        self.row_pushed();
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.members.iter().map(Column::bytes).sum()
     }

@@ -60,6 +60,7 @@ mod iso;
 mod number;
 mod scalar;
 mod short_number;
+mod utf8;
 mod wide;
 
 pub use avro::AvroDecoder;

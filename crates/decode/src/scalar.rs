@@ -126,8 +126,7 @@ impl<'a> Scalar<'a> {
     fn ticks(self, precision: u8, zone: Option<&jiff::tz::TimeZone>) -> Result<i64, DecodeReason> {
         let unit = POWERS_OF_TEN[usize::from(precision)];
         let ticks = match self {
-            Scalar::Number(_) => Some(self.integer()?)
-                .filter(|ticks: &i64| DATE_TIME64_SECONDS.contains(&ticks.div_euclid(unit))),
+            Scalar::Number(_) => Some(self.integer()?).filter(|ticks| holds_ticks(*ticks, precision)),
             _ => {
                 let time = self.time()?;
                 time.seconds(zone)
@@ -240,6 +239,13 @@ macro_rules! float {
 }
 float!(f32);
 float!(f64);
+
+/// Whether a DateTime64 holds so many ticks since 1970.
+#[inline]
+pub(crate) fn holds_ticks(ticks: i64, precision: u8) -> bool {
+    let unit = POWERS_OF_TEN[usize::from(precision)];
+    DATE_TIME64_SECONDS.contains(&ticks.div_euclid(unit))
+}
 
 fn has_digits_but_zero(number: &[u8]) -> bool {
     number.iter().take_while(|byte| !matches!(byte, b'e' | b'E')).any(|byte| matches!(byte, b'1'..=b'9'))

@@ -1,6 +1,7 @@
 //! The bytes of one record, read forwards; every length is checked before it is used.
 use crate::error::DecodeReason;
 use crate::schema_table::body_at;
+use crate::utf8::check_utf8;
 
 /// Values that a record may claim beyond one per byte: arrays of null and records without fields take
 /// no bytes, and nobody has more than some.
@@ -128,10 +129,10 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn string(&mut self) -> Result<&'a [u8], DecodeReason> {
         let text = self.bytes()?;
-        match std::str::from_utf8(text) {
-            Ok(_) => Ok(text),
-            Err(error) => {
-                let at = self.at - text.len() + error.valid_up_to() + body_at();
+        match check_utf8(text) {
+            Ok(()) => Ok(text),
+            Err(good) => {
+                let at = self.at - text.len() + good + body_at();
                 Err(DecodeReason::InvalidUtf8 { at })
             }
         }

@@ -13,6 +13,7 @@ use crate::scalar::{Scalar, put_scalar};
 use crate::scanner::Scanner;
 use crate::source_row::{Binding, at_column, put_given, put_null_field};
 use crate::typed::{Unscaled, put_bytes, put_decimal, put_moment, put_text};
+use crate::utf8::check_utf8;
 
 /// Fields that are written out of nested messages beyond two per byte: absent ones take no bytes.
 const FREE_FIELDS: usize = 1 << 20;
@@ -185,9 +186,9 @@ impl Run<'_> {
     /// Errors: DECODE-008.
     pub(super) fn text(&self, entry: Entry) -> Result<&[u8], DecodeReason> {
         let bytes = self.slice(entry);
-        match std::str::from_utf8(bytes) {
-            Ok(_) => Ok(bytes),
-            Err(error) => Err(DecodeReason::InvalidUtf8 { at: entry.range().start + error.valid_up_to() }),
+        match check_utf8(bytes) {
+            Ok(()) => Ok(bytes),
+            Err(good) => Err(DecodeReason::InvalidUtf8 { at: entry.range().start + good }),
         }
     }
 

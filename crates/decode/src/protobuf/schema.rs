@@ -217,9 +217,16 @@ impl Builder {
                 return Err(SchemaFault::Invalid { why: format!("{full_name} has a field name twice") });
             }
             let oneofs = proto.oneof_decl.len();
-            // A descriptor could name one that it does not have.
-            fields.iter_mut().for_each(|field| field.oneof = field.oneof.filter(|oneof| *oneof < oneofs));
-            self.messages[id].oneofs = oneofs;
+            let mut members = vec![0; oneofs];
+            for oneof in fields.iter().filter_map(|field| field.oneof) {
+                // A descriptor could name one that it does not have.
+                members.get_mut(oneof).into_iter().for_each(|members: &mut usize| *members += 1);
+            }
+            // A member alone has nobody to give way to: so it is with every optional field of proto3.
+            let shared = |oneof: &usize| members.get(*oneof).is_some_and(|members| *members > 1);
+            fields.iter_mut().for_each(|field| field.oneof = field.oneof.filter(shared));
+            self.messages[id].oneofs =
+                if fields.iter().any(|field| field.oneof.is_some()) { oneofs } else { 0 };
             if fields.is_empty() {
                 // Somebody else's message of a well-known name.
                 self.messages[id].known = None;

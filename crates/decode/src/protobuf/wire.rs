@@ -55,6 +55,7 @@ pub(super) fn wire_of(kind: Kind) -> Wire {
     }
 }
 
+#[inline]
 fn belongs(field: &Field, wire: Wire) -> bool {
     let usual = wire_of(field.kind);
     // Lists of numbers may be packed, whatever the schema says.
@@ -64,19 +65,19 @@ fn belongs(field: &Field, wire: Wire) -> bool {
 
 /// Reads forwards over `bytes[at..end]`; places are those in `bytes`.
 pub(super) struct Cursor<'a> {
+    /// They end where the cursor does.
     bytes: &'a [u8],
     at: usize,
-    end: usize,
 }
 
 impl<'a> Cursor<'a> {
     /// Shape: `at <= end <= bytes.len()`.
     pub(super) fn new(bytes: &'a [u8], range: std::ops::Range<usize>) -> Cursor<'a> {
-        Cursor { bytes, at: range.start, end: range.end }
+        Cursor { bytes: &bytes[..range.end], at: range.start }
     }
 
     pub(super) fn is_at_end(&self) -> bool {
-        self.at == self.end
+        self.at == self.bytes.len()
     }
 
     pub(super) fn at(&self) -> usize {
@@ -90,8 +91,19 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(super) fn varint(&mut self) -> Result<u64, DecodeReason> {
+        match self.bytes.get(self.at) {
+            // Tags, lengths and most numbers.
+            Some(&byte) if byte < 0x80 => {
+                self.at += 1;
+                Ok(u64::from(byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, DecodeReason> {
         let mut value = 0u64;
-        for (place, &byte) in self.bytes[self.at..self.end].iter().take(10).enumerate() {
+        for (place, &byte) in self.bytes[self.at..].iter().take(10).enumerate() {
             if place == 9 && byte > 1 {
                 return self.broken();
             }
@@ -106,7 +118,7 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], DecodeReason> {
-        match self.bytes[self.at..self.end].first_chunk() {
+        match self.bytes[self.at..].first_chunk() {
             Some(chunk) => {
                 self.at += N;
                 Ok(*chunk)
@@ -134,51 +146,65 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The next field's number and value; `None` behind the last one, and where a group ends with
-    /// `in_group`.
-    fn field(&mut self, in_group: Option<u32>, depth: usize) -> Result<Option<(u32, Entry)>, DecodeReason> {
-        if self.is_at_end() {
-            return if in_group.is_some() { self.broken() } else { Ok(None) };
-        }
+    /// A field's number, and the three bits that say how its value is written.
+    #[inline(always)]
+    fn tag(&mut self) -> Result<(u32, u8), DecodeReason> {
         let tag = self.varint()?;
-        let Some(number) = u32::try_from(tag >> 3).ok().filter(|number| (1..1 << 29).contains(number)) else {
-            return self.broken();
-        };
-        let wire = match tag & 7 {
-            0 => Wire::Varint,
-            1 => Wire::Fixed64,
-            2 => Wire::Bytes,
-            3 => Wire::Group,
-            4 if in_group == Some(number) => return Ok(None),
-            5 => Wire::Fixed32,
-            _ => return self.broken(),
-        };
-        let mut entry = Entry::zero(wire);
-        match wire {
-            Wire::Varint => entry.raw = self.varint()?,
-            Wire::Fixed64 => entry.raw = u64::from_le_bytes(self.fixed()?),
-            Wire::Fixed32 => entry.raw = u64::from(u32::from_le_bytes(self.fixed()?)),
-            Wire::Bytes => {
+        match u32::try_from(tag >> 3) {
+            Ok(number) if (1..1 << 29).contains(&number) => Ok((number, tag as u8 & 7)),
+            _ => self.broken(),
+        }
+    }
+
+    /// The value behind a tag. `depth`: groups that it lies in.
+    #[inline(always)]
+    fn value(&mut self, (number, bits): (u32, u8), depth: usize) -> Result<Entry, DecodeReason> {
+        let mut entry = Entry::zero(Wire::Varint);
+        match bits {
+            0 => entry.raw = self.varint()?,
+            1 => {
+                entry.wire = Wire::Fixed64;
+                entry.raw = u64::from_le_bytes(self.fixed()?);
+            }
+            2 => {
+                entry.wire = Wire::Bytes;
                 let length = self.varint()?;
-                match usize::try_from(length).ok().filter(|length| *length <= self.end - self.at) {
-                    Some(length) => (entry.at, entry.length) = (self.at as u32, length as u32),
-                    None => return self.broken(),
+                if length > (self.bytes.len() - self.at) as u64 {
+                    return self.broken();
                 }
+                (entry.at, entry.length) = (self.at as u32, length as u32);
                 self.at += length as usize;
             }
-            Wire::Group => {
-                if depth > PROTOBUF_DEPTH_MAX {
-                    return Err(DecodeReason::TooDeep);
-                }
-                entry.at = self.at as u32;
-                let mut end = self.at;
-                while self.field(Some(number), depth + 1)?.is_some() {
-                    end = self.at;
-                }
-                entry.length = (end - entry.at as usize) as u32;
+            3 => {
+                entry.wire = Wire::Group;
+                (entry.at, entry.length) = self.group(number, depth)?;
             }
+            5 => {
+                entry.wire = Wire::Fixed32;
+                entry.raw = u64::from(u32::from_le_bytes(self.fixed()?));
+            }
+            _ => return self.broken(),
         }
-        Ok(Some((number, entry)))
+        Ok(entry)
+    }
+
+    /// Where a group's fields begin and how long they are; its end is read, too.
+    #[cold]
+    fn group(&mut self, number: u32, depth: usize) -> Result<(u32, u32), DecodeReason> {
+        if depth > PROTOBUF_DEPTH_MAX {
+            return Err(DecodeReason::TooDeep);
+        }
+        let start = self.at;
+        loop {
+            let end = self.at;
+            if self.is_at_end() {
+                return self.broken();
+            }
+            match self.tag()? {
+                (ended, 4) if ended == number => return Ok((start as u32, (end - start) as u32)),
+                tag => self.value(tag, depth + 1)?,
+            };
+        }
     }
 }
 
@@ -192,8 +218,10 @@ pub(super) fn note_fields(
     entries: &mut Vec<Entry>,
 ) -> Result<(), DecodeReason> {
     let mut cursor = Cursor::new(bytes, range);
-    while let Some((number, mut entry)) = cursor.field(None, 0)? {
-        let Some(place) = message.place_of(number) else { continue };
+    while !cursor.is_at_end() {
+        let tag = cursor.tag()?;
+        let mut entry = cursor.value(tag, 0)?;
+        let Some(place) = message.place_of(tag.0) else { continue };
         if !belongs(&message.fields[place], entry.wire) {
             continue;
         }

@@ -4,7 +4,7 @@ use pumphouse_columns::Column;
 use super::{TextBuffer, mismatch};
 use crate::conversion::Conversion;
 use crate::error::{DecodeReason, ValueKind};
-use crate::scalar::{Scalar, put_scalar};
+use crate::scalar::{Scalar, holds_ticks, put_scalar};
 
 const LOSSY: DecodeReason = DecodeReason::Lossy { found: ValueKind::Number };
 
@@ -59,6 +59,11 @@ fn put_rarer_integer(conversion: &Conversion, column: &mut Column, value: i64) -
         Conversion::UInt8 => push!(column, U8, value),
         Conversion::UInt16 => push!(column, U16, value),
         Conversion::UInt128 => push!(column, U128, value),
+        Conversion::DateTime64 { precision, .. } => {
+            let ticks = Some(value).filter(|ticks| holds_ticks(*ticks, *precision));
+            push!(column, I64, ticks.ok_or(LOSSY)?);
+        }
+        Conversion::DateTime { .. } => push!(column, U32, value),
         Conversion::Float64 => match column {
             // To the nearest float, as with numbers in JSON.
             Column::F64(values) => values.push(value as f64),
