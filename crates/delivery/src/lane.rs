@@ -12,6 +12,7 @@ use crate::away::{Away, Home};
 use crate::batch::{Batch, BatchRange, Cut};
 use crate::entry::Entry;
 use crate::filling::Filling;
+use crate::foresight::Foreseen;
 use crate::piece::{self, RowList};
 use crate::rules::{Rule, Rules};
 use crate::stop::StopReason;
@@ -69,6 +70,8 @@ pub(crate) struct Draft {
     pub by_evidence: bool,
     /// `None` = the one that fills the lane's blocks.
     pub config_version: Option<ConfigVersion>,
+    /// As its record was foreseen, if it was.
+    pub foreseen: Option<Foreseen>,
     pub notes: Notes,
 }
 
@@ -120,6 +123,7 @@ impl Open {
             piece_end: batch.piece_end,
             by_evidence: batch.by_evidence,
             config_version: Some(batch.config_version),
+            foreseen: None,
             notes,
         }
     }
@@ -490,7 +494,16 @@ impl Lane {
         let letters = left_out.into_iter().map(letter).collect();
         cx.actions.push(Action::Seal { topic: self.topic.clone(), batch: id });
         let notes = Notes { letters, ..Notes::default() };
-        Draft { id, token, ranges, piece_end: None, by_evidence: false, config_version: None, notes }
+        Draft {
+            id,
+            token,
+            ranges,
+            piece_end: None,
+            by_evidence: false,
+            config_version: None,
+            foreseen: None,
+            notes,
+        }
     }
 
     /// Positions without rows need no insert: once nothing before them is open, they count as landed.
@@ -509,12 +522,20 @@ impl Lane {
 
     /// Plain marks that the ledger does not have yet.
     pub(crate) fn marks(&self) -> BTreeMap<Partition, Offset> {
+        self.marks_after(&BTreeMap::new())
+    }
+
+    /// The same, once these ranges have landed.
+    pub(crate) fn marks_after(
+        &self,
+        ranges: &BTreeMap<Partition, BatchRange>,
+    ) -> BTreeMap<Partition, Offset> {
         let mut marks = self.foreign_marks.clone();
         for (partition, part) in &self.parts {
-            if let Part::Active { landed, recorded, .. } = part
-                && *recorded != Some(*landed)
-            {
-                marks.insert(*partition, *landed);
+            let Part::Active { landed, recorded, .. } = part else { continue };
+            let landed = ranges.get(partition).map_or(*landed, |share| share.range.end());
+            if *recorded != Some(landed) {
+                marks.insert(*partition, landed);
             }
         }
         marks

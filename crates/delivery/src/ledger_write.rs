@@ -75,10 +75,7 @@ impl Lane {
         };
         let mut marks = self.marks();
         marks.retain(|partition, _| !open.batch.ranges.contains_key(partition));
-        let mut entries = self.plain_entries(&marks);
-        for partition in open.batch.ranges.keys() {
-            entries.insert(*partition, Entry::of_batch(&open.batch, *partition));
-        }
+        let entries = self.entries_with(&open.batch, &marks);
         let letters = open.notes.letters.clone();
         self.work = Work::Recording { open, marks };
         if !cx.rules.keep(Rule::R1) {
@@ -90,7 +87,10 @@ impl Lane {
     /// Gives a draft what the table says at this moment.
     pub(crate) fn open(&self, draft: Draft, cx: &Cx) -> Open {
         let facts = self.facts.as_ref().expect("nothing is begun without facts");
-        let Draft { id, token, ranges, piece_end, by_evidence, config_version, notes } = draft;
+        let Draft { id, token, ranges, piece_end, by_evidence, config_version, foreseen, notes } = draft;
+        if let Some(batch) = foreseen.and_then(|foreseen| foreseen.if_still_right(facts, cx.now)) {
+            return Open { batch, attempts: Attempts::NONE, notes };
+        }
         let first_recorded = facts.server_clock(cx.now);
         let batch = Batch {
             id,
@@ -143,6 +143,19 @@ impl Lane {
         self.marks_due = None;
         self.work = Work::Marking { marks };
         Composed { entries, letters: Vec::new() }
+    }
+
+    /// `marks` of partitions that the batch does not have.
+    pub(crate) fn entries_with(
+        &self,
+        batch: &Batch,
+        marks: &BTreeMap<Partition, Offset>,
+    ) -> BTreeMap<Partition, Entry> {
+        let mut entries = self.plain_entries(marks);
+        for partition in batch.ranges.keys() {
+            entries.insert(*partition, Entry::of_batch(batch, *partition));
+        }
+        entries
     }
 
     fn plain_entries(&self, marks: &BTreeMap<Partition, Offset>) -> BTreeMap<Partition, Entry> {
@@ -258,6 +271,7 @@ fn not_recorded(open: Open, until: Millis) -> Work {
             piece_end: batch.piece_end,
             by_evidence: batch.by_evidence,
             config_version: Some(batch.config_version),
+            foreseen: None,
             notes,
         },
     }

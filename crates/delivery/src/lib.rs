@@ -9,6 +9,7 @@ mod batch;
 mod entry;
 mod evidence;
 mod filling;
+mod foresight;
 mod lane;
 mod ledger_write;
 mod piece;

@@ -419,6 +419,16 @@ pub enum Action {
         /// The partitions are left at rest: the state topic says so in the same transaction (R16).
         at_rest: bool,
     },
+    /// What the next [`Action::Record`] will most likely say, without letters, once the attempt under way has
+    /// landed. It may be sent to the ledger ahead as a transaction that stays open: if that record comes, it
+    /// is committed, and with any other order to the ledger, or the end of the claim, it is aborted (R14). It
+    /// must never show without the record. Replaces an earlier one. No answer.
+    Foresee {
+        /// The claim that is to write.
+        claim: ClaimId,
+        /// What is to stand.
+        entries: BTreeMap<TopicPartition, StoredEntry>,
+    },
     /// Read the batch's ranges again, as `config_version` makes rows of them, and keep the rows: parts
     /// of them may be asked for.
     Reread {

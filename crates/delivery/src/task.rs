@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use pumphouse_types::{BatchId, DedupToken, Millis, Offset, Partition, TopicId, TopicName, TopicPartition};
 
-use crate::entry::StoredEntry;
+use crate::entry::{Entry, StoredEntry};
 use crate::lane::{Cx, Lane};
 use crate::ledger_write::Composed;
 use crate::rules::{Rule, Rules};
@@ -500,6 +500,7 @@ impl Task {
                     self.with_lane(&topic, now, |lane, cx| lane.pump(cx));
                 }
                 self.write_next(now);
+                self.foresee(now);
                 self.fetch_if_changed();
                 // A task that is leaving has no use for the other configuration.
                 let member = matches!(self.phase, Phase::Member { .. });
@@ -564,6 +565,21 @@ impl Task {
         }
     }
 
+    /// Only with a single lane: the writes of several come between one another.
+    fn foresee(&mut self, now: Millis) {
+        let member = matches!(self.phase, Phase::Member { .. });
+        if !member || self.ledger_busy.is_some() || self.failed.is_some() || self.lanes.len() != 1 {
+            return;
+        }
+        let topic = self.turns[0].clone();
+        let mut foreseen = None;
+        self.with_lane(&topic, now, |lane, cx| foreseen = lane.foresee(cx));
+        if let Some(entries) = foreseen {
+            let entries = stored(&topic, entries);
+            self.actions.push(Action::Foresee { claim: self.claim, entries });
+        }
+    }
+
     fn write_marks(&mut self, now: Millis) {
         if self.ledger_busy.is_some() {
             return;
@@ -578,11 +594,7 @@ impl Task {
         let mut composed = Composed::default();
         self.with_lane(&topic, now, |lane, cx| composed = lane.compose(cx));
         let letters = composed.letters.into_iter().map(|letter| (topic.clone(), letter)).collect();
-        let entries = composed
-            .entries
-            .into_iter()
-            .map(|(partition, entry)| (TopicPartition { topic: topic.clone(), partition }, entry.to_stored()))
-            .collect();
+        let entries = stored(&topic, composed.entries);
         self.next_write += 1;
         let write = WriteId(self.next_write);
         // The write goes before an insert that a switched-off R1 may have asked for.
@@ -605,6 +617,13 @@ impl Task {
     pub fn topics(&self) -> BTreeSet<TopicName> {
         self.lanes.keys().cloned().collect()
     }
+}
+
+fn stored(topic: &TopicName, entries: BTreeMap<Partition, Entry>) -> BTreeMap<TopicPartition, StoredEntry> {
+    let stored = |(partition, entry): (_, Entry)| {
+        (TopicPartition { topic: topic.clone(), partition }, entry.to_stored())
+    };
+    entries.into_iter().map(stored).collect()
 }
 
 #[cfg(test)]

@@ -41,6 +41,13 @@ const SETTLE_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// transactions (10 s each) are over by then.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(25);
 
+/// A write that lies ready is committed only while it is younger: well below the transaction's time-out,
+/// after which the broker ends it and fences the producer.
+pub const STAGED_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// `transaction.timeout.ms`: an older transaction was ended by the broker.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What became of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordOutcome {
@@ -75,7 +82,23 @@ pub struct LedgerProducer {
     /// `None` only between a failed replacement and the next one.
     client: Option<Arc<Client>>,
     state: State,
+    staged: Option<Staged>,
     open_timeout: Duration,
+}
+
+/// A write that lies ready: its transaction is open, and all of it was taken by the broker.
+struct Staged {
+    fence: Fence,
+    entries: BTreeMap<TopicPartition, StoredEntry>,
+    begun: Begun,
+}
+
+/// A transaction on its way.
+struct Begun {
+    client: Arc<Client>,
+    /// Connections that the client had lost by then.
+    closed_before: u64,
+    at: Instant,
 }
 
 impl LedgerProducer {
@@ -95,6 +118,7 @@ impl LedgerProducer {
             asker,
             client: Some(client),
             state: State::Ready,
+            staged: None,
             open_timeout: timeout,
         })
     }
@@ -110,6 +134,8 @@ impl LedgerProducer {
     /// Takes some 50 ms, and half a second with a transaction open.
     /// Errors: as of `open`; the producer writes nothing until a replacement succeeds.
     pub fn replace(&mut self) -> Result<(), KafkaError> {
+        // It is ended by its successor.
+        self.staged = None;
         if let Some(old) = self.client.take() {
             // Nothing of an abandoned handle may still be queued (R5).
             transaction::purge(&old);
@@ -131,15 +157,67 @@ impl LedgerProducer {
         entries: &BTreeMap<TopicPartition, StoredEntry>,
         records: &[OutgoingRecord],
     ) -> RecordOutcome {
+        let lies_ready = self.staged.take_if(|staged| {
+            records.is_empty()
+                && staged.fence == *fence
+                && staged.entries == *entries
+                && staged.begun.at.elapsed() <= STAGED_TIME_MAX
+        });
+        if let Some(Staged { begun, .. }) = lies_ready {
+            let outcome = Transaction { client: &begun.client, asker: &self.asker }.commit();
+            self.conclude(&begun, &outcome);
+            return outcome;
+        }
         if let Err(error) = check_entries(entries) {
             return RecordOutcome::NotRecorded(error);
         }
-        let mut offsets = PartitionList::new();
-        for (topic_partition, entry) in entries {
-            offsets.add_entry(topic_partition, entry.offset, &entry.metadata);
+        self.asker.group = fence.group_id().to_owned();
+        self.write(Some((fence, &listed(entries))), records)
+    }
+
+    /// Has a write lie ready: everything but the commit. [`record`](LedgerProducer::record) of the same
+    /// entries under the same fence, without records, then only commits; any other write, and
+    /// [`unstage`](LedgerProducer::unstage), aborts it. Until then stable reads of its partitions wait, so it
+    /// must not lie for longer than [`STAGED_TIME_MAX`]. What does not come about is not told: the write
+    /// itself will.
+    pub fn stage(&mut self, fence: &Fence, entries: &BTreeMap<TopicPartition, StoredEntry>) {
+        self.unstage();
+        let Some(client) = self.client.clone().filter(|_| matches!(self.state, State::Ready)) else { return };
+        if check_entries(entries).is_err() {
+            return;
         }
         self.asker.group = fence.group_id().to_owned();
-        self.write(Some((fence, &offsets)), records)
+        let begun = Begun::now(client);
+        let transaction = Transaction { client: &begun.client, asker: &self.asker };
+        match transaction.send(Some((fence, &listed(entries))), &[]) {
+            Ok(()) => self.staged = Some(Staged { fence: fence.clone(), entries: entries.clone(), begun }),
+            Err(outcome) => self.conclude(&begun, &outcome),
+        }
+    }
+
+    /// Whether a write lies ready.
+    pub fn has_staged(&self) -> bool {
+        self.staged.is_some()
+    }
+
+    /// Aborts the write that lies ready, if one does.
+    pub fn unstage(&mut self) {
+        let Some(Staged { begun, .. }) = self.staged.take() else { return };
+        let transaction = Transaction { client: &begun.client, asker: &self.asker };
+        let outcome = match settle(|timeout| transaction::abort(&begun.client, timeout)) {
+            Ok(()) => RecordOutcome::Recorded,
+            // A process that stood still for so long finds that the broker has ended its transaction, and
+            // fenced it for that: nobody need have taken its place. Nothing of the write stands either way.
+            Err(_) if begun.at.elapsed() > TRANSACTION_TIMEOUT => {
+                self.state = State::Tainted;
+                return;
+            }
+            Err(raw) => match transaction.sort(raw) {
+                error @ KafkaError::ProducerReplaced { .. } => RecordOutcome::Fenced(error),
+                error => unknown(&error),
+            },
+        };
+        self.conclude(&begun, &outcome);
     }
 
     /// Writes records alone as one transaction, such as a configuration version (R15). It is not
@@ -175,6 +253,7 @@ impl LedgerProducer {
     }
 
     fn in_transaction(&mut self, perform: impl FnOnce(&Transaction<'_>) -> RecordOutcome) -> RecordOutcome {
+        self.unstage();
         match &self.state {
             State::Unsettled(error) => return RecordOutcome::Unknown(error.clone()),
             State::Fenced(error) => return RecordOutcome::Fenced(error.clone()),
@@ -186,18 +265,40 @@ impl LedgerProducer {
             return RecordOutcome::NotRecorded(error);
         }
         let client = Arc::clone(self.client.as_ref().expect("a replacement that succeeds leaves a handle"));
-        let closed_before = client.sockets_closed();
-        let outcome = perform(&Transaction { client: &client, asker: &self.asker });
-        self.state = match &outcome {
+        let begun = Begun::now(client);
+        let outcome = perform(&Transaction { client: &begun.client, asker: &self.asker });
+        self.conclude(&begun, &outcome);
+        outcome
+    }
+
+    /// How far the handle may be used after this.
+    fn conclude(&mut self, begun: &Begun, outcome: &RecordOutcome) {
+        let client = &begun.client;
+        self.state = match outcome {
             RecordOutcome::Unknown(error) => State::Unsettled(error.clone()),
             RecordOutcome::Fenced(error @ KafkaError::ProducerReplaced { .. }) => {
                 State::Fenced(error.clone())
             }
-            _ if client.sockets_closed() != closed_before || client.fatal_error().is_some() => State::Tainted,
+            _ if client.sockets_closed() != begun.closed_before || client.fatal_error().is_some() => {
+                State::Tainted
+            }
             _ => State::Ready,
         };
-        outcome
     }
+}
+
+impl Begun {
+    fn now(client: Arc<Client>) -> Begun {
+        Begun { closed_before: client.sockets_closed(), client, at: Instant::now() }
+    }
+}
+
+fn listed(entries: &BTreeMap<TopicPartition, StoredEntry>) -> PartitionList {
+    let mut offsets = PartitionList::new();
+    for (topic_partition, entry) in entries {
+        offsets.add_entry(topic_partition, entry.offset, &entry.metadata);
+    }
+    offsets
 }
 
 fn init(settings: &Settings, asker: &Asker, timeout: Duration) -> Result<Arc<Client>, KafkaError> {

@@ -34,7 +34,7 @@ pub use fence::Fence;
 pub use ffi::message::{Headers, RecordView, Timestamp, TimestampKind};
 pub use java_options::{ClientOptions, client_settings};
 pub use lane_queue::{BATCH_MESSAGES_MAX, LaneQueue, MessageBatch};
-pub use ledger_producer::{LedgerProducer, RecordOutcome};
+pub use ledger_producer::{LedgerProducer, RecordOutcome, STAGED_TIME_MAX};
 pub use ledger_topics::WeakTopic;
 pub use letter_origin::{LetterOf, LetterOrigin, OriginTopic, is_bare, letter_of, record_headers};
 pub use outgoing_record::{

@@ -88,6 +88,14 @@ impl Ledger {
         changed
     }
 
+    /// The transaction is aborted; one that was committed stands.
+    pub fn abort(&mut self, transactional_id: u64, epoch: u64) -> bool {
+        if !self.is_current(transactional_id, epoch) {
+            return false;
+        }
+        self.settle(transactional_id, false)
+    }
+
     /// The transaction is to be committed; it shows with [`Ledger::show`]. False: it is none any more.
     pub fn commit(&mut self, transactional_id: u64, epoch: u64) -> bool {
         if !self.is_current(transactional_id, epoch) {

@@ -12,7 +12,7 @@ use crate::person::Question;
 use crate::run::{Ev, World, brief_action, brief_event};
 use crate::source::{Kind, Slot};
 use crate::table::Row;
-use crate::writes::{Asked, ReadFor};
+use crate::writes::{Asked, ReadFor, Staged};
 
 /// How often a process looks at the clock and at its queues.
 const BEAT_MS: u64 = 50;
@@ -50,6 +50,9 @@ pub(crate) struct Proc {
     pub suspect: bool,
     /// A write is under way: the producer does one thing at a time.
     pub writing: bool,
+    /// A write lies ready, or is about to.
+    pub staged: Option<Staged>,
+    pub stages: u64,
     /// Asked once to stop cleanly.
     pub told_to_stop: bool,
     pub fences: BTreeMap<ClaimId, Fence>,
@@ -110,6 +113,8 @@ impl World {
             epoch: None,
             suspect: false,
             writing: false,
+            staged: None,
+            stages: 0,
             told_to_stop: false,
             fences: BTreeMap::new(),
             clock_ms: self.rng.below(1_000_000),
@@ -346,6 +351,7 @@ impl World {
             self.procs[proc].blocks.clear();
         }
         self.procs[proc].fetch.clear();
+        self.unstage_soon(proc);
     }
 
     fn perform(&mut self, proc: usize, action: Action) {
@@ -388,6 +394,10 @@ impl World {
                     .map(|(topic, letter)| ((self.topic(topic), letter.partition.0), letter.offset.get()))
                     .collect();
                 self.begin_write(proc, claim, write, Written { entries, letters, at_rest });
+            }
+            Action::Foresee { claim, entries } => {
+                let entries = entries.iter().map(|(tp, entry)| (self.place(tp), entry.clone())).collect();
+                self.begin_stage(proc, claim, entries);
             }
             Action::Reread { claim, topic, batch, config_version } => {
                 self.saw("open batch taken up");

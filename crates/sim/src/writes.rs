@@ -13,6 +13,12 @@ use crate::run::{Ev, World};
 /// Pause before an unstable entry is read again.
 const STABLE_POLL_MS: u64 = 50;
 
+/// A write does not lie ready for longer.
+const STAGED_MS_MAX: u64 = 3_000;
+
+/// The client does one thing at a time: pause before it is looked whether the one before has ended.
+const IN_TURN_MS: u64 = 5;
+
 /// What a reading is for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ReadFor {
@@ -36,6 +42,19 @@ impl Asked {
     }
 }
 
+/// A write that was foreseen: its transaction is open, or on its way.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    stage: u64,
+    claim: ClaimId,
+    entries: BTreeMap<Place, StoredEntry>,
+    fence: Option<Fence>,
+    epoch: u64,
+    /// The client heard that the offsets are in.
+    is_in: bool,
+    since: u64,
+}
+
 /// A write under way.
 #[derive(Debug)]
 pub(crate) struct Write {
@@ -51,7 +70,8 @@ pub(crate) struct Write {
 impl World {
     /// R5: the producer first, then the fence, then the entries.
     pub fn begin_claim(&mut self, asked: Asked) {
-        if self.procs[asked.proc].writing {
+        if self.procs[asked.proc].writing || self.procs[asked.proc].staged.is_some() {
+            self.unstage_soon(asked.proc);
             self.after(20, Ev::ClaimWaits(asked));
             return;
         }
@@ -163,8 +183,115 @@ impl World {
             epoch: process.epoch.unwrap_or(0),
             written,
         };
+        self.write_in_turn(write);
+    }
+
+    /// What lies ready is committed if it is what is to be written, else it is aborted first.
+    pub fn write_in_turn(&mut self, write: Write) {
+        let proc = write.proc;
+        let Some(Ev::WriteWaits(write)) = self.if_awake(proc, Ev::WriteWaits(write)) else { return };
+        let (now, hop) = (self.now, self.hop());
+        let Some(staged) = &self.procs[proc].staged else {
+            self.after(hop, Ev::OffsetsArrive(write));
+            return;
+        };
+        let same = staged.claim == write.claim
+            && staged.entries == write.written.entries
+            && write.written.letters.is_empty()
+            && !write.written.at_rest
+            && now <= staged.since + STAGED_MS_MAX;
+        if staged.is_in && same {
+            self.saw("foreseen write committed");
+            self.procs[proc].staged = None;
+            self.after(hop, Ev::CommitArrives(write));
+            return;
+        }
+        self.unstage_soon(proc);
+        self.after(IN_TURN_MS, Ev::WriteWaits(write));
+    }
+
+    /// The client sends what was foreseen ahead of its time, uncommitted.
+    pub fn begin_stage(&mut self, proc: usize, claim: ClaimId, entries: BTreeMap<Place, StoredEntry>) {
+        let process = &mut self.procs[proc];
+        // An earlier one is ended by its own time.
+        if process.writing || process.staged.is_some() {
+            return;
+        }
+        process.stages += 1;
+        let (stage, fence, epoch) =
+            (process.stages, process.fences.get(&claim).copied(), process.epoch.unwrap_or(0));
+        let since = self.now;
+        process.staged = Some(Staged { stage, claim, entries, fence, epoch, is_in: false, since });
         let hop = self.hop();
-        self.after(hop, Ev::OffsetsArrive(write));
+        self.after(hop, Ev::StageArrives { proc, stage });
+        self.after(STAGED_MS_MAX, Ev::Unstage { proc, stage });
+    }
+
+    /// TxnOffsetCommit of what was foreseen: the broker checks as it does for a write. It arrives even if
+    /// its sender has died.
+    pub fn stage_arrives(&mut self, proc: usize, stage: u64) {
+        if self.cut(proc) {
+            self.after(200, Ev::StageArrives { proc, stage });
+            return;
+        }
+        let Some(staged) = self.procs[proc].staged.as_ref().filter(|staged| staged.stage == stage) else {
+            return;
+        };
+        let (id, epoch) = (self.procs[proc].identity, staged.epoch);
+        let member = staged.fence.is_some_and(|fence| self.group.is_current(fence));
+        let entries = staged.entries.clone();
+        let refused = !member
+            || !self.ledger.is_current(id, epoch)
+            || self.strikes(self.plan.ledger_not_recorded)
+            || self.ledger_out_until > self.now;
+        if refused {
+            self.saw("foreseen write not taken");
+            self.procs[proc].staged = None;
+            return;
+        }
+        let written = Written { entries, letters: Vec::new(), at_rest: false };
+        if self.ledger.offsets(id, epoch, written, self.now) {
+            self.ledger_changed();
+        }
+        let hop = self.hop();
+        self.after(hop, Ev::StageAnswered { proc, stage });
+    }
+
+    pub fn stage_answered(&mut self, proc: usize, stage: u64) {
+        if self.if_awake(proc, Ev::StageAnswered { proc, stage }).is_none() {
+            return;
+        }
+        if let Some(staged) = self.procs[proc].staged.as_mut().filter(|staged| staged.stage == stage) {
+            staged.is_in = true;
+        }
+    }
+
+    /// What lies ready will not be asked for.
+    pub fn unstage_soon(&mut self, proc: usize) {
+        if let Some(stage) = self.procs[proc].staged.as_ref().map(|staged| staged.stage) {
+            let hop = self.hop();
+            self.after(hop, Ev::Unstage { proc, stage });
+        }
+    }
+
+    /// The transaction of what was foreseen is aborted, once it is known to have begun.
+    pub fn unstage(&mut self, proc: usize, stage: u64) {
+        if self.if_awake(proc, Ev::Unstage { proc, stage }).is_none() {
+            return;
+        }
+        let Some(staged) = self.procs[proc].staged.as_ref().filter(|staged| staged.stage == stage) else {
+            return;
+        };
+        if !staged.is_in || self.cut(proc) {
+            self.after(20, Ev::Unstage { proc, stage });
+            return;
+        }
+        self.saw("foreseen write aborted");
+        let (id, epoch) = (self.procs[proc].identity, staged.epoch);
+        self.procs[proc].staged = None;
+        if self.ledger.abort(id, epoch) {
+            self.ledger_changed();
+        }
     }
 
     fn written(&mut self, write: &Write, answer: LedgerAnswer) {

@@ -6,6 +6,8 @@
 pub enum Moment {
     /// A block was sealed; the ledger does not know it.
     AfterSeal,
+    /// The next write lies ready, uncommitted, while an attempt is under way.
+    Staged,
     /// The ledger's transaction is on its way, unanswered.
     LedgerSent,
     /// The ledger carries the batch; nothing was sent to ClickHouse.
@@ -39,6 +41,7 @@ mod armed {
         let (name, nth) = text.split_once(':').unwrap_or((text, "1"));
         let moment = match name {
             "after_seal" => Moment::AfterSeal,
+            "staged" => Moment::Staged,
             "ledger_sent" => Moment::LedgerSent,
             "ledger_answered" => Moment::LedgerAnswered,
             "half_body" => Moment::HalfBody,

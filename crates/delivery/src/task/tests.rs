@@ -4,6 +4,7 @@ mod amend;
 mod away;
 mod claims;
 mod evidence;
+mod foresight;
 mod life;
 mod membership;
 mod random;

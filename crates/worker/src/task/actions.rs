@@ -77,6 +77,7 @@ impl Shell<'_> {
             Action::Record { claim, write, entries, letters, at_rest } => {
                 self.record(Write { claim, write, entries, letters, at_rest });
             }
+            Action::Foresee { claim: _, entries } => self.stage(entries),
             Action::Reread { claim, topic, batch, config_version } => {
                 self.reread(claim, topic, batch, config_version);
             }
@@ -173,6 +174,15 @@ impl Shell<'_> {
         }
         let fence = self.fence.clone();
         self.order(Order::Record { claim, write, fence, entries, records });
+    }
+
+    /// R14: has the next write lie ready. One that takes marks along is not foreseen as it will be.
+    fn stage(&mut self, entries: BTreeMap<TopicPartition, StoredEntry>) {
+        if let Some(fence) = self.fence.clone()
+            && !self.unmarked.concerns(entries.keys())
+        {
+            self.order(Order::Stage { fence, entries });
+        }
     }
 
     /// Starts to read what the write's letters lack. False: they lack nothing.
@@ -280,6 +290,8 @@ impl Shell<'_> {
 
     /// Whatever belongs to the claim that ended.
     pub(super) fn drop_lanes(&mut self) {
+        // A thread that has died is told of by the next write.
+        let _ = self.orders.send(Order::Unstage);
         self.lanes.clear();
         self.nothing_waits();
         self.publishing.clear();

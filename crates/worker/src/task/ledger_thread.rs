@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use pumphouse_delivery::{ClaimId, Entry, Event, LedgerAnswer, StoredEntry, WriteId};
-use pumphouse_kafka::{Fence, KafkaError, LedgerProducer, OutgoingRecord, RecordOutcome, Remedy};
+use pumphouse_kafka::{
+    Fence, KafkaError, LedgerProducer, OutgoingRecord, RecordOutcome, Remedy, STAGED_TIME_MAX,
+};
 use pumphouse_types::TopicPartition;
 use tracing::warn;
 
@@ -51,6 +53,10 @@ pub(super) enum Order {
         /// What goes out in the same transaction.
         records: Vec<OutgoingRecord>,
     },
+    /// Has these entries lie ready for a `Record` that says the same. Not answered.
+    Stage { fence: Fence, entries: BTreeMap<TopicPartition, StoredEntry> },
+    /// What lies ready will not be asked for. Not answered.
+    Unstage,
     /// A configuration version for the state topic; answered by [`Mail::Published`].
     Publish { claim: ClaimId, record: OutgoingRecord },
 }
@@ -65,7 +71,17 @@ pub(super) fn spawn(
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name).spawn(move || {
         let _report = PanicReport::new(&mail, None, "the ledger's thread");
-        for order in orders {
+        loop {
+            // What lies ready holds up readers of its partitions: it does not lie for long.
+            let order = match store.has_staged() {
+                true => orders.recv_timeout(STAGED_TIME_MAX),
+                false => orders.recv().map_err(RecvTimeoutError::from),
+            };
+            let order = match order {
+                Ok(order) => order,
+                Err(RecvTimeoutError::Timeout) => Order::Unstage,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             let letter = match order {
                 Order::Prepare { claim } => store.prepare(claim, &abandoned),
                 Order::Record { claim, write, fence, entries, records } => {
@@ -78,12 +94,21 @@ pub(super) fn spawn(
                     let event = Event::Ledger { claim, write, answer };
                     Mail::Written { event, took: began.elapsed() }
                 }
+                Order::Stage { fence, entries } => {
+                    store.stage(&fence, &entries);
+                    continue;
+                }
+                Order::Unstage => {
+                    store.unstage();
+                    continue;
+                }
                 Order::Publish { claim, record } => store.publish(claim, record),
             };
             if mail.send(letter).is_err() {
-                return;
+                break;
             }
         }
+        store.unstage();
     })
 }
 
@@ -95,8 +120,27 @@ fn carries_batch(entries: &BTreeMap<TopicPartition, StoredEntry>) -> bool {
 }
 
 impl Store {
+    fn has_staged(&self) -> bool {
+        matches!(self, Store::Kafka { producer, .. } if producer.has_staged())
+    }
+
+    fn stage(&mut self, fence: &Fence, entries: &BTreeMap<TopicPartition, StoredEntry>) {
+        if let Store::Kafka { producer, .. } = self {
+            producer.stage(fence, entries);
+            failpoint::reach(Moment::Staged);
+        }
+    }
+
+    fn unstage(&mut self) {
+        if let Store::Kafka { producer, .. } = self {
+            producer.unstage();
+        }
+    }
+
     fn prepare(&mut self, claim: ClaimId, abandoned: &AtomicBool) -> Mail {
         let Store::Kafka { producer, unsettled } = self else { return Mail::Prepared { claim } };
+        // The claim reads what is stable.
+        producer.unstage();
         // A handle whose last write is in doubt, or that lost a connection, is replaced: that settles
         // the write, and what is read afterwards is what stands.
         let until = Instant::now() + REPLACE_LIMIT;

@@ -39,6 +39,11 @@ impl Unmarked {
         going
     }
 
+    /// Whether a write of these entries would take marks along.
+    pub(super) fn concerns<'a>(&self, mut entries: impl Iterator<Item = &'a TopicPartition>) -> bool {
+        entries.any(|tp| self.partitions.contains(tp))
+    }
+
     /// What stands is not written again.
     pub(super) fn answered(&mut self, write: WriteId, answer: &LedgerAnswer) {
         if let Some((_, stand)) = self.on_their_way.take_if(|(on_its_way, _)| *on_its_way == write)

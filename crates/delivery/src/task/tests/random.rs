@@ -197,7 +197,9 @@ impl World {
                     assert!(rows.iter().all(there), "R4: {batch:?} is not in the table");
                     self.batches_landed += 1;
                 }
-                Action::Fetch { .. }
+                // Nothing shows of it without its write.
+                Action::Foresee { .. }
+                | Action::Fetch { .. }
                 | Action::Seal { .. }
                 | Action::Release { .. }
                 | Action::Report { .. }

@@ -4,7 +4,7 @@
 //! the actions that it led to. Partitions are written `p0` (topic `t`) or `u/p0` (topic `u`).
 //! Tokens get letters in the order in which they are first seen, so `insert A #2` is the second
 //! attempt with the first token. Readings of the table are answered at once and not shown, nor is a
-//! fetch of nothing, nor that a settled batch's block is released.
+//! fetch of nothing, nor that a settled batch's block is released, nor what the next write is foreseen to say.
 use std::collections::BTreeMap;
 
 use pumphouse_types::{
@@ -83,6 +83,8 @@ pub fn facts(engine: TableEngine) -> TableFacts {
 pub struct Stage {
     pub task: Task,
     pub shown: Vec<String>,
+    /// What writes were foreseen to say, oldest first.
+    pub foreseen: Vec<BTreeMap<TopicPartition, StoredEntry>>,
     now: Millis,
     /// Of the table that the topics go to.
     facts: TableFacts,
@@ -107,6 +109,7 @@ impl Stage {
         Stage {
             task: Task::new(TaskOptions { batch_rows_max, ..TaskOptions::for_tests() }),
             shown: Vec::new(),
+            foreseen: Vec::new(),
             now: Millis(1_000),
             facts: facts(TableEngine::Replicated),
             earlier: None,
@@ -360,6 +363,10 @@ impl Stage {
                 }
                 continue;
             }
+            if let Action::Foresee { entries, .. } = action {
+                self.foreseen.push(entries);
+                continue;
+            }
             if matches!(&action, Action::Fetch { positions } if positions.is_empty())
                 || matches!(&action, Action::Release { .. })
             {
@@ -524,7 +531,7 @@ impl Stage {
             Action::AskStartOffsets { partitions, .. } => {
                 format!("ask start {}", names(&mut partitions.iter().cloned()))
             }
-            Action::Inspect { .. } => "inspect".into(),
+            Action::Inspect { .. } | Action::Foresee { .. } => unreachable!("not shown"),
             Action::Fetch { positions } => {
                 let all: Vec<_> = positions.iter().map(|(tp, at)| format!("{}@{at}", name(tp))).collect();
                 format!("fetch {}", all.join(" "))
