@@ -286,9 +286,9 @@ impl World {
             self.after(20, Ev::Unstage { proc, stage });
             return;
         }
-        self.saw("foreseen write aborted");
         let (id, epoch) = (self.procs[proc].identity, staged.epoch);
         self.procs[proc].staged = None;
+        self.saw("foreseen write aborted");
         if self.ledger.abort(id, epoch) {
             self.ledger_changed();
         }

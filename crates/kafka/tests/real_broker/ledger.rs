@@ -233,3 +233,81 @@ fn an_open_transaction_of_records_stays_unseen() {
     rough.commit_transaction(PATIENCE).unwrap();
     assert_eq!(visible(&broker, &topic), ["open"]);
 }
+
+#[test]
+fn a_write_that_lies_ready_shows_when_it_is_recorded_and_not_before() {
+    let broker = Broker::share();
+    let topic = broker.topic(1);
+    let (consumer, fence) = member(&broker, &topic, &group());
+    let mut ledger = broker.ledger(&group());
+    let partition = tp(&topic, 0);
+    let entries = |offset| BTreeMap::from([(partition.clone(), entry(offset, "m"))]);
+    let read = || {
+        let all = consumer.committed(std::slice::from_ref(&partition), PATIENCE).unwrap();
+        all[&partition].as_ref().map(|stored| stored.offset.get())
+    };
+    assert_eq!(ledger.record(&fence, &entries(1), &[]), RecordOutcome::Recorded);
+
+    ledger.stage(&fence, &entries(2));
+    assert!(ledger.has_staged());
+    let early = consumer.committed(std::slice::from_ref(&partition), Duration::from_millis(500));
+    assert!(early.is_err(), "it is neither there nor not there: {early:?}");
+    assert_eq!(ledger.record(&fence, &entries(2), &[]), RecordOutcome::Recorded);
+    assert!(!ledger.has_staged());
+    assert_eq!(read(), Some(2));
+
+    // Another write, of entries or of records, does not take it along.
+    ledger.stage(&fence, &entries(9));
+    assert_eq!(ledger.record(&fence, &entries(3), &[]), RecordOutcome::Recorded);
+    assert_eq!(read(), Some(3));
+    ledger.stage(&fence, &entries(9));
+    let record = [record_of(&broker.topic(1), 0, "k", "v")];
+    assert_eq!(ledger.produce_in_transaction(&record), RecordOutcome::Recorded);
+    assert_eq!(read(), Some(3));
+
+    ledger.stage(&fence, &entries(9));
+    ledger.unstage();
+    assert_eq!(read(), Some(3));
+    assert_eq!(ledger.record(&fence, &entries(4), &[]), RecordOutcome::Recorded);
+    assert_eq!(read(), Some(4));
+}
+
+#[test]
+fn a_write_that_lies_ready_ends_with_its_producer() {
+    let broker = Broker::share();
+    let topic = broker.topic(1);
+    let (consumer, fence) = member(&broker, &topic, &group());
+    let id = group();
+    let mut ledger = broker.ledger(&id);
+    let partition = tp(&topic, 0);
+    let entries = |offset| BTreeMap::from([(partition.clone(), entry(offset, "m"))]);
+    assert_eq!(ledger.record(&fence, &entries(1), &[]), RecordOutcome::Recorded);
+    ledger.stage(&fence, &entries(2));
+
+    let mut successor = broker.ledger(&id);
+    let read = consumer.committed(std::slice::from_ref(&partition), PATIENCE).unwrap();
+    assert_eq!(read[&partition], Some(entry(1, "m")));
+    let outcome = ledger.record(&fence, &entries(2), &[]);
+    assert!(matches!(outcome, RecordOutcome::Fenced(KafkaError::ProducerReplaced { .. })), "{outcome:?}");
+    assert_eq!(successor.record(&fence, &entries(3), &[]), RecordOutcome::Recorded);
+}
+
+#[test]
+fn what_a_replaced_member_would_stage_is_not_taken() {
+    let broker = Broker::share();
+    let topic = broker.topic(1);
+    let group = group();
+    let (first, old_fence) = member(&broker, &topic, &group);
+    let mut ledger = broker.ledger(&format!("{group}-a"));
+    first.close(Leaving::Leave, PATIENCE).unwrap();
+    let (second, fence) = member(&broker, &topic, &group);
+    let partition = tp(&topic, 0);
+    let entries = |offset| BTreeMap::from([(partition.clone(), entry(offset, "m"))]);
+    ledger.stage(&old_fence, &entries(7));
+    assert!(!ledger.has_staged());
+    let outcome = ledger.record(&old_fence, &entries(7), &[]);
+    assert!(matches!(outcome, RecordOutcome::Fenced(KafkaError::MemberReplaced { .. })), "{outcome:?}");
+    assert_eq!(ledger.record(&fence, &entries(8), &[]), RecordOutcome::Recorded);
+    let read = second.committed(std::slice::from_ref(&partition), PATIENCE).unwrap();
+    assert_eq!(read[&partition], Some(entry(8, "m")));
+}
