@@ -177,6 +177,8 @@ fn words(option: &OptionDef, text: Option<&str>, error: &ConfigError) -> Vec<Str
         (ConfigCode::Missing, None | Some("")) if option.required => {
             vec![format!("Missing required configuration \"{name}\" which has no default value.")]
         }
+        // An option that is not there has no wrong value, but a null.
+        (ConfigCode::Value, None) => vec![error.message.clone()],
         (ConfigCode::Value, Some(text)) if check_kind(option.kind, text).is_err() => {
             of_kind(option, text).unwrap_or_else(|| vec![error.to_string()])
         }

@@ -47,6 +47,7 @@ pub(crate) fn router(context: Context) -> Router {
         .route("/connectors/{name}/offsets", get(offsets::show).patch(offsets::alter).delete(offsets::reset))
         .route("/admin/loggers", get(loggers::list))
         .route("/admin/loggers/{name}", get(loggers::show).put(loggers::set))
+        .merge(plugins::routes().with_state(view))
         .route_layer(from_fn(acceptable));
     let routes = Router::new()
         .route("/", get(root))
@@ -54,8 +55,7 @@ pub(crate) fn router(context: Context) -> Router {
         .merge(api)
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
-        .with_state(context)
-        .merge(plugins::routes().with_state(view));
+        .with_state(context);
     // A path is changed before it is looked up only by what stands around the whole of them.
     Router::new().fallback_service(routes).layer(map_request(without_slash))
 }
