@@ -1,6 +1,7 @@
 //! Round trip through a real ClickHouse: JSON in, one compressed Native block, rows out.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod native_bytes;
 mod types;
 
 use std::sync::{Arc, OnceLock};

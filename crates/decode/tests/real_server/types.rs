@@ -5,7 +5,7 @@ use pumphouse_decode::{HeadersRef, JsonDecoder, PlanOptions, RecordRef, TYPE_TAB
 
 use super::{TYPE_SETTINGS, columns_of, create, insert, plan_of, query, segment_of};
 
-fn examples(row: &TypeRow) -> Vec<(&'static str, &'static str)> {
+pub fn examples(row: &TypeRow) -> Vec<(&'static str, &'static str)> {
     row.cells.iter().flat_map(|cell| cell.examples).copied().collect()
 }
 
