@@ -15,6 +15,11 @@ Names are those of Kafka Connect and of the official ClickHouse sink; our own be
 An option is *honoured*, or *without effect* (accepted, and said so once in the log), or *not yet* (refused
 at the start, except for the values named, which agree with what this version does). A name that nobody
 knows is refused. A worker's file is in the properties format; a connector's file in it or in JSON.
+
+The same table answers `/connector-plugins/{plugin}/config` and `/config/validate` (headings, order and labels there are Kafka
+Connect's), and is what `pumphouse check` holds a file against. Where a default or a meaning differs from the official sink's
+or from Kafka Connect's, the option's text says so; [migrate.md](migrate.md) has the differences together, and
+[security.md](security.md) what concerns logins, TLS and secrets. Values may hold placeholders (`config.providers`).
 ";
 
 /// The whole page.

@@ -63,12 +63,12 @@ pub(super) const WORKER: &[OptionDef] = &[
     option("topic.tracking.enable", "Whether a connector's topics are tracked.")
         .boolean()
         .default("true")
-        .no_effect("The topics are those of `topics`.")
+        .no_effect("Topics are always tracked.")
         .group(WORKER_GROUP),
     option("topic.tracking.allow.reset", "Whether that tracking may be reset.")
         .boolean()
         .default("true")
-        .no_effect("The topics are those of `topics`.")
+        .no_effect("The tracking can always be reset.")
         .group(WORKER_GROUP),
     option("topic.creation.enable", "Whether source connectors may create topics.")
         .boolean()
@@ -119,7 +119,7 @@ pub(super) const WORKER: &[OptionDef] = &[
         .group(REST),
     option("admin.listeners", "Where admin requests are served.")
         .default("")
-        .not_yet(&[""], "Remove it; there are no admin requests yet.")
+        .not_yet(&[""], "Remove it; admin requests are served on `listeners`.")
         .group(REST),
     option("access.control.allow.origin", "Origins that browsers may call from.")
         .default("")
