@@ -24,6 +24,7 @@ pub fn create_table(corner: &Corner<'_>, engine: Engine) {
 pub enum Writer {
     Avro,
     Protobuf,
+    JsonSchema,
 }
 
 impl Writer {
@@ -32,6 +33,7 @@ impl Writer {
         match self {
             Writer::Avro => "io.confluent.connect.avro.AvroConverter",
             Writer::Protobuf => "io.confluent.connect.protobuf.ProtobufConverter",
+            Writer::JsonSchema => "io.confluent.connect.json.JsonSchemaConverter",
         }
     }
 
@@ -39,6 +41,7 @@ impl Writer {
         match self {
             Writer::Avro => concat!(env!("CARGO_MANIFEST_DIR"), "/formats/produce_avro.py"),
             Writer::Protobuf => concat!(env!("CARGO_MANIFEST_DIR"), "/formats/produce_protobuf.py"),
+            Writer::JsonSchema => concat!(env!("CARGO_MANIFEST_DIR"), "/formats/produce_json_schema.py"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Avro and Protobuf with a schema registry: two writers' schemas alternate, some records name a schema that
+//! Avro, Protobuf and JSON Schema with a schema registry: two writers' schemas alternate, some records name a schema that
 //! does not exist, and the worker is killed all the while.
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -100,6 +100,11 @@ fn avro_of_two_schemas_and_the_worker_dies() {
 #[test]
 fn protobuf_of_two_schemas_and_the_worker_dies() {
     two_schemas_alternate_and_the_worker_dies(Writer::Protobuf);
+}
+
+#[test]
+fn json_of_two_schemas_and_the_worker_dies() {
+    two_schemas_alternate_and_the_worker_dies(Writer::JsonSchema);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::open_batch_decisions::{self, BatchDecision};
 use crate::option::Scope;
 use crate::raw::RawConfig;
 use crate::reading::Reading;
+use crate::row_rules::{self, RowRules};
 use crate::start_at::StartAt;
 use crate::table_creation::{self, TableCreation};
 use crate::topic_pattern::TopicPattern;
@@ -85,6 +86,8 @@ pub struct ConnectorConfig {
     pub value_converter: ValueConverter,
     /// Fields without a column.
     pub unknown_fields: UnknownFields,
+    /// Tombstones, nulls, fields of other names.
+    pub row_rules: RowRules,
     /// What is promised.
     pub exactly_once: ExactlyOnce,
     /// Records that cannot become rows.
@@ -162,6 +165,7 @@ impl ConnectorConfig {
                 "refuse" => UnknownFields::Refuse,
                 _ => UnknownFields::Ignore,
             },
+            row_rules: row_rules::read(&mut reading),
             exactly_once: exactly_once::read(&reading),
             bad_records,
             bad_record_log: bad_records::read_log(&mut reading),
@@ -205,6 +209,10 @@ impl ConnectorConfig {
             UnknownFields::Refuse => "refuse",
         };
         let _ = writeln!(text, "unknown.fields={unknown}");
+        if let ValueConverter::Whole { column: Some(column), .. } = &self.value_converter {
+            let _ = writeln!(text, "value.column={column:?}");
+        }
+        self.row_rules.describe(&mut text);
         // Only where they differ, so that versions of before they could be chosen stay the same.
         let usual = LineageColumns::default();
         for ((fact, column), (_, usual)) in self.lineage.by_fact().into_iter().zip(usual.by_fact()) {

@@ -4,12 +4,15 @@ use crate::option::Scope;
 use crate::raw::RawConfig;
 use crate::reading::Reading;
 use crate::schema_registry::{self, SchemaRegistry};
+use crate::value::pairs;
 
 const CONVERTER: &str = "value.converter";
 const SCHEMAS: &str = "value.converter.schemas.enable";
 const NULLS: &str = "value.converter.replace.null.with.default";
 const ENCODING: &str = "value.converter.encoding";
 const INSERT_FORMAT: &str = "insertFormat";
+const VALUE_COLUMN: &str = "pumphouse.value.column";
+const CLICKHOUSE_SETTINGS: &str = "clickhouseSettings";
 
 /// Options that belong to one converter; the others are without effect, whatever the converter is.
 const JSON_OPTIONS: &[&str] = &[SCHEMAS, NULLS];
@@ -21,6 +24,22 @@ const REGISTRY_PREFIXES: &[&str] = &[
     "value.converter.bearer.auth.",
     "value.converter.value.subject.",
 ];
+/// How the official sink's users change the reading of texts; here the server does not read them.
+const TEXT_SETTINGS: &[&str] = &["format_csv_", "format_tsv_", "input_format_csv_", "input_format_tsv_"];
+
+/// What a value without fields is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum BareValue {
+    Bytes,
+    Text,
+    Short,
+    Integer,
+    Long,
+    Float,
+    Double,
+    Boolean,
+}
 
 /// How values are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,10 +53,23 @@ pub enum ValueConverter {
     },
     /// Texts that are JSON objects: StringConverter with `insertFormat=JSON`.
     JsonText,
+    /// Texts of one CSV row: StringConverter with `insertFormat=CSV`.
+    Csv,
+    /// The same with TSV.
+    Tsv,
+    /// Values without fields, which go to one column as a whole.
+    Whole {
+        /// What they are.
+        value: BareValue,
+        /// The column; `None`: the table's only one.
+        column: Option<String>,
+    },
     /// Avro with the number of its schema: AvroConverter.
     Avro(SchemaRegistry),
     /// Protobuf with the number of its schema: ProtobufConverter.
     Protobuf(SchemaRegistry),
+    /// JSON with the number of its JSON Schema: JsonSchemaConverter.
+    JsonSchema(SchemaRegistry),
 }
 
 impl ValueConverter {
@@ -45,9 +77,11 @@ impl ValueConverter {
     pub fn class(&self) -> &'static str {
         match self {
             ValueConverter::Json | ValueConverter::JsonWithSchema { .. } => Class::Json.name(),
-            ValueConverter::JsonText => Class::String.name(),
+            ValueConverter::JsonText | ValueConverter::Csv | ValueConverter::Tsv => Class::String.name(),
+            ValueConverter::Whole { value, .. } => Class::of(*value).name(),
             ValueConverter::Avro(_) => Class::Avro.name(),
             ValueConverter::Protobuf(_) => Class::Protobuf.name(),
+            ValueConverter::JsonSchema(_) => Class::JsonSchema.name(),
         }
     }
 
@@ -55,7 +89,10 @@ impl ValueConverter {
     pub fn registry(&self) -> Option<&SchemaRegistry> {
         match self {
             ValueConverter::Json | ValueConverter::JsonWithSchema { .. } | ValueConverter::JsonText => None,
-            ValueConverter::Avro(registry) | ValueConverter::Protobuf(registry) => Some(registry),
+            ValueConverter::Csv | ValueConverter::Tsv | ValueConverter::Whole { .. } => None,
+            ValueConverter::Avro(registry)
+            | ValueConverter::Protobuf(registry)
+            | ValueConverter::JsonSchema(registry) => Some(registry),
         }
     }
 
@@ -68,6 +105,19 @@ impl ValueConverter {
             ValueConverter::JsonWithSchema { null_defaults: false } => "json with schemas, null stays",
             ValueConverter::Avro(_) => "avro",
             ValueConverter::Protobuf(_) => "protobuf",
+            ValueConverter::JsonSchema(_) => "json schema",
+            ValueConverter::Csv => "csv",
+            ValueConverter::Tsv => "tsv",
+            ValueConverter::Whole { value, .. } => match value {
+                BareValue::Bytes => "bytes",
+                BareValue::Text => "text",
+                BareValue::Short => "short",
+                BareValue::Integer => "integer",
+                BareValue::Long => "long",
+                BareValue::Float => "float",
+                BareValue::Double => "double",
+                BareValue::Boolean => "boolean",
+            },
         }
     }
 }
@@ -78,18 +128,65 @@ enum Class {
     Json,
     Avro,
     Protobuf,
+    JsonSchema,
     String,
+    Bytes,
+    Short,
+    Integer,
+    Long,
+    Float,
+    Double,
+    Boolean,
 }
 
 impl Class {
-    const ALL: [Class; 4] = [Class::Json, Class::Avro, Class::Protobuf, Class::String];
+    const ALL: [Class; 12] = [
+        Class::Json,
+        Class::Avro,
+        Class::Protobuf,
+        Class::JsonSchema,
+        Class::String,
+        Class::Bytes,
+        Class::Short,
+        Class::Integer,
+        Class::Long,
+        Class::Float,
+        Class::Double,
+        Class::Boolean,
+    ];
+
+    /// The one that reads a value without fields.
+    fn of(value: BareValue) -> Class {
+        match value {
+            BareValue::Text => Class::String,
+            BareValue::Bytes => Class::Bytes,
+            BareValue::Short => Class::Short,
+            BareValue::Integer => Class::Integer,
+            BareValue::Long => Class::Long,
+            BareValue::Float => Class::Float,
+            BareValue::Double => Class::Double,
+            BareValue::Boolean => Class::Boolean,
+        }
+    }
+
+    fn reads_numbered_schemas(self) -> bool {
+        matches!(self, Class::Avro | Class::Protobuf | Class::JsonSchema)
+    }
 
     const fn name(self) -> &'static str {
         match self {
             Class::Json => "org.apache.kafka.connect.json.JsonConverter",
             Class::Avro => "io.confluent.connect.avro.AvroConverter",
             Class::Protobuf => "io.confluent.connect.protobuf.ProtobufConverter",
+            Class::JsonSchema => "io.confluent.connect.json.JsonSchemaConverter",
             Class::String => "org.apache.kafka.connect.storage.StringConverter",
+            Class::Bytes => "org.apache.kafka.connect.converters.ByteArrayConverter",
+            Class::Short => "org.apache.kafka.connect.converters.ShortConverter",
+            Class::Integer => "org.apache.kafka.connect.converters.IntegerConverter",
+            Class::Long => "org.apache.kafka.connect.converters.LongConverter",
+            Class::Float => "org.apache.kafka.connect.converters.FloatConverter",
+            Class::Double => "org.apache.kafka.connect.converters.DoubleConverter",
+            Class::Boolean => "org.apache.kafka.connect.converters.BooleanConverter",
         }
     }
 
@@ -139,16 +236,20 @@ impl Findings {
 /// As Kafka Connect does it: a connector that names a converter brings that converter's options, too;
 /// one that names none takes converter and options from the worker.
 pub(crate) fn read(reading: &mut Reading<'_>, worker: &RawConfig) -> ValueConverter {
-    let insert_format = reading.text(INSERT_FORMAT).to_ascii_uppercase();
+    let beside = Beside {
+        insert_format: reading.text(INSERT_FORMAT).to_ascii_uppercase(),
+        value_column: reading.given(VALUE_COLUMN).map(str::to_owned),
+        settings: reading.text(CLICKHOUSE_SETTINGS),
+    };
     let mut findings = Findings::default();
     let read = if reading.given(CONVERTER).is_some() {
-        understand(reading, &insert_format, &mut findings)
+        understand(reading, &beside, &mut findings)
     } else {
         for (name, _) in reading.family("value.converter.") {
             let message = "It counts only beside value.converter; without that, the worker's converter and its options are used.";
             findings.note(&format!("value.converter.{name}"), message);
         }
-        understand(&Reading::new(worker, Scope::Worker), &insert_format, &mut findings)
+        understand(&Reading::new(worker, Scope::Worker), &beside, &mut findings)
     };
     reading.errors.append(&mut findings.errors);
     reading.notes.append(&mut findings.notes);
@@ -157,13 +258,21 @@ pub(crate) fn read(reading: &mut Reading<'_>, worker: &RawConfig) -> ValueConver
     read.unwrap_or(ValueConverter::Json)
 }
 
-fn understand(options: &Reading<'_>, insert_format: &str, findings: &mut Findings) -> Option<ValueConverter> {
+/// The connector's own options that say something about its values.
+struct Beside<'a> {
+    insert_format: String,
+    value_column: Option<String>,
+    settings: &'a str,
+}
+
+fn understand(options: &Reading<'_>, beside: &Beside<'_>, findings: &mut Findings) -> Option<ValueConverter> {
     let class = class(options, findings)?;
     options_of_others(class, options, findings);
-    if class != Class::String && insert_format != "NONE" {
+    if class != Class::String && beside.insert_format != "NONE" {
         findings.note(INSERT_FORMAT, "It concerns the texts of StringConverter only.");
     }
-    match class {
+    let whole = |value| Some(ValueConverter::Whole { value, column: beside.value_column.clone() });
+    let read = match class {
         Class::Json if options.boolean(SCHEMAS) => {
             if options.given(SCHEMAS).is_none() {
                 findings.warn(SCHEMAS, "It is not given, and true in Kafka Connect: every value has to be an object of schema and payload. Set it to false for plain JSON.");
@@ -173,8 +282,26 @@ fn understand(options: &Reading<'_>, insert_format: &str, findings: &mut Finding
         Class::Json => Some(ValueConverter::Json),
         Class::Avro => schema_registry::read(options, findings).map(ValueConverter::Avro),
         Class::Protobuf => schema_registry::read(options, findings).map(ValueConverter::Protobuf),
-        Class::String => text_format(insert_format, findings),
+        Class::JsonSchema => schema_registry::read(options, findings).map(ValueConverter::JsonSchema),
+        Class::String => text_format(beside, findings),
+        Class::Bytes => whole(BareValue::Bytes),
+        Class::Short => whole(BareValue::Short),
+        Class::Integer => whole(BareValue::Integer),
+        Class::Long => whole(BareValue::Long),
+        Class::Float => whole(BareValue::Float),
+        Class::Double => whole(BareValue::Double),
+        Class::Boolean => whole(BareValue::Boolean),
+    };
+    let has_fields = !matches!(read, Some(ValueConverter::Whole { .. }) | None);
+    if has_fields && beside.value_column.is_some() {
+        findings.error(
+            ConfigCode::Conflict,
+            VALUE_COLUMN,
+            "the values that this converter reads have fields, which go to columns by name or place",
+            "Remove it, or choose a converter whose values have none.",
+        );
     }
+    read
 }
 
 fn class(options: &Reading<'_>, findings: &mut Findings) -> Option<Class> {
@@ -204,19 +331,46 @@ fn options_of_others(class: Class, options: &Reading<'_>, findings: &mut Finding
     }
     for (name, _) in options.family("") {
         let of_registry = REGISTRY_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-        if without_effect.contains(&name) || (of_registry && !matches!(class, Class::Avro | Class::Protobuf))
-        {
+        if without_effect.contains(&name) || (of_registry && !class.reads_numbered_schemas()) {
             findings.note(name, "It belongs to another converter.");
         }
     }
 }
 
-fn text_format(insert_format: &str, findings: &mut Findings) -> Option<ValueConverter> {
-    let (code, message) = match insert_format {
-        "JSON" => return Some(ValueConverter::JsonText),
-        "NONE" => (ConfigCode::Missing, "StringConverter needs it, to know what the texts are".to_owned()),
-        other => (ConfigCode::NotYet, format!("{other} is not built yet")),
-    };
-    findings.error(code, INSERT_FORMAT, message, "Set it to JSON, and send JSON objects.");
-    None
+fn text_format(beside: &Beside<'_>, findings: &mut Findings) -> Option<ValueConverter> {
+    match beside.insert_format.as_str() {
+        "JSON" => Some(ValueConverter::JsonText),
+        "CSV" | "TSV" => {
+            default_texts_only(beside.settings, findings);
+            Some(if beside.insert_format == "CSV" { ValueConverter::Csv } else { ValueConverter::Tsv })
+        }
+        "NONE" if beside.value_column.is_some() => {
+            Some(ValueConverter::Whole { value: BareValue::Text, column: beside.value_column.clone() })
+        }
+        "NONE" => {
+            findings.error(
+                ConfigCode::Missing,
+                INSERT_FORMAT,
+                "StringConverter needs it, to know what the texts are",
+                format!("Set it to JSON, CSV or TSV; or set {VALUE_COLUMN} to the column that takes the whole text."),
+            );
+            None
+        }
+        // Reported by its kind.
+        _ => None,
+    }
+}
+
+/// Texts are read by us, as the server reads them with its default settings.
+fn default_texts_only(settings: &str, findings: &mut Findings) {
+    for (name, _) in pairs(settings).unwrap_or_default() {
+        if TEXT_SETTINGS.iter().any(|prefix| name.starts_with(prefix)) {
+            findings.error(
+                ConfigCode::NotYet,
+                CLICKHOUSE_SETTINGS,
+                format!("{name} is not built: texts are read before they are sent, as the server reads them by default"),
+                "Remove it, and send texts in the default form.",
+            );
+        }
+    }
 }

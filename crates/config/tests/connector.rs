@@ -1,7 +1,7 @@
 //! A connector's file under a worker: what it means, what is noted, what is refused.
 #![allow(clippy::unwrap_used)]
 use pumphouse_config::{
-    BadRecordLog, BadRecords, BatchDecision, ConfigCode, ConfigErrors, ConnectorConfig, DeadLetters,
+    BadRecordLog, BadRecords, BareValue, BatchDecision, ConfigCode, ConfigErrors, ConnectorConfig, DeadLetters,
     ExactlyOnce, InsertRetry, LedgerStore, LineageColumns, MASK, Pem, RawConfig, RegistryLogin,
     SchemaRegistry, StartAt, TableCreation, UnknownFields, ValueConverter, WorkerConfig,
     parse_connector_file, parse_properties,
@@ -314,6 +314,10 @@ fn protobuf_needs_a_registry_as_well() {
     assert_eq!(config.value_converter.class(), protobuf.1);
     assert_eq!(config.value_converter.registry(), Some(&registry(&[])));
     assert!(config.delivery_relevant_text().contains("value.converter=protobuf\n"));
+    let json = ("value.converter", "io.confluent.connect.json.JsonSchemaConverter");
+    let config = good(&[json, AVRO[1]]);
+    assert_eq!(config.value_converter, ValueConverter::JsonSchema(registry(&[])));
+    assert_eq!(config.value_converter.class(), json.1);
 }
 
 #[test]
@@ -377,7 +381,14 @@ fn texts_have_to_say_what_they_are() {
     let text = ("value.converter", "org.apache.kafka.connect.storage.StringConverter");
     assert_eq!(good(&[text, ("insertFormat", "json")]).value_converter, ValueConverter::JsonText);
     check_blamed(&[text], ConfigCode::Missing, "insertFormat");
-    check_refused(&[text, ("insertFormat", "CSV")], ConfigCode::NotYet);
+    assert_eq!(good(&[text, ("insertFormat", "CSV")]).value_converter, ValueConverter::Csv);
+    assert_eq!(good(&[text, ("insertFormat", "tsv")]).value_converter, ValueConverter::Tsv);
+    let delimiter = ("clickhouseSettings", "format_csv_delimiter=;");
+    check_blamed(&[text, ("insertFormat", "CSV"), delimiter], ConfigCode::NotYet, "clickhouseSettings");
+    let column = ("pumphouse.value.column", "c");
+    let whole = ValueConverter::Whole { value: BareValue::Text, column: Some("c".to_owned()) };
+    assert_eq!(good(&[text, column]).value_converter, whole);
+    check_refused(&[text, ("insertFormat", "JSON"), column], ConfigCode::Conflict);
     let latin = ("value.converter.encoding", "ISO-8859-1");
     check_refused(&[text, ("insertFormat", "JSON"), latin], ConfigCode::NotYet);
     assert_eq!(noted(&good(&[("insertFormat", "JSON")])), ["insertFormat"]);
@@ -389,6 +400,52 @@ fn a_converter_that_is_not_built_is_refused_with_those_that_are() {
     for part in ["CONFIG-005", "com.example.Own", "JsonConverter", "AvroConverter", "ProtobufConverter"] {
         assert!(errors.contains(part), "{errors}");
     }
+}
+
+#[test]
+fn every_class_of_connect_for_single_values_is_taken() {
+    let package = "org.apache.kafka.connect.converters.";
+    for (class, value) in [
+        ("ByteArrayConverter", BareValue::Bytes),
+        ("ShortConverter", BareValue::Short),
+        ("IntegerConverter", BareValue::Integer),
+        ("LongConverter", BareValue::Long),
+        ("FloatConverter", BareValue::Float),
+        ("DoubleConverter", BareValue::Double),
+        ("BooleanConverter", BareValue::Boolean),
+    ] {
+        let full = format!("{package}{class}");
+        let config = good(&[("value.converter", &full)]);
+        assert_eq!(config.value_converter, ValueConverter::Whole { value, column: None });
+        assert_eq!(config.value_converter.class(), full);
+    }
+    check_refused(&[("pumphouse.value.column", "c")], ConfigCode::Conflict);
+    // Keys are taken as they are, whatever their converter.
+    good(&[("key.converter", "org.apache.kafka.connect.converters.LongConverter")]);
+}
+
+#[test]
+fn rules_for_rows_are_part_of_the_version() {
+    let text = |options: &[(&str, &str)]| good(options).delivery_relevant_text();
+    let usual = text(&[]);
+    assert_eq!(text(&[("pumphouse.tombstones", "fail"), ("pumphouse.null.as.default", "true")]), usual);
+    let column = |name| [("value.converter", "ByteArrayConverter"), ("pumphouse.value.column", name)];
+    let mut texts = vec![
+        text(&[("pumphouse.tombstones", "skip")]),
+        text(&[("pumphouse.null.as.default", "false")]),
+        text(&[("pumphouse.field.columns", "a=b, c.d = e")]),
+        text(&[("pumphouse.field.columns", "a=b")]),
+        text(&column("c")),
+        text(&column("d")),
+        usual,
+    ];
+    texts.sort();
+    texts.dedup();
+    assert_eq!(texts.len(), 7, "{texts:?}");
+    for twice in ["a=b,a=c", "a=c,b=c"] {
+        check_refused(&[("pumphouse.field.columns", twice)], ConfigCode::Conflict);
+    }
+    check_refused(&[("pumphouse.field.columns", "a=")], ConfigCode::Value);
 }
 
 #[test]

@@ -10,3 +10,6 @@ mod program;
 mod schema;
 
 pub use decoder::ConnectJsonDecoder;
+pub(crate) use json::append_meaning;
+pub(crate) use program::{Scratch, put};
+pub(crate) use schema::{Field, Node};

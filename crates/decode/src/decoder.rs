@@ -6,11 +6,14 @@ use pumphouse_types::{RegisteredSchema, SchemaId};
 
 use crate::avro::AvroDecoder;
 use crate::connect_json::ConnectJsonDecoder;
+use crate::delimited::{Delimited, DelimitedDecoder};
 use crate::json_decoder::{JsonDecoder, RecordRef};
+use crate::json_schema::JsonSchemaDecoder;
 use crate::plan::TablePlan;
 use crate::protobuf::ProtobufDecoder;
 use crate::schema_error::SchemaError;
 use crate::undecoded::Undecoded;
+use crate::whole_value::{WholeValue, WholeValueDecoder};
 
 /// What the values of a topic are; a value converter's class and options say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,21 +24,39 @@ pub enum Format {
     Avro,
     /// Protobuf in Confluent's wire format: `ProtobufConverter`.
     Protobuf,
+    /// JSON with the number of its JSON Schema: `JsonSchemaConverter`.
+    JsonSchema,
     /// JSON that carries its schema: `JsonConverter` with `schemas.enable=true`.
     ConnectJson {
         /// Null, and a field that is not there, become the schema's default
         /// (`replace.null.with.default`).
         null_defaults: bool,
     },
+    /// The whole value goes to one column: `ByteArrayConverter` and the converters of single values. The
+    /// plan has to name the column.
+    Whole(WholeValue),
+    /// Texts of one row: `StringConverter` with `insertFormat` CSV or TSV.
+    Delimited(Delimited),
 }
 
 /// By name, and the name: what a recorded configuration says (R15). A name never changes its meaning.
-const NAMES: [(&str, Format); 5] = [
+const NAMES: [(&str, Format); 16] = [
     ("json", Format::Json),
     ("avro", Format::Avro),
     ("protobuf", Format::Protobuf),
+    ("json schema", Format::JsonSchema),
     ("json with schema", Format::ConnectJson { null_defaults: true }),
     ("json with schema, null stays", Format::ConnectJson { null_defaults: false }),
+    ("bytes", Format::Whole(WholeValue::Bytes)),
+    ("text", Format::Whole(WholeValue::Text)),
+    ("short", Format::Whole(WholeValue::Short)),
+    ("integer", Format::Whole(WholeValue::Integer)),
+    ("long", Format::Whole(WholeValue::Long)),
+    ("float", Format::Whole(WholeValue::Float)),
+    ("double", Format::Whole(WholeValue::Double)),
+    ("boolean", Format::Whole(WholeValue::Boolean)),
+    ("csv", Format::Delimited(Delimited::Csv)),
+    ("tsv", Format::Delimited(Delimited::Tsv)),
 ];
 
 impl Format {
@@ -60,8 +81,14 @@ pub enum Decoder {
     Avro(Box<AvroDecoder>),
     /// Protobuf.
     Protobuf(Box<ProtobufDecoder>),
+    /// JSON with the number of its schema.
+    JsonSchema(Box<JsonSchemaDecoder>),
     /// JSON that carries its schema.
     ConnectJson(Box<ConnectJsonDecoder>),
+    /// Values without fields.
+    Whole(WholeValueDecoder),
+    /// Texts of one row.
+    Delimited(Box<DelimitedDecoder>),
 }
 
 impl Decoder {
@@ -71,9 +98,12 @@ impl Decoder {
             Format::Json => Decoder::Json(JsonDecoder::new(plan)),
             Format::Avro => Decoder::Avro(Box::new(AvroDecoder::new(plan))),
             Format::Protobuf => Decoder::Protobuf(Box::new(ProtobufDecoder::new(plan))),
+            Format::JsonSchema => Decoder::JsonSchema(Box::new(JsonSchemaDecoder::new(plan))),
             Format::ConnectJson { null_defaults } => {
                 Decoder::ConnectJson(Box::new(ConnectJsonDecoder::new(plan, null_defaults)))
             }
+            Format::Whole(kind) => Decoder::Whole(WholeValueDecoder::new(plan, kind)),
+            Format::Delimited(which) => Decoder::Delimited(Box::new(DelimitedDecoder::new(plan, which))),
         }
     }
 
@@ -83,7 +113,10 @@ impl Decoder {
             Decoder::Json(decoder) => decoder.plan(),
             Decoder::Avro(decoder) => decoder.plan(),
             Decoder::Protobuf(decoder) => decoder.plan(),
+            Decoder::JsonSchema(decoder) => decoder.plan(),
             Decoder::ConnectJson(decoder) => decoder.plan(),
+            Decoder::Whole(decoder) => decoder.plan(),
+            Decoder::Delimited(decoder) => decoder.plan(),
         }
     }
 
@@ -95,7 +128,10 @@ impl Decoder {
             Decoder::Json(decoder) => decoder.decode(segment, record).map_err(Undecoded::Refused),
             Decoder::Avro(decoder) => decoder.decode(segment, record),
             Decoder::Protobuf(decoder) => decoder.decode(segment, record),
+            Decoder::JsonSchema(decoder) => decoder.decode(segment, record),
             Decoder::ConnectJson(decoder) => decoder.decode(segment, record).map_err(Undecoded::Refused),
+            Decoder::Whole(decoder) => decoder.decode(segment, record).map_err(Undecoded::Refused),
+            Decoder::Delimited(decoder) => decoder.decode(segment, record).map_err(Undecoded::Refused),
         }
     }
 
@@ -105,7 +141,8 @@ impl Decoder {
         match self {
             Decoder::Avro(decoder) => decoder.add_schema(registered),
             Decoder::Protobuf(decoder) => decoder.add_schema(registered),
-            Decoder::Json(_) | Decoder::ConnectJson(_) => Ok(()),
+            Decoder::JsonSchema(decoder) => decoder.add_schema(registered),
+            Decoder::Json(_) | Decoder::ConnectJson(_) | Decoder::Whole(_) | Decoder::Delimited(_) => Ok(()),
         }
     }
 
@@ -115,7 +152,8 @@ impl Decoder {
         match self {
             Decoder::Avro(decoder) => decoder.schema_missing(id),
             Decoder::Protobuf(decoder) => decoder.schema_missing(id),
-            Decoder::Json(_) | Decoder::ConnectJson(_) => {}
+            Decoder::JsonSchema(decoder) => decoder.schema_missing(id),
+            Decoder::Json(_) | Decoder::ConnectJson(_) | Decoder::Whole(_) | Decoder::Delimited(_) => {}
         }
     }
 }
@@ -132,7 +170,19 @@ mod tests {
                 Format::Json
                 | Format::Avro
                 | Format::Protobuf
-                | Format::ConnectJson { null_defaults: true | false } => {}
+                | Format::JsonSchema
+                | Format::ConnectJson { null_defaults: true | false }
+                | Format::Whole(
+                    WholeValue::Bytes
+                    | WholeValue::Text
+                    | WholeValue::Short
+                    | WholeValue::Integer
+                    | WholeValue::Long
+                    | WholeValue::Float
+                    | WholeValue::Double
+                    | WholeValue::Boolean,
+                )
+                | Format::Delimited(Delimited::Csv | Delimited::Tsv) => {}
             }
             assert_eq!((format.name(), Format::from_name(name)), (name, Some(format)));
         }

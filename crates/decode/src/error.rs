@@ -45,7 +45,7 @@ pub enum DecodeReason {
         at: usize,
     },
     /// A tombstone, or JSON that is not an object.
-    #[error("DECODE-002: the record's value is {} where an object is needed", found.map_or("missing".to_owned(), |kind| kind.to_string()))]
+    #[error("DECODE-002: the record's value is {} where an object is needed", found.map_or("missing (a tombstone)".to_owned(), |kind| kind.to_string()))]
     NotAnObject {
         /** What is there; `None` for a tombstone. */
         found: Option<ValueKind>,
@@ -134,6 +134,37 @@ pub enum DecodeReason {
     /// The schema that travels with the value is missing or none.
     #[error("DECODE-035: the value does not carry a usable schema")]
     NoEnvelope,
+    /// A schema's number of eight bytes, where those of the wire format have four.
+    #[error("DECODE-036: the value begins with a schema's number of eight bytes")]
+    LongSchemaNumber,
+    /// A bare value that has not the length of what its converter reads.
+    #[error("DECODE-037: {bytes} bytes where the converter reads {wanted}")]
+    WrongWidth {
+        /** How many there are. */
+        bytes: usize,
+        /** How many there have to be. */
+        wanted: usize,
+    },
+    /// A text that is no row of its format.
+    #[error("DECODE-038: not a row of the text format at byte {at}")]
+    BrokenText {
+        /** Byte position in the record's value. */
+        at: usize,
+    },
+    /// More or fewer fields in a text than the table takes.
+    #[error("DECODE-039: the text has {found} fields, the table {wanted} columns")]
+    WrongFieldCount {
+        /** How many were found, at least. */
+        found: usize,
+        /** How many there have to be. */
+        wanted: usize,
+    },
+    /// A text of several rows.
+    #[error("DECODE-040: a second row begins at byte {at}; one record is one row")]
+    SecondRow {
+        /** Byte position in the record's value. */
+        at: usize,
+    },
 }
 
 /// A record that did not become a row. The caller adds topic, partition and offset.

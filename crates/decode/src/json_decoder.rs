@@ -66,9 +66,81 @@ pub struct JsonDecoder {
     buffers: Buffers,
 }
 
+/// How the fields of JSON objects become values: as they stand there, or as a schema says.
+pub(crate) trait TakeFields {
+    /// Takes the value of the field that fills the column at `place` of the plan.
+    fn put(
+        &mut self,
+        place: usize,
+        column_plan: &ColumnPlan,
+        columns: &mut [Column],
+        scanner: &mut Scanner<'_>,
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), DecodeReason>;
+
+    /// Fills the column at `place` of a record without its field.
+    fn fill(
+        &mut self,
+        place: usize,
+        column_plan: &ColumnPlan,
+        columns: &mut [Column],
+        record: &RecordRef<'_>,
+    ) -> Result<(), DecodeReason>;
+
+    /// Takes the value of a field that stands for a group, and answers it as JSON that needs no schema.
+    /// `None`: nothing is taken, the value is such JSON as it stands there.
+    fn group_json(
+        &mut self,
+        group: usize,
+        scanner: &mut Scanner<'_>,
+    ) -> Result<Option<Vec<u8>>, DecodeReason>;
+
+    /// Gets back what `group_json` answered, for the next one.
+    fn group_done(&mut self, json: Vec<u8>);
+}
+
+/// JSON says by itself what its values are.
+struct AsJson;
+
+impl TakeFields for AsJson {
+    #[inline]
+    fn put(
+        &mut self,
+        _place: usize,
+        column_plan: &ColumnPlan,
+        columns: &mut [Column],
+        scanner: &mut Scanner<'_>,
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), DecodeReason> {
+        put_field(column_plan, columns, scanner, scratch)
+    }
+
+    #[inline]
+    fn fill(
+        &mut self,
+        _place: usize,
+        column_plan: &ColumnPlan,
+        columns: &mut [Column],
+        record: &RecordRef<'_>,
+    ) -> Result<(), DecodeReason> {
+        fill(column_plan, columns, record)
+    }
+
+    #[inline]
+    fn group_json(
+        &mut self,
+        _group: usize,
+        _scanner: &mut Scanner<'_>,
+    ) -> Result<Option<Vec<u8>>, DecodeReason> {
+        Ok(None)
+    }
+
+    fn group_done(&mut self, _json: Vec<u8>) {}
+}
+
 /// What a decoder keeps from record to record.
 #[derive(Debug)]
-struct Buffers {
+pub(crate) struct Buffers {
     hints: Vec<Hint>,
     /// Per column of the plan: whether this record had its field.
     seen: Vec<bool>,
@@ -78,8 +150,7 @@ struct Buffers {
 impl JsonDecoder {
     /// A decoder for a plan.
     pub fn new(plan: Arc<TablePlan>) -> JsonDecoder {
-        let buffers =
-            Buffers { hints: Vec::new(), seen: vec![false; plan.columns.len()], scratch: Vec::new() };
+        let buffers = Buffers::new(&plan);
         JsonDecoder { plan, buffers }
     }
 
@@ -91,43 +162,64 @@ impl JsonDecoder {
     /// Appends one row to `segment`, which the plan made (`TablePlan::new_segment`).
     /// Errors: [`DecodeError`]; the segment is then as it was before.
     pub fn decode(&mut self, segment: &mut Segment, record: RecordRef<'_>) -> Result<(), DecodeError> {
-        let rows = segment.rows();
-        let result = self.buffers.decode_row(&self.plan, segment.columns_mut(), rows, record);
-        match result {
-            Ok(()) => segment.commit_row(),
-            Err(_) => segment.undo_row(),
-        }
-        if self.buffers.scratch.capacity() > SCRATCH_BYTES_MAX {
-            self.buffers.scratch = Vec::new();
-        }
-        result
+        self.buffers.decode(&self.plan, segment, record, 0, &mut AsJson)
     }
 }
 
 impl Buffers {
+    pub(crate) fn new(plan: &TablePlan) -> Buffers {
+        Buffers { hints: Vec::new(), seen: vec![false; plan.columns.len()], scratch: Vec::new() }
+    }
+
+    /// Appends one row to `segment`. `body_at`: where the object begins in the value, white space left
+    /// out. Errors: the segment is then as it was before.
+    #[inline]
+    pub(crate) fn decode(
+        &mut self,
+        plan: &TablePlan,
+        segment: &mut Segment,
+        record: RecordRef<'_>,
+        body_at: usize,
+        take: &mut impl TakeFields,
+    ) -> Result<(), DecodeError> {
+        let rows = segment.rows();
+        let result = self.decode_row(plan, segment.columns_mut(), rows, record, body_at, take);
+        match result {
+            Ok(()) => segment.commit_row(),
+            Err(_) => segment.undo_row(),
+        }
+        if self.scratch.capacity() > SCRATCH_BYTES_MAX {
+            self.scratch = Vec::new();
+        }
+        result
+    }
+
     fn decode_row(
         &mut self,
         plan: &TablePlan,
         columns: &mut [Column],
         rows: usize,
         record: RecordRef<'_>,
+        body_at: usize,
+        take: &mut impl TakeFields,
     ) -> Result<(), DecodeError> {
         let value = record.value.ok_or_else(|| plain(DecodeReason::NotAnObject { found: None }))?;
-        if let Err(error) = std::str::from_utf8(value) {
-            return Err(plain(DecodeReason::InvalidUtf8 { at: error.valid_up_to() }));
+        if let Err(error) = std::str::from_utf8(&value[body_at..]) {
+            return Err(plain(DecodeReason::InvalidUtf8 { at: body_at + error.valid_up_to() }));
         }
-        let mut scanner = Scanner::new(value);
+        let mut scanner = Scanner::starting_at(value, body_at);
         let kind = scanner.kind().map_err(plain)?;
         if kind != ValueKind::Object {
             scanner.raw_value(0).and_then(|_| scanner.end()).map_err(plain)?;
             return Err(plain(DecodeReason::NotAnObject { found: Some(kind) }));
         }
         self.seen.fill(false);
-        self.fields(plan, columns, rows, &mut scanner)?;
+        self.fields(plan, columns, rows, &mut scanner, take)?;
         scanner.end().map_err(plain)?;
-        for (column_plan, seen) in plan.columns.iter().zip(&self.seen) {
+        for (place, (column_plan, seen)) in plan.columns.iter().zip(&self.seen).enumerate() {
             if !seen {
-                fill(column_plan, columns, &record).map_err(|reason| of_column(column_plan, reason))?;
+                take.fill(place, column_plan, columns, &record)
+                    .map_err(|reason| of_column(column_plan, reason))?;
             }
         }
         plan.dotted.check_lengths(plan, columns)
@@ -139,6 +231,7 @@ impl Buffers {
         columns: &mut [Column],
         rows: usize,
         scanner: &mut Scanner<'_>,
+        take: &mut impl TakeFields,
     ) -> Result<(), DecodeError> {
         let mut place = 0;
         loop {
@@ -156,12 +249,21 @@ impl Buffers {
                     if std::mem::replace(&mut self.seen[index], true) {
                         forget(column_plan, columns, rows);
                     }
-                    put_field(column_plan, columns, scanner, &mut self.scratch)
+                    take.put(index, column_plan, columns, scanner, &mut self.scratch)
                         .map_err(|reason| of_column(column_plan, reason))?;
                 }
                 Some(Target::Group(group)) => {
+                    let json = take.group_json(group, scanner).map_err(plain)?;
                     let (seen, scratch) = (&mut self.seen, &mut self.scratch);
-                    GroupFiller { plan, columns, rows, seen, scratch }.put(group, scanner, 1)?;
+                    let mut filler = GroupFiller { plan, columns, rows, seen, scratch };
+                    match json {
+                        None => filler.put(group, scanner, 1)?,
+                        Some(json) => {
+                            let put = filler.put(group, &mut Scanner::new(&json), 1);
+                            take.group_done(json);
+                            put?;
+                        }
+                    }
                 }
                 None if plan.unknown_fields == UnknownFields::Refuse => {
                     return Err(plain(DecodeReason::UnknownField { at: scanner.at() - name_back }));

@@ -49,7 +49,11 @@ mod undecoded;
 
 mod avro;
 mod connect_json;
+mod json_schema;
 mod protobuf;
+
+mod delimited;
+mod whole_value;
 
 mod decoder;
 
@@ -66,11 +70,13 @@ mod wide;
 pub use avro::AvroDecoder;
 pub use connect_json::ConnectJsonDecoder;
 pub use decoder::{Decoder, Format};
+pub use delimited::{Delimited, DelimitedDecoder};
 pub use error::{DecodeError, DecodeReason, ValueKind};
 pub use headers::{HeadersRef, TakeHeader};
 pub use json_decoder::{JsonDecoder, RecordRef};
+pub use json_schema::JsonSchemaDecoder;
 pub use lineage::LineageNames;
-pub use plan::{PlanError, PlanOptions, TablePlan, UnknownFields};
+pub use plan::{PlanError, PlanOptions, TablePlan, UnknownFields, ValueColumn};
 pub use protobuf::ProtobufDecoder;
 pub use scanner::JSON_DEPTH_MAX;
 pub use schema_error::{SCHEMA_BYTES_MAX, SchemaError, SchemaFault};
@@ -78,3 +84,4 @@ pub use shape::{InsertColumn, InsertShape, InsertTarget};
 pub use table_column::{DefaultKind, TableColumn, UnknownDefaultKind};
 pub use type_table::{CELL_NAMES, Cell, TYPE_TABLE, Takes, TypeRow, types_page};
 pub use undecoded::Undecoded;
+pub use whole_value::{WholeValue, WholeValueDecoder};

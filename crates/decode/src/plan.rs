@@ -22,6 +22,18 @@ pub enum UnknownFields {
     Refuse,
 }
 
+/// Where a value without fields goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ValueColumn {
+    /// Values have fields.
+    #[default]
+    None,
+    /// To the only column that is no lineage column.
+    Only,
+    /// To the column of this name.
+    Named(String),
+}
+
 /// What of the connector's configuration decides what a record becomes.
 #[derive(Debug, Clone, Default)]
 pub struct PlanOptions {
@@ -29,6 +41,12 @@ pub struct PlanOptions {
     pub unknown_fields: UnknownFields,
     /// Lineage columns.
     pub lineage: LineageNames,
+    /// The column that takes whole values.
+    pub value_column: ValueColumn,
+    /// Columns that are filled from a field of another name: field and column.
+    pub renamed: Vec<(String, String)>,
+    /// null is refused for a column that cannot hold it, also where the column has a DEFAULT.
+    pub refuse_nulls: bool,
 }
 
 /// The table cannot be written by this version. Always for the operator to change.
@@ -78,6 +96,22 @@ pub enum PlanError {
         /** What its DEFAULT uses. */
         mentioned: String,
     },
+    /// Whole values, and no column to put them in.
+    #[error("PLAN-009: {why}")]
+    NoValueColumn {
+        /** What there is instead. */
+        why: String,
+    },
+    /// A field is to fill a column that is not there, or that something else fills.
+    #[error("PLAN-010: field {field} cannot fill column {column}: {why}")]
+    Renamed {
+        /** The field. */
+        field: String,
+        /** The column. */
+        column: String,
+        /** What is in the way. */
+        why: &'static str,
+    },
     /// The same name twice.
     #[error("PLAN-007: column {column} stands in the list twice")]
     Twice {
@@ -124,6 +158,8 @@ pub struct TablePlan {
     /// Columns with dots in their names, by what stands before the dots.
     pub(crate) dotted: Dotted,
     pub(crate) unknown_fields: UnknownFields,
+    /// The place of the column that takes whole values, where values have no fields.
+    pub(crate) value_place: Option<usize>,
     shape: InsertShape,
 }
 
@@ -131,7 +167,7 @@ impl TablePlan {
     /// Compiles a plan. Column order is the table's.
     /// Errors: [`PlanError`], each naming the column.
     pub fn compile(columns: &[TableColumn], options: PlanOptions) -> Result<TablePlan, PlanError> {
-        let drafts = drafts(columns, &options.lineage)?;
+        let drafts = drafts(columns, &options)?;
         if drafts.is_empty() {
             return Err(PlanError::NoColumns);
         }
@@ -143,6 +179,7 @@ impl TablePlan {
             by_name: HashMap::new(),
             dotted: Dotted::default(),
             unknown_fields: options.unknown_fields,
+            value_place: value_place(&drafts, &options.value_column)?,
             shape: InsertShape { columns: Vec::new() },
         };
         for (index, draft) in drafts.iter().enumerate() {
@@ -150,7 +187,7 @@ impl TablePlan {
         }
         let fields = plan.columns.iter().zip(&drafts).enumerate().filter(|(_, (_, d))| d.lineage.is_none());
         plan.dotted = Dotted::new(fields.map(|(place, (column, draft))| {
-            (place, &*column.name, matches!(draft.table_type, DataType::Array(_)))
+            (place, draft.field(&column.name), matches!(draft.table_type, DataType::Array(_)))
         }));
         Ok(plan)
     }
@@ -238,7 +275,7 @@ impl TablePlan {
             wire + 1
         });
         if matches!(source, Source::Field { .. }) {
-            self.by_name.insert(name.as_bytes().into(), self.columns.len());
+            self.by_name.insert(draft.field(&name).as_bytes().into(), self.columns.len());
         }
         self.columns.push(ColumnPlan { name, wire, mask, source });
         Ok(())
@@ -260,9 +297,16 @@ struct Draft<'a> {
     missing: Absent,
     null: Absent,
     lineage: Option<Lineage>,
+    /// The field that fills it, if that has another name.
+    renamed: Option<&'a str>,
 }
 
 impl Draft<'_> {
+    /// The name of the field that fills it.
+    fn field<'n>(&'n self, name: &'n str) -> &'n str {
+        self.renamed.unwrap_or(name)
+    }
+
     fn masked(&self) -> bool {
         self.missing == Absent::Masked
     }
@@ -272,7 +316,8 @@ impl Draft<'_> {
     }
 }
 
-fn drafts<'a>(columns: &'a [TableColumn], names: &LineageNames) -> Result<Vec<Draft<'a>>, PlanError> {
+fn drafts<'a>(columns: &'a [TableColumn], options: &'a PlanOptions) -> Result<Vec<Draft<'a>>, PlanError> {
+    let names = &options.lineage;
     let mut drafts: Vec<Draft<'a>> = Vec::new();
     for column in columns {
         match column.default_kind {
@@ -301,6 +346,10 @@ fn drafts<'a>(columns: &'a [TableColumn], names: &LineageNames) -> Result<Vec<Dr
             }
             (None, _) => travel(&table_type, has_default),
         };
+        let null = match options.refuse_nulls && !table_type.holds_null() {
+            true => Absent::Refuse,
+            false => null,
+        };
         if !type_table::covers(&table_type) {
             return Err(PlanError::Unsupported { column: column.name.clone(), part: table_type.to_string() });
         }
@@ -308,9 +357,56 @@ fn drafts<'a>(columns: &'a [TableColumn], names: &LineageNames) -> Result<Vec<Dr
         if let Err(unsupported) = pumphouse_columns::Column::new(&wire_type) {
             return Err(PlanError::Unsupported { column: column.name.clone(), part: unsupported.part });
         }
-        drafts.push(Draft { column, table_type, wire_type, missing, null, lineage });
+        let renamed = options.renamed.iter().find(|(_, renamed)| *renamed == column.name);
+        let renamed = renamed.map(|(field, _)| field.as_str());
+        drafts.push(Draft { column, table_type, wire_type, missing, null, lineage, renamed });
     }
+    check_renamed(&drafts, &options.renamed)?;
     Ok(drafts)
+}
+
+/// Each of the columns is there, no field fills two, and no column that keeps its name is shadowed.
+fn check_renamed(drafts: &[Draft<'_>], renamed: &[(String, String)]) -> Result<(), PlanError> {
+    for (place, (field, column)) in renamed.iter().enumerate() {
+        let refuse = |why| Err(PlanError::Renamed { field: field.clone(), column: column.clone(), why });
+        match drafts.iter().find(|draft| draft.column.name == *column) {
+            None => return refuse("the table has no such column that can be written"),
+            Some(draft) if draft.lineage.is_some() => return refuse("it is a lineage column"),
+            Some(_) => {}
+        }
+        let others = || renamed.iter().enumerate().filter(|(other, _)| *other != place);
+        if others().any(|(_, (other, _))| other == field) {
+            return refuse("the field fills another column, too");
+        }
+        if others().any(|(_, (_, other))| other == column) {
+            return refuse("another field fills it, too");
+        }
+        if drafts.iter().any(|draft| draft.renamed.is_none() && draft.column.name == *field) {
+            return refuse("the field has a column of its own name");
+        }
+    }
+    Ok(())
+}
+
+/// The place of the column that takes whole values. `None`: values have fields.
+fn value_place(drafts: &[Draft<'_>], wanted: &ValueColumn) -> Result<Option<usize>, PlanError> {
+    let fillable = || drafts.iter().enumerate().filter(|(_, draft)| draft.lineage.is_none());
+    let found = match wanted {
+        ValueColumn::None => return Ok(None),
+        ValueColumn::Named(name) => {
+            let found = fillable().find(|(_, draft)| draft.column.name == *name);
+            found.ok_or_else(|| format!("the table has no column {name} that can take the whole value"))
+        }
+        ValueColumn::Only => match (fillable().next(), fillable().nth(1)) {
+            (Some(only), None) => Ok(only),
+            (None, _) => Err("the table has no column that can take the whole value".to_owned()),
+            (Some((_, one)), Some((_, other))) => Err(format!(
+                "whole values need one column, and there are {} and {}",
+                one.column.name, other.column.name
+            )),
+        },
+    };
+    found.map(|(place, _)| Some(place)).map_err(|why| PlanError::NoValueColumn { why })
 }
 
 /// The type that travels, and what travels for a missing field and for null.

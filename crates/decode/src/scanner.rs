@@ -26,6 +26,16 @@ impl<'a> Scanner<'a> {
         Scanner { bytes, at: 0 }
     }
 
+    /// Behind the first `at` bytes, which are something else.
+    pub(crate) fn starting_at(bytes: &'a [u8], at: usize) -> Scanner<'a> {
+        Scanner { bytes, at }
+    }
+
+    /// Another one over the same bytes. Shape: a value that was taken before begins at `at`.
+    pub(crate) fn again_at(&self, at: usize) -> Scanner<'a> {
+        Scanner { bytes: self.bytes, at }
+    }
+
     #[cold]
     pub(crate) fn broken<T>(&self) -> Result<T, DecodeReason> {
         Err(DecodeReason::BrokenJson { at: self.at })

@@ -38,6 +38,12 @@ pub enum SchemaFault {
     /// Values have no fields, so there is nothing to name columns by.
     #[error("SCHEMA-005: its values are not records with fields")]
     NoFields,
+    /// A valid schema whose values cannot be told apart or followed.
+    #[error("SCHEMA-006: values cannot be read by it: {why}")]
+    Unreadable {
+        /** What of it, and why. */
+        why: String,
+    },
 }
 
 /// A schema that records cannot be read with.

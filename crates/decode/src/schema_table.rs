@@ -15,11 +15,13 @@ const SCHEMAS_MAX: usize = 256;
 /// Bytes before the value proper: a zero, then the schema's number, highest byte first.
 const PREFIX_BYTES: usize = 5;
 
-/// Splits Confluent's wire format. Errors: DECODE-002 for a tombstone, DECODE-031.
+/// Splits Confluent's wire format. Errors: DECODE-002 for a tombstone, DECODE-031, DECODE-036.
 #[inline]
 pub(crate) fn split_prefix(value: Option<&[u8]>) -> Result<(SchemaId, &[u8]), DecodeReason> {
     match value {
         None => Err(DecodeReason::NotAnObject { found: None }),
+        // Registries count from 1: these are the upper half of a number with eight bytes.
+        Some([0, 0, 0, 0, 0, _, _, _, _, ..]) => Err(DecodeReason::LongSchemaNumber),
         Some([0, a, b, c, d, body @ ..]) => Ok((SchemaId(u32::from_be_bytes([*a, *b, *c, *d])), body)),
         Some(_) => Err(DecodeReason::NoSchemaNumber),
     }

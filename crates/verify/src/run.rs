@@ -109,7 +109,8 @@ fn open(config: &ConnectorConfig) -> Result<Servers, VerifyError> {
     let connection = client_settings(config.ledger_options.reveal())?.connection;
     Ok(Servers {
         server: Server::open(config)?,
-        source: Source::open(&consumer, &config.group_id)?,
+        source: Source::open(&consumer, &config.group_id)?
+            .skipping_tombstones(config.row_rules.skip_tombstones),
         ledger: LedgerReader::open(&consumer, &config.group_id)?,
         admin: Admin::open(&connection)?,
     })

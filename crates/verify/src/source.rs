@@ -17,11 +17,18 @@ const RETENTION_TRIES_MAX: u32 = 5;
 /// Reads topics beside the connector's group, read committed (PROTOCOL R14).
 pub(crate) struct Source {
     reader: RangeReader,
+    /// Records without a value are not expected in the table (`pumphouse.tombstones=skip`).
+    skip_tombstones: bool,
 }
 
 impl Source {
     pub(crate) fn open(settings: &Settings, group: &str) -> Result<Source, KafkaError> {
-        Ok(Source { reader: RangeReader::open(settings, group)? })
+        Ok(Source { reader: RangeReader::open(settings, group)?, skip_tombstones: false })
+    }
+
+    /// As the connector reads it: with or without tombstones.
+    pub(crate) fn skipping_tombstones(self, skip_tombstones: bool) -> Source {
+        Source { skip_tombstones, ..self }
     }
 
     /// The positions that a partition holds now, up to the last stable offset.
@@ -48,8 +55,13 @@ impl Source {
         for tries in 1.. {
             offsets.clear();
             let Some(left) = OffsetRange::new(log_start, range.end()) else { return Ok(log_start) };
-            let read =
-                self.reader.read(topic, &[(partition, left)], LIMITS, |record| offsets.push(record.offset()));
+            let expected =
+                |record: &pumphouse_kafka::RecordView<'_>| !self.skip_tombstones || record.value().is_some();
+            let read = self.reader.read(topic, &[(partition, left)], LIMITS, |record| {
+                if expected(record) {
+                    offsets.push(record.offset());
+                }
+            });
             match read {
                 Ok(_) => return Ok(log_start),
                 Err(error @ KafkaError::OffsetOutOfRange { .. }) => {

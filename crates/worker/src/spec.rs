@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use pumphouse_clickhouse::{Certificates, Client, Endpoint, LineageNames, Password, TableName};
 use pumphouse_config::{
-    BadRecords, BatchDecision, ConnectorConfig, ExactlyOnce, LedgerStore, TableCreation, ValueConverter,
-    WorkerConfig,
+    BadRecords, BareValue, BatchDecision, ConnectorConfig, ExactlyOnce, LedgerStore, TableCreation,
+    ValueConverter, WorkerConfig,
 };
-use pumphouse_decode::{Format, PlanOptions, UnknownFields};
+use pumphouse_decode::{Delimited, Format, PlanOptions, UnknownFields, ValueColumn, WholeValue};
 use pumphouse_delivery::{Decision, TaskOptions};
 use pumphouse_kafka::{Settings, StartAt, WantedLetters, client_settings};
 use pumphouse_types::TopicName;
@@ -133,7 +133,11 @@ impl ConnectorSpec {
                         key: lineage.key.clone(),
                         headers: lineage.headers.clone(),
                     },
+                    value_column: value_column(&config.value_converter),
+                    renamed: config.row_rules.renamed.clone().into_iter().collect(),
+                    refuse_nulls: config.row_rules.refuse_nulls,
                 },
+                skip_tombstones: config.row_rules.skip_tombstones,
                 config_text: config.delivery_relevant_text(),
                 settings: config.clickhouse_settings.clone().into_iter().collect(),
                 replayed: None,
@@ -177,6 +181,27 @@ fn format(converter: &ValueConverter) -> Format {
         }
         ValueConverter::Avro(_) => Format::Avro,
         ValueConverter::Protobuf(_) => Format::Protobuf,
+        ValueConverter::JsonSchema(_) => Format::JsonSchema,
+        ValueConverter::Csv => Format::Delimited(Delimited::Csv),
+        ValueConverter::Tsv => Format::Delimited(Delimited::Tsv),
+        ValueConverter::Whole { value, .. } => Format::Whole(match value {
+            BareValue::Bytes => WholeValue::Bytes,
+            BareValue::Text => WholeValue::Text,
+            BareValue::Short => WholeValue::Short,
+            BareValue::Integer => WholeValue::Integer,
+            BareValue::Long => WholeValue::Long,
+            BareValue::Float => WholeValue::Float,
+            BareValue::Double => WholeValue::Double,
+            BareValue::Boolean => WholeValue::Boolean,
+        }),
+    }
+}
+
+fn value_column(converter: &ValueConverter) -> ValueColumn {
+    match converter {
+        ValueConverter::Whole { column: Some(column), .. } => ValueColumn::Named(column.clone()),
+        ValueConverter::Whole { column: None, .. } => ValueColumn::Only,
+        _ => ValueColumn::None,
     }
 }
 

@@ -7,7 +7,9 @@ const REGISTRY: &str = "Converters: schema registry";
 
 const NO_PLUGINS: &str = "There are no Java plugins to choose from.";
 const WRITING_ONLY: &str = "It concerns writing only.";
-const KEYS: &str = "Keys are taken as they are, for the lineage column and dead letters.";
+const KEYS: &str =
+    "Keys are taken as they are, whatever their converter, for the lineage column and dead letters.";
+const NO_VALIDATION: &str = "Records are held against the table's columns, not against rules of the schema.";
 const HEADERS: &str = "Headers are taken as they are, for the lineage column and dead letters.";
 const OWN_CACHE: &str = "1000 schemas are kept.";
 
@@ -37,7 +39,7 @@ const SUBJECT_NAMES: &[&str] = &[
 pub(super) const CONVERTERS_TABLE: &[OptionDef] = &[
     option(
         "value.converter",
-        "How values are read: `org.apache.kafka.connect.json.JsonConverter`, `io.confluent.connect.avro.AvroConverter`, `io.confluent.connect.protobuf.ProtobufConverter`, or `org.apache.kafka.connect.storage.StringConverter` beside `insertFormat=JSON`; Connect's short forms are taken, too.",
+        "How values are read: `org.apache.kafka.connect.json.JsonConverter`; `io.confluent.connect.avro.AvroConverter`, `.protobuf.ProtobufConverter` and `.json.JsonSchemaConverter`; `org.apache.kafka.connect.storage.StringConverter` beside `insertFormat`; and for values without fields, which `pumphouse.value.column` takes, `org.apache.kafka.connect.converters.ByteArrayConverter`, `ShortConverter`, `IntegerConverter`, `LongConverter`, `FloatConverter`, `DoubleConverter`, `BooleanConverter`, and StringConverter. Connect's short forms are taken, too; docs/formats.md says what each reads.",
     )
     .low()
     .java(JavaType::Class)
@@ -69,7 +71,7 @@ pub(super) const CONVERTERS_TABLE: &[OptionDef] = &[
     option("value.converter.plugin.version", "Which version of the converter to load.").no_effect(NO_PLUGINS),
     registry(
         "value.converter.schema.registry.url",
-        "For AvroConverter and ProtobufConverter: the registry's servers, `http(s)://[user:password@]host:port[/path]` with commas between; one that does not answer is passed over.",
+        "For AvroConverter, ProtobufConverter and JsonSchemaConverter: the registry's servers, `http(s)://[user:password@]host:port[/path]` with commas between; one that does not answer is passed over.",
     )
     .kind(Kind::List)
     .high(),
@@ -99,7 +101,7 @@ pub(super) const CONVERTERS_TABLE: &[OptionDef] = &[
     registry("value.converter.bearer.auth.token", "The bearer token for the registry.").secret(),
     registry(
         "value.converter.value.subject.name.strategy",
-        "How subjects are named; it tells a registry with several contexts which of them is meant.",
+        "How subjects are named. Schemas are found by number, so all three read the same records; TopicNameStrategy also tells a registry with several contexts which of them is meant.",
     )
     .default("io.confluent.kafka.serializers.subject.TopicNameStrategy")
     .not_yet(SUBJECT_NAMES, "Use one of Confluent's three strategies; Java classes cannot be loaded."),
@@ -140,6 +142,46 @@ pub(super) const CONVERTERS_TABLE: &[OptionDef] = &[
         "Enums are texts and packages do not matter either way.",
     ),
     ignored("value.converter.connect.meta.data", "Whether Connect's own properties are kept in schemas.", WRITING_ONLY),
+    ignored("value.converter.allow.optional.map.keys", "Which maps are written as such.", WRITING_ONLY),
+    ignored("value.converter.discard.type.doc.default", "Which properties of schemas are written.", WRITING_ONLY),
+    ignored("value.converter.ignore.default.for.nullables", "Whether null is written as null where there is a default.", WRITING_ONLY),
+    ignored("value.converter.object.additional.properties", "Whether written JSON Schemas are open.", WRITING_ONLY),
+    ignored("value.converter.id.compatibility.strict", "Which schema is written with.", WRITING_ONLY),
+    ignored("value.converter.auto.register.schemas.subject.name", "Where schemas are registered.", WRITING_ONLY),
+    ignored("value.converter.enhanced.protobuf.schema.support", "Whether Connect's schemas keep packages.", "Packages do not matter here."),
+    ignored("value.converter.optional.for.nullables", "How optional fields are written.", WRITING_ONLY),
+    ignored("value.converter.wrapper.for.nullables", "Whether Protobuf's wrappers stand for nullable values.", "They do here."),
+    ignored("value.converter.wrapper.for.raw.primitives", "Whether single values are written in wrappers.", WRITING_ONLY),
+    ignored("value.converter.use.optional.for.nonrequired", "Whether fields that a JSON Schema does not require are optional in Connect.", NO_VALIDATION),
+    ignored("value.converter.use.optional.for.proto2", "Whether optional fields of proto2 are optional in Connect.", NO_VALIDATION),
+    registry("value.converter.json.fail.invalid.schema", "Whether records are validated against their JSON Schema.")
+        .boolean()
+        .default("false")
+        .not_yet(&["false"], "Remove it; records are held against the table's columns."),
+    registry("value.converter.scrub.invalid.names", "Whether names that Avro or Protobuf cannot have are replaced.")
+        .boolean()
+        .default("false")
+        .not_yet(&["false"], "Remove it; names are those of the schema."),
+    registry("value.converter.generalized.sum.type.support", "Whether unions become structs with a field per branch.")
+        .boolean()
+        .default("false")
+        .not_yet(&["false"], "Remove it; a union's value is that of its branch."),
+    registry("value.converter.flatten.unions", "Whether a union within a union becomes one.")
+        .boolean()
+        .default("true")
+        .no_effect("A union's value is that of its branch, however deep."),
+    registry("value.converter.generate.index.for.unions", "How the fields of Connect's unions are named.")
+        .no_effect("A union's value is that of its branch, which has no name of its own."),
+    registry("value.converter.generate.struct.for.nulls", "Whether a message of no fields is null.")
+        .boolean()
+        .default("false")
+        .not_yet(&["false"], "Remove it."),
+    registry("value.converter.int.for.enums", "Whether enums of Protobuf are numbers.")
+        .boolean()
+        .default("false")
+        .not_yet(&["false"], "Remove it; enums are their names."),
+    registry("value.converter.latest.cache.size", "How many schemas the client keeps.").no_effect(OWN_CACHE),
+    registry("value.converter.latest.cache.ttl.sec", "How long the client keeps them.").no_effect(OWN_CACHE),
     option("value.converter.*", "Further options of a value converter.")
         .not_yet(&[], "Remove it; it is not built, or belongs to a converter that is not built."),
     option("key.converter", "How keys are read.")

@@ -45,6 +45,29 @@ pub(super) const PUMPHOUSE: &[OptionDef] = &[
         .kind(Kind::OneOf(&["ignore", "refuse"]))
         .default("ignore")
         .group(GROUP),
+    option(
+        "pumphouse.value.column",
+        "The column that takes the whole value, for converters whose values have no fields; not given: the table's only one beside its lineage columns. The official sink refuses such values.",
+    )
+    .group(GROUP),
+    option("pumphouse.field.columns", "Columns for fields of another name, `field=column` with commas between; `user.id=user_id` takes a field inside of a field.")
+        .kind(Kind::Pairs)
+        .default("")
+        .group(GROUP),
+    option(
+        "pumphouse.tombstones",
+        "What happens to a record without a value: `fail` treats it as a record that cannot become a row (`errors.tolerance`); `skip` passes over it, as the official sink does.",
+    )
+    .kind(Kind::OneOf(&["fail", "skip"]))
+    .default("fail")
+    .group(GROUP),
+    option(
+        "pumphouse.null.as.default",
+        "Whether null becomes the DEFAULT of a column that cannot hold it (the server's `input_format_null_as_default`); `false` refuses the record.",
+    )
+    .boolean()
+    .default("true")
+    .group(GROUP),
     option("pumphouse.state.topic", "The compacted topic of configurations and marks.")
         .default("pumphouse-state")
         .worker()

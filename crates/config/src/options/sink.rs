@@ -86,7 +86,7 @@ pub(super) const SINK: &[OptionDef] = &[
         .default("0")
         .no_effect("Tables are looked at again when the server says that they have changed.")
         .group(ROUTING),
-    option("insertFormat", "What the texts of StringConverter are. JSON: objects; other formats are not built yet.")
+    option("insertFormat", "What the texts of StringConverter are. JSON: objects. CSV, TSV: one row, its fields in the order of the table's columns. NONE: `pumphouse.value.column` takes the whole text.")
         .kind(Kind::OneOf(&["NONE", "JSON", "CSV", "TSV"]))
         .default("NONE")
         .group(FORMAT),

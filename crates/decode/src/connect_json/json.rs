@@ -8,7 +8,7 @@ use crate::scanner::{JSON_DEPTH_MAX, Scanner};
 use crate::typed::{Unscaled, append_json_text, decimal_text, moment_text};
 
 /// Takes one value and appends it to `out`. `depth`: levels that it lies in.
-pub(super) fn append_meaning(
+pub(crate) fn append_meaning(
     node: &Node,
     scanner: &mut Scanner<'_>,
     scratch: &mut Scratch,
@@ -74,6 +74,19 @@ pub(super) fn append_meaning(
                 }
             })?;
         }
+        (Node::Entries { key, value }, ValueKind::Array) => {
+            list(b"[]", scanner, out, |scanner, out| {
+                list(b"{}", scanner, out, |scanner, out| match copy_name(scanner, out)? {
+                    b"key" => append_meaning(key, scanner, scratch, out, depth + 2),
+                    b"value" => append_meaning(value, scanner, scratch, out, depth + 2),
+                    _ => Ok(out.extend_from_slice(scanner.raw_value(depth + 2)?)),
+                })
+            })?;
+        }
+        (Node::Choice(branches), kind) => match branches.iter().find(|(of, _)| *of == kind) {
+            Some((_, node)) => append_meaning(node, scanner, scratch, out, depth)?,
+            None => out.extend_from_slice(scanner.raw_value(depth)?),
+        },
         // As it is: plain, null, base64, or another kind than the schema says.
         _ => out.extend_from_slice(scanner.raw_value(depth)?),
     }

@@ -16,26 +16,26 @@ use crate::typed::{Unscaled, decode_base64, put_bytes, put_decimal, put_moment};
 
 /// Buffers that are kept from record to record.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     /// A text without escapes.
     unescaped: Vec<u8>,
     /// What base64 stands for.
     bytes: Vec<u8>,
     /// A value as JSON that says what it means.
-    pub(super) json: Vec<u8>,
+    pub(crate) json: Vec<u8>,
     /// Per field of the schema: whether this record had it.
     seen: Vec<bool>,
 }
 
 /// A compiled Connect schema.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(crate) struct Program {
     fields: Vec<Field>,
     binding: Binding,
 }
 
 impl Program {
-    pub(super) fn compile(
+    pub(crate) fn compile(
         schema: &[u8],
         null_defaults: bool,
         plan: &TablePlan,
@@ -46,7 +46,7 @@ impl Program {
     }
 
     /// Takes the payload's object and appends one row, which the caller commits or undoes.
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         plan: &TablePlan,
         columns: &mut [Column],
@@ -144,7 +144,7 @@ impl Program {
 }
 
 /// Takes one value and appends it. `depth`: levels that it lies in.
-fn put(
+pub(crate) fn put(
     node: &Node,
     conversion: &Conversion,
     column: &mut Column,
@@ -175,10 +175,14 @@ fn put(
             put_value(conversion, column, &mut inner, &mut scratch.unescaped, 1)?;
             inner.end()
         }
-        (
-            Node::Array(_) | Node::Map(_) | Node::Pairs { .. } | Node::Struct(_),
-            ValueKind::Array | ValueKind::Object,
-        ) => put_compound(node, conversion, column, scanner, scratch, depth),
+        (Node::Array(_) | Node::Pairs { .. } | Node::Entries { .. }, ValueKind::Array)
+        | (Node::Map(_) | Node::Struct(_), ValueKind::Object) => {
+            put_compound(node, conversion, column, scanner, scratch, depth)
+        }
+        (Node::Choice(branches), kind) => match branches.iter().find(|(of, _)| *of == kind) {
+            Some((_, node)) => put(node, conversion, column, scanner, scratch, depth),
+            None => put_value(conversion, column, scanner, &mut scratch.unescaped, depth),
+        },
         // Plain, null, or another kind than the schema says: what JSON without a schema would become.
         _ => put_value(conversion, column, scanner, &mut scratch.unescaped, depth),
     }
@@ -220,6 +224,21 @@ fn put_compound(
             map.row_pushed();
             Ok(())
         }
+        (Node::Entries { key, value }, Conversion::Map(keys, values), Column::Map(map)) => {
+            each(b"[]", scanner, |scanner| {
+                let (key_at, value_at) = entry(scanner, depth + 1)?;
+                put(key, keys, map.keys(), &mut scanner.again_at(key_at), scratch, depth + 2)?;
+                match value_at {
+                    Some(at) => {
+                        put(value, values, map.values(), &mut scanner.again_at(at), scratch, depth + 2)
+                    }
+                    None if map.values().push_null() => Ok(()),
+                    None => Err(DecodeReason::MissingField),
+                }
+            })?;
+            map.row_pushed();
+            Ok(())
+        }
         (node, conversion, column) => {
             let mut json = std::mem::take(&mut scratch.json);
             json.clear();
@@ -249,6 +268,24 @@ fn each<'a>(
     }
 }
 
+/// Takes `{"key": .., "value": ..}` in any order; answers where the two values begin.
+fn entry(scanner: &mut Scanner<'_>, depth: usize) -> Result<(usize, Option<usize>), DecodeReason> {
+    let (mut key, mut value) = (None, None);
+    each(b"{}", scanner, |scanner| {
+        let name = scanner.text()?.raw;
+        scanner.expect(b':')?;
+        let at = scanner.next_at();
+        scanner.raw_value(depth + 1)?;
+        match name {
+            b"key" => key = Some(at),
+            b"value" => value = Some(at),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    key.map(|key| (key, value)).ok_or(DecodeReason::WrongKind { found: ValueKind::Object })
+}
+
 fn integer(number: &[u8]) -> Result<i64, DecodeReason> {
     if let Some(short) = short_integer(number) {
         return Ok(short);
@@ -261,7 +298,7 @@ fn integer(number: &[u8]) -> Result<i64, DecodeReason> {
 }
 
 /// Takes a text and answers the bytes that it stands for in base64.
-pub(super) fn base64_bytes<'s>(
+pub(crate) fn base64_bytes<'s>(
     scanner: &mut Scanner<'_>,
     scratch: &'s mut Scratch,
 ) -> Result<&'s [u8], DecodeReason> {

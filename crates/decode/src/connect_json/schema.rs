@@ -2,12 +2,13 @@
 use serde_json::Value;
 
 use crate::connect_name::{self, DECIMAL, JSON, VARIABLE_SCALE_DECIMAL};
+use crate::error::ValueKind;
 use crate::schema_error::SchemaFault;
 use crate::typed::{Meaning, Moment};
 
 /// What stands in the payload for a schema. Whatever needs no schema to be understood is `Plain`.
-#[derive(Debug, PartialEq)]
-pub(super) enum Node {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Node {
     /// JSON as it is.
     Plain,
     /// Base64.
@@ -30,21 +31,28 @@ pub(super) enum Node {
         key: Box<Node>,
         value: Box<Node>,
     },
+    /// A map as a list of objects of `key` and `value`.
+    Entries {
+        key: Box<Node>,
+        value: Box<Node>,
+    },
     Struct(Vec<Field>),
+    /// By what stands there; a kind that is not listed is plain.
+    Choice(Vec<(ValueKind, Node)>),
 }
 
-#[derive(Debug, PartialEq)]
-pub(super) struct Field {
-    pub(super) name: Box<str>,
-    pub(super) node: Node,
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Field {
+    pub(crate) name: Box<str>,
+    pub(crate) node: Node,
     /// JSON of what counts where the payload has null or nothing.
-    pub(super) default: Option<Box<[u8]>>,
+    pub(crate) default: Option<Box<[u8]>>,
 }
 
 /// The fields of a schema's struct. `null_defaults`: the schema's defaults count; else they are not looked
 /// at (`replace.null.with.default`).
 /// Errors: `Invalid`, `NoFields`.
-pub(super) fn parse(text: &[u8], null_defaults: bool) -> Result<Vec<Field>, SchemaFault> {
+pub(crate) fn parse(text: &[u8], null_defaults: bool) -> Result<Vec<Field>, SchemaFault> {
     let value: Value = serde_json::from_slice(text).map_err(|error| SchemaFault::Invalid {
         why: format!("JSON, line {} column {}", error.line(), error.column()),
     })?;

@@ -5,5 +5,8 @@
 mod avro;
 mod avro_hostile;
 mod connect_json;
+mod delimited;
+mod json_schema;
 mod protobuf;
 mod support;
+mod whole_value;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pumphouse_clickhouse::{Column, TableName};
 use pumphouse_columns::Segment;
 use pumphouse_decode::{
-    Decoder, Format, HeadersRef, LineageNames, PlanOptions, RecordRef, TableColumn, TablePlan, TakeHeader,
-    Undecoded, UnknownDefaultKind, UnknownFields,
+    Decoder, Format, HeadersRef, LineageNames, PlanOptions, RecordRef, TableColumn, TablePlan,
+    TakeHeader, Undecoded, UnknownDefaultKind, UnknownFields, ValueColumn,
 };
 use pumphouse_kafka::RecordView;
 use pumphouse_types::{ConfigVersion, TopicName};
@@ -23,6 +23,8 @@ pub struct RecipeSource {
     pub format: Format,
     /// Fields without a column, and the names of the lineage columns.
     pub plan_options: PlanOptions,
+    /// Records without a value are passed over, as if the topic did not have them.
+    pub skip_tombstones: bool,
     /// What of the configuration decides which rows a record becomes, as canonical text.
     pub config_text: String,
     /// The connector's own settings of its inserts.
@@ -38,6 +40,7 @@ pub(super) struct Recipe {
     pub table: TableName,
     pub format: Format,
     pub plan: Arc<TablePlan>,
+    pub skip_tombstones: bool,
     pub settings: Vec<(String, String)>,
     pub replayed: Option<Replayed>,
     /// What the state topic keeps.
@@ -56,6 +59,15 @@ struct Recorded {
     columns: Vec<RecordedColumn>,
     unknown_fields: String,
     lineage: RecordedLineage,
+    /// The column of whole values; the empty text: the table's only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value_column: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    renamed: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    refuse_nulls: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    skip_tombstones: bool,
     settings: Vec<(String, String)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replayed: Option<Replayed>,
@@ -116,6 +128,7 @@ impl Recipe {
             table: table.clone(),
             format: source.format,
             plan: Arc::new(plan),
+            skip_tombstones: source.skip_tombstones,
             settings: source.settings.clone(),
             replayed: source.replayed.clone(),
             text,
@@ -156,9 +169,20 @@ impl Recipe {
         topic: &TopicName,
         record: &RecordView<'_>,
     ) -> Option<Result<(), Undecoded>> {
-        if let Some(replayed) = &self.replayed {
-            return replayed.decode(decoder, segment, record);
+        match &self.replayed {
+            Some(replayed) => replayed.decode(decoder, segment, record),
+            None if self.skip_tombstones && record.value().is_none() => None,
+            None => Some(self.decode_own(decoder, segment, topic, record)),
         }
+    }
+
+    fn decode_own(
+        &self,
+        decoder: &mut Decoder,
+        segment: &mut Segment,
+        topic: &TopicName,
+        record: &RecordView<'_>,
+    ) -> Result<(), Undecoded> {
         // Asked only where the table has a column for them.
         let headers = |take: &mut TakeHeader<'_>| {
             record.headers().for_each(|(name, value)| take(name, value));
@@ -172,13 +196,14 @@ impl Recipe {
             headers: HeadersRef::new(&headers),
             value: record.value(),
         };
-        Some(decoder.decode(segment, row))
+        decoder.decode(segment, row)
     }
 }
 
 impl Recorded {
     fn new(source: &RecipeSource, table: &TableName, columns: &[Column]) -> Recorded {
-        let PlanOptions { unknown_fields, lineage } = &source.plan_options;
+        let PlanOptions { unknown_fields, lineage, value_column, renamed, refuse_nulls } =
+            &source.plan_options;
         let column = |column: &Column| RecordedColumn {
             name: column.name.clone(),
             type_text: column.type_text.clone(),
@@ -203,6 +228,14 @@ impl Recorded {
                 key: lineage.key.clone(),
                 headers: lineage.headers.clone(),
             },
+            value_column: match value_column {
+                ValueColumn::None => None,
+                ValueColumn::Only => Some(String::new()),
+                ValueColumn::Named(name) => Some(name.clone()),
+            },
+            renamed: renamed.clone(),
+            refuse_nulls: *refuse_nulls,
+            skip_tombstones: source.skip_tombstones,
             settings: source.settings.clone(),
             replayed: source.replayed.clone(),
         }
@@ -228,7 +261,18 @@ impl Recorded {
         };
         let source = RecipeSource {
             format,
-            plan_options: PlanOptions { unknown_fields, lineage },
+            plan_options: PlanOptions {
+                unknown_fields,
+                lineage,
+                value_column: match self.value_column {
+                    None => ValueColumn::None,
+                    Some(name) if name.is_empty() => ValueColumn::Only,
+                    Some(name) => ValueColumn::Named(name),
+                },
+                renamed: self.renamed,
+                refuse_nulls: self.refuse_nulls,
+            },
+            skip_tombstones: self.skip_tombstones,
             config_text: self.config,
             settings: self.settings,
             replayed: self.replayed,
@@ -269,7 +313,13 @@ mod tests {
     fn recipe(columns: &[Column], unknown_fields: UnknownFields) -> Recipe {
         let source = RecipeSource {
             format: Format::Avro,
-            plan_options: PlanOptions { unknown_fields, ..PlanOptions::default() },
+            plan_options: PlanOptions {
+                unknown_fields,
+                renamed: vec![("number".to_owned(), "id".to_owned())],
+                refuse_nulls: true,
+                ..PlanOptions::default()
+            },
+            skip_tombstones: true,
             config_text: format!("unknown.fields={unknown_fields:?}\n"),
             settings: vec![("insert_quorum".to_owned(), "2".to_owned())],
             replayed: None,

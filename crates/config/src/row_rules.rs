@@ -1,0 +1,58 @@
+//! What else decides which row a record becomes: tombstones, nulls, fields of other names.
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::error::ConfigCode;
+use crate::reading::Reading;
+use crate::value::pairs;
+
+const FIELDS: &str = "pumphouse.field.columns";
+
+/// Rules for all records of a connector.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowRules {
+    /// Records without a value become no rows and are passed.
+    pub skip_tombstones: bool,
+    /// null is refused where the column cannot hold it, also where it has a DEFAULT.
+    pub refuse_nulls: bool,
+    /// Columns by the field that fills them, where it has another name.
+    pub renamed: BTreeMap<String, String>,
+}
+
+impl RowRules {
+    /// Adds what differs from the usual, a line each.
+    pub(crate) fn describe(&self, text: &mut String) {
+        if self.skip_tombstones {
+            text.push_str("tombstones=skip\n");
+        }
+        if self.refuse_nulls {
+            text.push_str("nulls=refuse\n");
+        }
+        // Names are quoted, so that none of them can pretend to be another line.
+        for (field, column) in &self.renamed {
+            let _ = writeln!(text, "field {field:?}={column:?}");
+        }
+    }
+}
+
+pub(crate) fn read(reading: &mut Reading<'_>) -> RowRules {
+    let mut renamed: BTreeMap<String, String> = BTreeMap::new();
+    // Malformed pairs are reported by their kind.
+    for (field, column) in pairs(reading.text(FIELDS)).unwrap_or_default() {
+        let (field_twice, column_twice) =
+            (renamed.contains_key(field), renamed.values().any(|known| known == column));
+        if column.is_empty() {
+            reading.error(ConfigCode::Value, FIELDS, format!("{field} has no column"), "Write field=column.");
+        } else if field_twice || column_twice {
+            let what = if field_twice { field } else { column };
+            reading.error(ConfigCode::Conflict, FIELDS, format!("{what} stands twice"), "Keep one of them.");
+        } else {
+            renamed.insert(field.to_owned(), column.to_owned());
+        }
+    }
+    RowRules {
+        skip_tombstones: reading.text("pumphouse.tombstones").eq_ignore_ascii_case("skip"),
+        refuse_nulls: !reading.boolean("pumphouse.null.as.default"),
+        renamed,
+    }
+}
