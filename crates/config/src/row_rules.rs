@@ -7,6 +7,7 @@ use crate::reading::Reading;
 use crate::value::pairs;
 
 const FIELDS: &str = "pumphouse.field.columns";
+const DATE_FORMATS: &str = "dateTimeFormats";
 
 /// Rules for all records of a connector.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct RowRules {
     pub refuse_nulls: bool,
     /// Columns by the field that fills them, where it has another name.
     pub renamed: BTreeMap<String, String>,
+    /// By column: the pattern of its texts, of Java's `DateTimeFormatter`.
+    pub date_formats: BTreeMap<String, String>,
 }
 
 impl RowRules {
@@ -31,6 +34,9 @@ impl RowRules {
         // Names are quoted, so that none of them can pretend to be another line.
         for (field, column) in &self.renamed {
             let _ = writeln!(text, "field {field:?}={column:?}");
+        }
+        for (column, pattern) in &self.date_formats {
+            let _ = writeln!(text, "date format {column:?}={pattern:?}");
         }
     }
 }
@@ -54,5 +60,28 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> RowRules {
         skip_tombstones: reading.text("pumphouse.tombstones").eq_ignore_ascii_case("skip"),
         refuse_nulls: !reading.boolean("pumphouse.null.as.default"),
         renamed,
+        date_formats: date_formats(reading),
     }
+}
+
+/// `column=pattern` with semicolons between, as the official sink has it: patterns may hold commas.
+fn date_formats(reading: &mut Reading<'_>) -> BTreeMap<String, String> {
+    let mut formats = BTreeMap::new();
+    for part in reading.text(DATE_FORMATS).split(';').map(str::trim).filter(|part| !part.is_empty()) {
+        let pair = part.split_once('=').map(|(column, pattern)| (column.trim(), pattern.trim()));
+        match pair {
+            Some((column, pattern)) if !column.is_empty() && !pattern.is_empty() => {
+                if formats.insert(column.to_owned(), pattern.to_owned()).is_some() {
+                    let message = format!("{column} stands twice");
+                    reading.error(ConfigCode::Conflict, DATE_FORMATS, message, "Keep one of them.");
+                }
+            }
+            Some(_) | None => {
+                let message = format!("{part:?} is not `column=pattern`");
+                let remedy = "Write column=pattern, with semicolons between.";
+                reading.error(ConfigCode::Value, DATE_FORMATS, message, remedy);
+            }
+        }
+    }
+    formats
 }

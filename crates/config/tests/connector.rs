@@ -446,6 +446,12 @@ fn rules_for_rows_are_part_of_the_version() {
         check_refused(&[("pumphouse.field.columns", twice)], ConfigCode::Conflict);
     }
     check_refused(&[("pumphouse.field.columns", "a=")], ConfigCode::Value);
+    let formats = good(&[("dateTimeFormats", "a = dd, MM yyyy; b=HH:mm;")]).row_rules.date_formats;
+    let formats: Vec<_> = formats.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    assert_eq!(formats, [("a", "dd, MM yyyy"), ("b", "HH:mm")]);
+    assert_ne!(text(&[("dateTimeFormats", "a=yyyy")]), text(&[]));
+    check_refused(&[("dateTimeFormats", "yyyy-MM-dd")], ConfigCode::Value);
+    check_refused(&[("dateTimeFormats", "a=yyyy;a=yyyy")], ConfigCode::Conflict);
 }
 
 #[test]

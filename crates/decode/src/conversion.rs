@@ -3,6 +3,7 @@ use hashbrown::HashMap;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use pumphouse_columns::{DataType, EnumValues};
 
+use crate::date_format::DateFormat;
 use crate::dynamic_value::DynamicKinds;
 use crate::json_text::JsonRules;
 use crate::plan::UnknownFields;
@@ -97,6 +98,15 @@ pub(crate) enum Conversion {
     Nested(Box<Conversion>),
     Variant(VariantChoice),
     Dynamic(Box<DynamicKinds>),
+    /// Dates and times whose texts have a form of their own.
+    Formatted(Box<Formatted>),
+}
+
+/// A conversion behind a pattern.
+#[derive(Debug)]
+pub(crate) struct Formatted {
+    pub(crate) format: DateFormat,
+    pub(crate) inner: Conversion,
 }
 
 impl Conversion {
@@ -161,6 +171,33 @@ impl Conversion {
             DataType::Unsupported(_) => {
                 unreachable!("no column is built for {data_type}, and the plan asked for one before")
             }
+        })
+    }
+
+    /// With a pattern for the texts of the dates or times that it is about, also those in an array.
+    /// Errors: it is about none, in words.
+    pub(crate) fn formatted(self, format: DateFormat) -> Result<Conversion, &'static str> {
+        let boxed = |inner: Conversion| inner.formatted(format.clone()).map(Box::new);
+        let has_date = format.has_date();
+        Ok(match self {
+            Conversion::Nullable(inner) => Conversion::Nullable(boxed(*inner)?),
+            Conversion::Low(inner) => Conversion::Low(boxed(*inner)?),
+            Conversion::Array(inner) => Conversion::Array(boxed(*inner)?),
+            Conversion::Date | Conversion::Date32 | Conversion::DateTime { .. } | Conversion::DateTime64 { .. }
+                if !has_date =>
+            {
+                return Err("its texts have no date, and the column needs one");
+            }
+            Conversion::Time | Conversion::Time64 { .. } if has_date => {
+                return Err("its texts have a date, and the column is a time of day");
+            }
+            inner @ (Conversion::Date
+            | Conversion::Date32
+            | Conversion::DateTime { .. }
+            | Conversion::DateTime64 { .. }
+            | Conversion::Time
+            | Conversion::Time64 { .. }) => Conversion::Formatted(Box::new(Formatted { format, inner })),
+            _ => return Err("the column is no date or time"),
         })
     }
 

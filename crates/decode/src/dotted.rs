@@ -75,6 +75,11 @@ impl Dotted {
         self.groups.first()?.by_name.get(name).copied()
     }
 
+    /// The columns of a group, those of the groups inside too.
+    pub(crate) fn columns_of(&self, group: usize) -> &[usize] {
+        &self.groups[group].columns
+    }
+
     /// Errors: DECODE-013 where arrays of the last row differ in length that the server wants equal.
     pub(crate) fn check_lengths(&self, plan: &TablePlan, columns: &[Column]) -> Result<(), DecodeError> {
         for places in &self.nested {

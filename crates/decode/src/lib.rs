@@ -59,6 +59,7 @@ mod decoder;
 
 mod civil;
 mod clock;
+mod date_format;
 mod fraction;
 mod iso;
 mod number;

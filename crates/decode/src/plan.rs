@@ -5,6 +5,7 @@ use hashbrown::HashMap;
 use pumphouse_columns::{DataType, Segment, TypeError, quote_identifier, quote_string};
 
 use crate::conversion::{Conversion, ZoneError};
+use crate::date_format::DateFormat;
 use crate::dotted::{Dotted, Target};
 use crate::lineage::{Lineage, LineageNames};
 use crate::references::mentions;
@@ -47,6 +48,12 @@ pub struct PlanOptions {
     pub renamed: Vec<(String, String)>,
     /// null is refused for a column that cannot hold it, also where the column has a DEFAULT.
     pub refuse_nulls: bool,
+    /// Columns whose texts are dates or times of a form of their own: column, and pattern of Java's
+    /// `DateTimeFormatter`.
+    pub date_formats: Vec<(String, String)>,
+    /// Columns that `renamed` and `date_formats` name have to be there; else those that are not are
+    /// another table's.
+    pub all_columns_here: bool,
 }
 
 /// The table cannot be written by this version. Always for the operator to change.
@@ -111,6 +118,16 @@ pub enum PlanError {
         column: String,
         /** What is in the way. */
         why: &'static str,
+    },
+    /// A pattern for texts that is none, or that the column has no use for.
+    #[error("PLAN-011: column {column}, pattern {pattern:?}: {why}")]
+    DateFormat {
+        /** The column. */
+        column: String,
+        /** The pattern. */
+        pattern: String,
+        /** What is wrong. */
+        why: String,
     },
     /// The same name twice.
     #[error("PLAN-007: column {column} stands in the list twice")]
@@ -183,7 +200,7 @@ impl TablePlan {
             shape: InsertShape { columns: Vec::new() },
         };
         for (index, draft) in drafts.iter().enumerate() {
-            plan.add(index, draft, &prefix, explicit[index])?;
+            plan.add(index, draft, &prefix, explicit[index], &options.date_formats)?;
         }
         let fields = plan.columns.iter().zip(&drafts).enumerate().filter(|(_, (_, d))| d.lineage.is_none());
         plan.dotted = Dotted::new(fields.map(|(place, (column, draft))| {
@@ -225,6 +242,7 @@ impl TablePlan {
         draft: &Draft<'_>,
         prefix: &str,
         explicit: bool,
+        date_formats: &[(String, String)],
     ) -> Result<(), PlanError> {
         let name: Arc<str> = draft.column.name.as_str().into();
         let wire = self.shape.columns.len();
@@ -233,10 +251,14 @@ impl TablePlan {
         let source = match draft.lineage {
             Some(lineage) => Source::Lineage(lineage),
             None => Source::Field {
-                conversion: self.conversion(draft).map_err(|ZoneError { zone }| PlanError::UnknownZone {
-                    column: name.to_string(),
-                    zone,
-                })?,
+                conversion: formatted(
+                    self.conversion(draft).map_err(|ZoneError { zone }| PlanError::UnknownZone {
+                        column: name.to_string(),
+                        zone,
+                    })?,
+                    &name,
+                    date_formats,
+                )?,
                 missing: draft.missing,
                 null: draft.null,
             },
@@ -361,15 +383,40 @@ fn drafts<'a>(columns: &'a [TableColumn], options: &'a PlanOptions) -> Result<Ve
         let renamed = renamed.map(|(field, _)| field.as_str());
         drafts.push(Draft { column, table_type, wire_type, missing, null, lineage, renamed });
     }
-    check_renamed(&drafts, &options.renamed)?;
+    check_renamed(&drafts, options)?;
+    if options.all_columns_here
+        && let Some((column, pattern)) =
+            options.date_formats.iter().find(|(name, _)| drafts.iter().all(|draft| draft.column.name != *name))
+    {
+        let (column, pattern) = (column.clone(), pattern.clone());
+        let why = "the table has no such column that can be written".to_owned();
+        return Err(PlanError::DateFormat { column, pattern, why });
+    }
     Ok(drafts)
 }
 
+/// With the column's pattern, if it has one.
+fn formatted(
+    conversion: Conversion,
+    column: &str,
+    date_formats: &[(String, String)],
+) -> Result<Conversion, PlanError> {
+    let Some((_, pattern)) = date_formats.iter().find(|(name, _)| name == column) else {
+        return Ok(conversion);
+    };
+    let refused =
+        |why| PlanError::DateFormat { column: column.to_owned(), pattern: pattern.clone(), why };
+    let format = DateFormat::compile(pattern).map_err(refused)?;
+    conversion.formatted(format).map_err(|why| refused(why.to_owned()))
+}
+
 /// Each of the columns is there, no field fills two, and no column that keeps its name is shadowed.
-fn check_renamed(drafts: &[Draft<'_>], renamed: &[(String, String)]) -> Result<(), PlanError> {
+fn check_renamed(drafts: &[Draft<'_>], options: &PlanOptions) -> Result<(), PlanError> {
+    let renamed = &options.renamed;
     for (place, (field, column)) in renamed.iter().enumerate() {
         let refuse = |why| Err(PlanError::Renamed { field: field.clone(), column: column.clone(), why });
         match drafts.iter().find(|draft| draft.column.name == *column) {
+            None if !options.all_columns_here => continue,
             None => return refuse("the table has no such column that can be written"),
             Some(draft) if draft.lineage.is_some() => return refuse("it is a lineage column"),
             Some(_) => {}

@@ -397,6 +397,13 @@ fn put_rarer(conversion: &Conversion, column: &mut Column, scalar: Scalar<'_>) -
             let Column::Dynamic(dynamic) = column else { mismatch() };
             kinds.put_scalar(dynamic, scalar)?;
         }
+        Conversion::Formatted(formatted) => match scalar {
+            Scalar::Text(text) => {
+                let iso = formatted.format.rewrite(text).ok_or(scalar.wrong_kind())?;
+                return put_scalar(&formatted.inner, column, Scalar::Text(iso.as_bytes()));
+            }
+            Scalar::Number(_) | Scalar::Bool(_) => return put_scalar(&formatted.inner, column, scalar),
+        },
         Conversion::Json(_) | Conversion::Array(_) | Conversion::Map(..) => {
             return Err(scalar.wrong_kind());
         }

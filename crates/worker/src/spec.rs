@@ -1,6 +1,6 @@
 //! What a connector is, in the worker's words: its configuration with the names that Kafka's and
 //! ClickHouse's clients know in place of the files' texts.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pumphouse_clickhouse::{Certificates, Client, Endpoint, LineageNames, Password, TableName};
 use pumphouse_config::{
@@ -136,6 +136,8 @@ impl ConnectorSpec {
                     value_column: value_column(&config.value_converter),
                     renamed: config.row_rules.renamed.clone().into_iter().collect(),
                     refuse_nulls: config.row_rules.refuse_nulls,
+                    date_formats: config.row_rules.date_formats.clone().into_iter().collect(),
+                    all_columns_here: config.tables.values().collect::<BTreeSet<_>>().len() == 1,
                 },
                 skip_tombstones: config.row_rules.skip_tombstones,
                 config_text: config.delivery_relevant_text(),

@@ -105,9 +105,8 @@ pub(super) const SINK: &[OptionDef] = &[
         .default("false")
         .not_yet(&["false"], "Remove it; `pumphouse.unknown.fields` says what happens to such fields.")
         .group(FORMAT),
-    option("dateTimeFormats", "`column=pattern` for texts that are times.")
+    option("dateTimeFormats", "`column=pattern` with semicolons between: how the texts of a date or time column are written, as a pattern of Java's DateTimeFormatter (docs/formats.md). Not given: ISO 8601.")
         .default("")
-        .not_yet(&[""], "Send times in ISO 8601 or as numbers.")
         .group(FORMAT),
     option(
         "exactlyOnce",

@@ -65,7 +65,8 @@ impl AvroDecoder {
         let AvroDecoder { plan, programs, scratch } = self;
         let (id, body) = split_prefix(record.value).map_err(plain)?;
         let program = programs.get(id)?;
-        let result = one_row(segment, |columns| program.run(plan, columns, &record, body, scratch));
+        let rows = segment.rows();
+        let result = one_row(segment, |columns| program.run(plan, columns, rows, &record, body, scratch));
         if scratch.json.capacity() > SCRATCH_BYTES_MAX {
             *scratch = Scratch::default();
         }

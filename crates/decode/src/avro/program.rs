@@ -11,7 +11,7 @@ use crate::json_decoder::{RecordRef, plain, put_value};
 use crate::plan::TablePlan;
 use crate::scanner::Scanner;
 use crate::schema_error::SchemaFault;
-use crate::source_row::{Binding, at_column, conversion_of, put_given, put_null_field};
+use crate::source_row::{Binding, GroupScratch, at_column, conversion_of, put_given, put_null_field};
 use crate::typed::{
     Meaning, Moment, TextBuffer, Unscaled, put_boolean, put_bytes, put_decimal, put_double, put_float,
     put_integer, put_moment, put_text, put_uuid,
@@ -24,6 +24,8 @@ pub(crate) struct Scratch {
     pub(crate) json: Vec<u8>,
     /// Texts of it without escapes.
     pub(crate) unescaped: Vec<u8>,
+    /// For fields that stand for groups of columns.
+    groups: GroupScratch,
 }
 
 /// How one value is read, and which of the typed ways it goes.
@@ -65,6 +67,8 @@ pub(super) enum Op {
 enum Step {
     Skip(NodeId),
     Put { target: usize, op: Op },
+    /// A field that stands for a group of columns.
+    Group { group: usize, node: NodeId },
 }
 
 /// A compiled writer schema.
@@ -85,9 +89,11 @@ impl Program {
         let steps = fields
             .iter()
             .zip(&binding.targets)
-            .map(|(field, target)| match target {
-                None => Step::Skip(field.node),
-                Some(target) => {
+            .enumerate()
+            .map(|(place, (field, target))| match (target, binding.group_of(place)) {
+                (None, Some(group)) => Step::Group { group, node: field.node },
+                (None, None) => Step::Skip(field.node),
+                (Some(target), _) => {
                     let conversion = conversion_of(&plan.columns[*target]);
                     Step::Put { target: *target, op: compile_op(&schema, field.node, conversion) }
                 }
@@ -96,21 +102,29 @@ impl Program {
         Ok(Program { schema, steps, binding })
     }
 
-    /// Appends one row to `columns`, which the caller commits or undoes.
+    /// Appends one row to `columns`, which hold `rows` of them and which the caller commits or undoes.
     pub(super) fn run(
         &self,
         plan: &TablePlan,
         columns: &mut [Column],
+        rows: usize,
         record: &RecordRef<'_>,
         body: &[u8],
         scratch: &mut Scratch,
     ) -> Result<(), DecodeError> {
         self.binding.fill_absent(plan, columns, record)?;
+        self.binding.begin_groups(plan, &mut scratch.groups);
         let mut reader = Reader::new(body);
         let mut run = Run { schema: &self.schema, reader: &mut reader, scratch };
         for step in &self.steps {
             match step {
                 Step::Skip(node) => skip(&self.schema, *node, run.reader, 0).map_err(plain)?,
+                Step::Group { group, node } => {
+                    let Scratch { json, groups, .. } = &mut *run.scratch;
+                    json.clear();
+                    append_json(&self.schema, *node, run.reader, json, 0).map_err(plain)?;
+                    Binding::put_group(plan, columns, rows, *group, json, groups)?;
+                }
                 Step::Put { target, op } => {
                     let column_plan = &plan.columns[*target];
                     // A union is read here, so that NULL of the whole field can mean the DEFAULT.
@@ -125,7 +139,10 @@ impl Program {
                 }
             }
         }
-        if reader.is_at_end() { Ok(()) } else { reader.broken().map_err(plain) }
+        if !reader.is_at_end() {
+            return reader.broken().map_err(plain);
+        }
+        self.binding.end_groups(plan, columns, record, &scratch.groups)
     }
 }
 

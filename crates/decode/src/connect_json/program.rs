@@ -11,7 +11,7 @@ use crate::plan::{TablePlan, UnknownFields};
 use crate::scalar::{Scalar, put_scalar};
 use crate::scanner::{JSON_DEPTH_MAX, Scanner, unescape};
 use crate::schema_error::SchemaFault;
-use crate::source_row::{Binding, put_given, put_null_field};
+use crate::source_row::{Binding, GroupScratch, put_given, put_null_field};
 use crate::typed::{Unscaled, decode_base64, put_bytes, put_decimal, put_moment};
 
 /// Buffers that are kept from record to record.
@@ -25,6 +25,8 @@ pub(crate) struct Scratch {
     pub(crate) json: Vec<u8>,
     /// Per field of the schema: whether this record had it.
     seen: Vec<bool>,
+    /// For fields that stand for groups of columns.
+    groups: GroupScratch,
 }
 
 /// A compiled Connect schema.
@@ -56,6 +58,7 @@ impl Program {
         scratch: &mut Scratch,
     ) -> Result<(), DecodeError> {
         self.binding.fill_absent(plan, columns, record)?;
+        self.binding.begin_groups(plan, &mut scratch.groups);
         scratch.seen.clear();
         scratch.seen.resize(self.fields.len(), false);
         scanner.expect(b'{').map_err(plain)?;
@@ -80,7 +83,7 @@ impl Program {
                 self.put_field(field, plan, columns, rows, &mut Scanner::new(b"null"), scratch)?;
             }
         }
-        Ok(())
+        self.binding.end_groups(plan, columns, record, &scratch.groups)
     }
 
     /// The field whose name comes next; `None` for one that the schema does not have.
@@ -120,6 +123,9 @@ impl Program {
     ) -> Result<(), DecodeError> {
         let again = std::mem::replace(&mut scratch.seen[field], true);
         let Some(target) = self.binding.targets[field] else {
+            if let Some(group) = self.binding.group_of(field) {
+                return self.put_group(field, group, plan, columns, rows, scanner, scratch);
+            }
             return scanner.raw_value(2).map(drop).map_err(plain);
         };
         let column_plan = &plan.columns[target];
@@ -140,6 +146,37 @@ impl Program {
             })
         };
         result.map_err(|reason| of_column(column_plan, reason))
+    }
+}
+
+impl Program {
+    /// A field that stands for a group of columns. Of one that comes twice the last counts, which the
+    /// group sees to by itself.
+    #[allow(clippy::too_many_arguments, reason = "a field, and what a record is written with")]
+    fn put_group(
+        &self,
+        field: usize,
+        group: usize,
+        plan: &TablePlan,
+        columns: &mut [Column],
+        rows: usize,
+        scanner: &mut Scanner<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), DecodeError> {
+        let Field { node, default, .. } = &self.fields[field];
+        let mut json = std::mem::take(&mut scratch.json);
+        json.clear();
+        let written = match (scanner.peek(), default) {
+            (b'n', Some(default)) => scanner
+                .null()
+                .and_then(|()| append_meaning(node, &mut Scanner::new(default), scratch, &mut json, 2)),
+            _ => append_meaning(node, scanner, scratch, &mut json, 2),
+        };
+        let result = written.map_err(plain).and_then(|()| {
+            Binding::put_group(plan, columns, rows, group, &json, &mut scratch.groups)
+        });
+        scratch.json = json;
+        result
     }
 }
 

@@ -71,8 +71,10 @@ impl ProtobufDecoder {
             return Err(plain(DecodeReason::TooManyValues).into());
         }
         debug_assert_eq!(value.len() - body_at(), body.len());
-        let result =
-            one_row(segment, |columns| program.run(plan, columns, &record, (value, body_at()), scratch));
+        let rows = segment.rows();
+        let result = one_row(segment, |columns| {
+            program.run(plan, columns, rows, &record, (value, body_at()), scratch)
+        });
         if scratch.json.capacity() > SCRATCH_BYTES_MAX || scratch.entries.capacity() > SCRATCH_ENTRIES_MAX {
             *scratch = Scratch::default();
         }

@@ -11,7 +11,7 @@ use crate::json_decoder::{RecordRef, plain, put_value};
 use crate::plan::TablePlan;
 use crate::scalar::{Scalar, put_scalar};
 use crate::scanner::Scanner;
-use crate::source_row::{Binding, at_column, put_given, put_null_field};
+use crate::source_row::{Binding, GroupScratch, at_column, put_given, put_null_field};
 use crate::typed::{Unscaled, put_bytes, put_decimal, put_moment, put_text};
 use crate::utf8::check_utf8;
 
@@ -32,6 +32,8 @@ pub(crate) struct Scratch {
     pub(super) entries: Vec<Entry>,
     /// The members of their oneofs that count.
     pub(super) winners: Vec<u32>,
+    /// For fields that stand for groups of columns.
+    groups: GroupScratch,
 }
 
 /// A compiled schema; its messages are bound to the table when a record first names them.
@@ -46,12 +48,13 @@ impl Program {
         Program { schema, bound: Vec::new() }
     }
 
-    /// Appends one row to `columns`, which the caller commits or undoes. `value`: the whole value,
+    /// Appends one row to `columns`, which hold `rows` of them and which the caller commits or undoes. `value`: the whole value,
     /// `body_at`: where the message begins in it.
     pub(super) fn run(
         &mut self,
         plan: &TablePlan,
         columns: &mut [Column],
+        rows: usize,
         record: &RecordRef<'_>,
         (value, body_at): (&[u8], usize),
         scratch: &mut Scratch,
@@ -61,6 +64,7 @@ impl Program {
         let place = self.bind(id, plan);
         let (schema, binding) = (&self.schema, &self.bound[place].1);
         binding.fill_absent(plan, columns, record)?;
+        binding.begin_groups(plan, &mut scratch.groups);
         scratch.entries.clear();
         scratch.winners.clear();
         let mut run = Run { schema, bytes: value, scratch, fields_left: value.len() * 2 + FREE_FIELDS };
@@ -69,7 +73,12 @@ impl Program {
         for (place, (field, target)) in schema.message(id).fields.iter().zip(&binding.targets).enumerate() {
             let given = run.entries_of(place, next..opened.end);
             next = given.end;
-            let Some(target) = target else { continue };
+            let Some(target) = target else {
+                if let Some(group) = binding.group_of(place) {
+                    run.put_group(field, given, plan, columns, rows, group)?;
+                }
+                continue;
+            };
             let column_plan = &plan.columns[*target];
             let put = if given.is_empty() && field.presence {
                 put_null_field(column_plan, columns)
@@ -80,7 +89,7 @@ impl Program {
             };
             put.map_err(|reason| at_column(column_plan, reason))?;
         }
-        Ok(())
+        binding.end_groups(plan, columns, record, &scratch.groups)
     }
 
     /// Reads which message of the file the value is: how many steps, then each of them; a lone zero is
@@ -190,6 +199,29 @@ impl Run<'_> {
             Ok(()) => Ok(bytes),
             Err(good) => Err(DecodeReason::InvalidUtf8 { at: entry.range().start + good }),
         }
+    }
+
+    /// A field that stands for a group of columns.
+    fn put_group(
+        &mut self,
+        field: &Field,
+        given: Entries,
+        plan: &TablePlan,
+        columns: &mut [Column],
+        rows: usize,
+        group: usize,
+    ) -> Result<(), DecodeError> {
+        let mut json = std::mem::take(&mut self.scratch.json);
+        json.clear();
+        let written = match given.is_empty() && field.presence {
+            true => Ok(json.extend_from_slice(b"null")),
+            false => self.append_field(field, given, &mut json, 0),
+        };
+        let result = written.map_err(plain).and_then(|()| {
+            Binding::put_group(plan, columns, rows, group, &json, &mut self.scratch.groups)
+        });
+        self.scratch.json = json;
+        result
     }
 
     fn put_field(

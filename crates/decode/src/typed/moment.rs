@@ -86,6 +86,8 @@ fn put_rarer(
             }
             _ => put_as_text(conversion, column, ticks, moment),
         },
+        // Its own texts have a form; a moment needs none.
+        (Conversion::Formatted(formatted), column) => put_moment(&formatted.inner, column, ticks, moment),
         (conversion, column) if conversion.is_integer() => put_integer(conversion, column, ticks),
         (conversion, column) => put_as_text(conversion, column, ticks, moment),
     }

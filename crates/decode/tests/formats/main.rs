@@ -7,6 +7,7 @@ mod avro_hostile;
 mod connect_json;
 mod delimited;
 mod json_schema;
+mod plan_rules;
 mod protobuf;
 mod support;
 mod whole_value;

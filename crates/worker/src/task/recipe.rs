@@ -66,6 +66,8 @@ struct Recorded {
     renamed: Vec<(String, String)>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     refuse_nulls: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    date_formats: Vec<(String, String)>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     skip_tombstones: bool,
     settings: Vec<(String, String)>,
@@ -235,6 +237,7 @@ impl Recorded {
             },
             renamed: renamed.clone(),
             refuse_nulls: *refuse_nulls,
+            date_formats: date_formats.clone(),
             skip_tombstones: source.skip_tombstones,
             settings: source.settings.clone(),
             replayed: source.replayed.clone(),
@@ -271,6 +274,8 @@ impl Recorded {
                 },
                 renamed: self.renamed,
                 refuse_nulls: self.refuse_nulls,
+                date_formats: self.date_formats,
+                all_columns_here: false,
             },
             skip_tombstones: self.skip_tombstones,
             config_text: self.config,
@@ -317,6 +322,7 @@ mod tests {
                 unknown_fields,
                 renamed: vec![("number".to_owned(), "id".to_owned())],
                 refuse_nulls: true,
+                date_formats: vec![("at".to_owned(), "dd.MM.yyyy".to_owned())],
                 ..PlanOptions::default()
             },
             skip_tombstones: true,
