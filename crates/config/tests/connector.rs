@@ -1,8 +1,8 @@
 //! A connector's file under a worker: what it means, what is noted, what is refused.
 #![allow(clippy::unwrap_used)]
 use pumphouse_config::{
-    BadRecordLog, BadRecords, BareValue, BatchDecision, ConfigCode, ConfigErrors, ConnectorConfig, DeadLetters,
-    ExactlyOnce, InsertRetry, LedgerStore, LineageColumns, MASK, Pem, RawConfig, RegistryLogin,
+    BadRecordLog, BadRecords, BareValue, BatchDecision, ConfigCode, ConfigErrors, ConnectorConfig,
+    DeadLetters, ExactlyOnce, InsertRetry, LedgerStore, LineageColumns, MASK, Pem, RawConfig, RegistryLogin,
     SchemaRegistry, StartAt, TableCreation, UnknownFields, ValueConverter, WorkerConfig,
     parse_connector_file, parse_properties,
 };

@@ -183,7 +183,10 @@ impl Conversion {
             Conversion::Nullable(inner) => Conversion::Nullable(boxed(*inner)?),
             Conversion::Low(inner) => Conversion::Low(boxed(*inner)?),
             Conversion::Array(inner) => Conversion::Array(boxed(*inner)?),
-            Conversion::Date | Conversion::Date32 | Conversion::DateTime { .. } | Conversion::DateTime64 { .. }
+            Conversion::Date
+            | Conversion::Date32
+            | Conversion::DateTime { .. }
+            | Conversion::DateTime64 { .. }
                 if !has_date =>
             {
                 return Err("its texts have no date, and the column needs one");

@@ -46,7 +46,10 @@ enum Field {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     /// Exactly so many digits; 0: one or more.
-    Number { field: Field, digits: usize },
+    Number {
+        field: Field,
+        digits: usize,
+    },
     /// The last two digits of a year from 2000.
     ShortYear,
     MonthName(Names),
@@ -54,9 +57,13 @@ enum Part {
     DayName(Names),
     /// AM or PM.
     Half,
-    Fraction { digits: usize },
+    Fraction {
+        digits: usize,
+    },
     /// `+01:00`, with or without colon; `zulu`: Z stands for zero.
-    Offset { zulu: bool },
+    Offset {
+        zulu: bool,
+    },
     Literal(char),
 }
 
@@ -110,8 +117,7 @@ impl DateFormat {
             parts.iter().any(|part| matches!(part, Part::Number { field, .. } if wanted.contains(field)))
         };
         let year = has(&[Field::Year]) || parts.contains(&Part::ShortYear);
-        let month =
-            has(&[Field::Month]) || parts.iter().any(|part| matches!(part, Part::MonthName(_)));
+        let month = has(&[Field::Month]) || parts.iter().any(|part| matches!(part, Part::MonthName(_)));
         let (has_date, has_clock) = (year && month, has(&[Field::Hour, Field::HourOfHalf]));
         if has(&[Field::HourOfHalf]) != parts.contains(&Part::Half) {
             return Err("\"h\" and \"a\" are only of use together".to_owned());
@@ -174,10 +180,7 @@ impl DateFormat {
     }
 }
 
-fn quoted(
-    rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    parts: &mut Vec<Part>,
-) -> Result<(), String> {
+fn quoted(rest: &mut std::iter::Peekable<std::str::Chars<'_>>, parts: &mut Vec<Part>) -> Result<(), String> {
     if rest.next_if_eq(&'\'').is_some() {
         parts.push(Part::Literal('\''));
         return Ok(());
@@ -286,7 +289,8 @@ impl Read {
 
 /// `digits` digits, or as many as there are, up to nine.
 fn number(text: &[u8], digits: usize) -> Option<(u32, &[u8])> {
-    let there = text.iter().take(if digits == 0 { 9 } else { digits }).take_while(|b| b.is_ascii_digit()).count();
+    let there =
+        text.iter().take(if digits == 0 { 9 } else { digits }).take_while(|b| b.is_ascii_digit()).count();
     if there == 0 || (digits > 0 && there < digits) {
         return None;
     }
@@ -330,7 +334,11 @@ mod tests {
     #[test]
     fn texts_are_read_by_their_pattern() {
         for (pattern, text, wanted) in [
-            ("yyyy-MM-dd HH:mm:ss.SSSSSSSSS", "2024-02-03 04:05:06.123456789", "2024-02-03T04:05:06.123456789"),
+            (
+                "yyyy-MM-dd HH:mm:ss.SSSSSSSSS",
+                "2024-02-03 04:05:06.123456789",
+                "2024-02-03T04:05:06.123456789",
+            ),
             ("dd/MM/yyyy", "03/02/2024", "2024-02-03"),
             ("d.M.yy H:mm", "3.12.24 4:05", "2024-12-03T04:05:00"),
             ("yyyyMMddHHmmss", "20240203040506", "2024-02-03T04:05:06"),

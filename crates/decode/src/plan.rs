@@ -385,8 +385,10 @@ fn drafts<'a>(columns: &'a [TableColumn], options: &'a PlanOptions) -> Result<Ve
     }
     check_renamed(&drafts, options)?;
     if options.all_columns_here
-        && let Some((column, pattern)) =
-            options.date_formats.iter().find(|(name, _)| drafts.iter().all(|draft| draft.column.name != *name))
+        && let Some((column, pattern)) = options
+            .date_formats
+            .iter()
+            .find(|(name, _)| drafts.iter().all(|draft| draft.column.name != *name))
     {
         let (column, pattern) = (column.clone(), pattern.clone());
         let why = "the table has no such column that can be written".to_owned();
@@ -404,8 +406,7 @@ fn formatted(
     let Some((_, pattern)) = date_formats.iter().find(|(name, _)| name == column) else {
         return Ok(conversion);
     };
-    let refused =
-        |why| PlanError::DateFormat { column: column.to_owned(), pattern: pattern.clone(), why };
+    let refused = |why| PlanError::DateFormat { column: column.to_owned(), pattern: pattern.clone(), why };
     let format = DateFormat::compile(pattern).map_err(refused)?;
     conversion.formatted(format).map_err(|why| refused(why.to_owned()))
 }

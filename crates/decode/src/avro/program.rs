@@ -66,9 +66,15 @@ pub(super) enum Op {
 #[derive(Debug)]
 enum Step {
     Skip(NodeId),
-    Put { target: usize, op: Op },
+    Put {
+        target: usize,
+        op: Op,
+    },
     /// A field that stands for a group of columns.
-    Group { group: usize, node: NodeId },
+    Group {
+        group: usize,
+        node: NodeId,
+    },
 }
 
 /// A compiled writer schema.
@@ -330,7 +336,7 @@ impl Run<'_, '_> {
         column: &mut Column,
         depth: usize,
     ) -> Result<(), DecodeReason> {
-        let Scratch { json, unescaped } = &mut *self.scratch;
+        let Scratch { json, unescaped, .. } = &mut *self.scratch;
         json.clear();
         append_json(self.schema, node, self.reader, json, depth)?;
         put_value(conversion, column, &mut Scanner::new(json), unescaped, 1)

@@ -172,9 +172,9 @@ impl Program {
                 .and_then(|()| append_meaning(node, &mut Scanner::new(default), scratch, &mut json, 2)),
             _ => append_meaning(node, scanner, scratch, &mut json, 2),
         };
-        let result = written.map_err(plain).and_then(|()| {
-            Binding::put_group(plan, columns, rows, group, &json, &mut scratch.groups)
-        });
+        let result = written
+            .map_err(plain)
+            .and_then(|()| Binding::put_group(plan, columns, rows, group, &json, &mut scratch.groups));
         scratch.json = json;
         result
     }

@@ -217,9 +217,9 @@ impl Run<'_> {
             true => Ok(json.extend_from_slice(b"null")),
             false => self.append_field(field, given, &mut json, 0),
         };
-        let result = written.map_err(plain).and_then(|()| {
-            Binding::put_group(plan, columns, rows, group, &json, &mut self.scratch.groups)
-        });
+        let result = written
+            .map_err(plain)
+            .and_then(|()| Binding::put_group(plan, columns, rows, group, &json, &mut self.scratch.groups));
         self.scratch.json = json;
         result
     }

@@ -36,10 +36,7 @@ fn fields_fill_columns_of_other_names() {
             {{"field":"who","type":"struct","fields":[{{"field":"id","type":"int8"}}]}}]}},"payload":{text}}}"#
     );
     assert_eq!(decoded(&renaming, Format::ConnectJson { null_defaults: true }, &enveloped), Ok(wanted));
-    for (wrong, fact) in [
-        (("a", "none"), "no such column"),
-        (("user", "id"), "own name"),
-    ] {
+    for (wrong, fact) in [(("a", "none"), "no such column"), (("user", "id"), "own name")] {
         let error = TablePlan::compile(&columns, plan_of(pairs(&[wrong]))).unwrap_err().to_string();
         assert!(error.contains("PLAN-010") && error.contains(fact), "{error}");
     }
@@ -69,7 +66,8 @@ fn texts_of_dates_follow_their_pattern() {
         &plan(&columns),
         &[r#"{"day":"2024-02-03","at":"2024-02-03T04:05:06.789","l":["2024-02-03T03:05:00Z"],"t":"04:05"}"#],
     );
-    let json = r#"{"day":"03/02/2024","at":"20240203 04:05:06.789","l":["3 Feb 2024 4:05 AM +01:00"],"t":"04h05"}"#;
+    let json =
+        r#"{"day":"03/02/2024","at":"20240203 04:05:06.789","l":["3 Feb 2024 4:05 AM +01:00"],"t":"04h05"}"#;
     assert_eq!(decoded(&patterned, Format::Json, json), Ok(wanted.clone()));
     let csv = "03/02/2024,20240203 04:05:06.789,\"['3 Feb 2024 4:05 AM +01:00']\",04h05";
     assert_eq!(decoded(&patterned, Format::Delimited(Delimited::Csv), csv), Ok(wanted));

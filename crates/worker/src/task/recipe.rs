@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pumphouse_clickhouse::{Column, TableName};
 use pumphouse_columns::Segment;
 use pumphouse_decode::{
-    Decoder, Format, HeadersRef, LineageNames, PlanOptions, RecordRef, TableColumn, TablePlan,
-    TakeHeader, Undecoded, UnknownDefaultKind, UnknownFields, ValueColumn,
+    Decoder, Format, HeadersRef, LineageNames, PlanOptions, RecordRef, TableColumn, TablePlan, TakeHeader,
+    Undecoded, UnknownDefaultKind, UnknownFields, ValueColumn,
 };
 use pumphouse_kafka::RecordView;
 use pumphouse_types::{ConfigVersion, TopicName};
@@ -204,8 +204,16 @@ impl Recipe {
 
 impl Recorded {
     fn new(source: &RecipeSource, table: &TableName, columns: &[Column]) -> Recorded {
-        let PlanOptions { unknown_fields, lineage, value_column, renamed, refuse_nulls } =
-            &source.plan_options;
+        let PlanOptions {
+            unknown_fields,
+            lineage,
+            value_column,
+            renamed,
+            refuse_nulls,
+            date_formats,
+            // It only says what is an error at the start.
+            all_columns_here: _,
+        } = &source.plan_options;
         let column = |column: &Column| RecordedColumn {
             name: column.name.clone(),
             type_text: column.type_text.clone(),
