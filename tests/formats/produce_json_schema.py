@@ -21,7 +21,7 @@ even = """{"$schema": "http://json-schema.org/draft-07/schema#", "title": "Order
         "at": {"type": "string", "format": "date-time"},
         "tags": {"$ref": "#/definitions/tags"},
         "note": {"oneOf": [{"type": "null"}, {"type": "string"}]}}}"""
-odd = """{"type": "object", "title": "shop.Order", "properties": {
+odd = """{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "title": "shop.Order", "properties": {
     "tags": {"type": "array", "connect.index": 3, "items": {"type": "string"}},
     "level": {"type": "integer", "connect.type": "int8", "connect.index": 4},
     "price": {"type": "string", "title": "org.apache.kafka.connect.data.Decimal", "connect.version": 1,
@@ -30,7 +30,8 @@ odd = """{"type": "object", "title": "shop.Order", "properties": {
         "title": "org.apache.kafka.connect.data.Timestamp"}], "connect.index": 5},
     "name": {"$ref": "names.json#/definitions/name"},
     "id": {"type": "integer", "connect.type": "int64", "connect.index": 0}}}"""
-names = '{"definitions": {"name": {"type": "string"}}}'
+names = """{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object",
+    "definitions": {"name": {"type": "string"}}}"""
 
 subject = f"{topic}-names"
 client.register_schema(subject, Schema(names, "JSON"))

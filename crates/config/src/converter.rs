@@ -1,10 +1,12 @@
 //! The value converter: which one, whose options count, and what they say.
+use std::path::PathBuf;
+
 use crate::error::{ConfigCode, ConfigError, Note};
 use crate::option::Scope;
 use crate::raw::RawConfig;
 use crate::reading::Reading;
 use crate::schema_registry::{self, SchemaRegistry};
-use crate::value::pairs;
+use crate::value::{list, pairs};
 
 const CONVERTER: &str = "value.converter";
 const SCHEMAS: &str = "value.converter.schemas.enable";
@@ -12,6 +14,8 @@ const NULLS: &str = "value.converter.replace.null.with.default";
 const ENCODING: &str = "value.converter.encoding";
 const INSERT_FORMAT: &str = "insertFormat";
 const VALUE_COLUMN: &str = "pumphouse.value.column";
+const SCHEMA_FILE: &str = "pumphouse.value.schema.file";
+const SCHEMA_MESSAGE: &str = "pumphouse.value.schema.message";
 const CLICKHOUSE_SETTINGS: &str = "clickhouseSettings";
 
 /// Options that belong to one converter; the others are without effect, whatever the converter is.
@@ -70,6 +74,19 @@ pub enum ValueConverter {
     Protobuf(SchemaRegistry),
     /// JSON with the number of its JSON Schema: JsonSchemaConverter.
     JsonSchema(SchemaRegistry),
+    /// Bare Avro of one schema: AvroConverter with `pumphouse.value.schema.file`.
+    AvroOfFile(SchemaFiles),
+    /// Bare Protobuf of one schema.
+    ProtobufOfFile(SchemaFiles),
+}
+
+/// A schema that no registry has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaFiles {
+    /// Its files, each behind those that it refers to; at least one.
+    pub files: Vec<PathBuf>,
+    /// The full name of the values' message (Protobuf); `None`: the last file's only one.
+    pub message: Option<String>,
 }
 
 impl ValueConverter {
@@ -79,8 +96,8 @@ impl ValueConverter {
             ValueConverter::Json | ValueConverter::JsonWithSchema { .. } => Class::Json.name(),
             ValueConverter::JsonText | ValueConverter::Csv | ValueConverter::Tsv => Class::String.name(),
             ValueConverter::Whole { value, .. } => Class::of(*value).name(),
-            ValueConverter::Avro(_) => Class::Avro.name(),
-            ValueConverter::Protobuf(_) => Class::Protobuf.name(),
+            ValueConverter::Avro(_) | ValueConverter::AvroOfFile(_) => Class::Avro.name(),
+            ValueConverter::Protobuf(_) | ValueConverter::ProtobufOfFile(_) => Class::Protobuf.name(),
             ValueConverter::JsonSchema(_) => Class::JsonSchema.name(),
         }
     }
@@ -90,14 +107,24 @@ impl ValueConverter {
         match self {
             ValueConverter::Json | ValueConverter::JsonWithSchema { .. } | ValueConverter::JsonText => None,
             ValueConverter::Csv | ValueConverter::Tsv | ValueConverter::Whole { .. } => None,
+            ValueConverter::AvroOfFile(_) | ValueConverter::ProtobufOfFile(_) => None,
             ValueConverter::Avro(registry)
             | ValueConverter::Protobuf(registry)
             | ValueConverter::JsonSchema(registry) => Some(registry),
         }
     }
 
+    /// The files of its schema.
+    pub fn schema_files(&self) -> Option<&SchemaFiles> {
+        match self {
+            ValueConverter::AvroOfFile(files) | ValueConverter::ProtobufOfFile(files) => Some(files),
+            _ => None,
+        }
+    }
+
     /// What decides which rows a record becomes, for a configuration version (R15). Where the registry is
-    /// does not: a number means the same schema wherever it is asked for.
+    /// does not: a number means the same schema wherever it is asked for. What stands in a schema's file does; whoever
+    /// versions a lane's configuration reads it, and adds it.
     pub(crate) fn delivery_relevant(&self) -> &'static str {
         match self {
             ValueConverter::Json | ValueConverter::JsonText => "json, no schemas",
@@ -105,6 +132,8 @@ impl ValueConverter {
             ValueConverter::JsonWithSchema { null_defaults: false } => "json with schemas, null stays",
             ValueConverter::Avro(_) => "avro",
             ValueConverter::Protobuf(_) => "protobuf",
+            ValueConverter::AvroOfFile(_) => "avro of a file",
+            ValueConverter::ProtobufOfFile(_) => "protobuf of a file",
             ValueConverter::JsonSchema(_) => "json schema",
             ValueConverter::Csv => "csv",
             ValueConverter::Tsv => "tsv",
@@ -239,6 +268,8 @@ pub(crate) fn read(reading: &mut Reading<'_>, worker: &RawConfig) -> ValueConver
     let beside = Beside {
         insert_format: reading.text(INSERT_FORMAT).to_ascii_uppercase(),
         value_column: reading.given(VALUE_COLUMN).map(str::to_owned),
+        schema_files: list(reading.text(SCHEMA_FILE)).into_iter().map(PathBuf::from).collect(),
+        schema_message: reading.given(SCHEMA_MESSAGE).map(str::to_owned),
         settings: reading.text(CLICKHOUSE_SETTINGS),
     };
     let mut findings = Findings::default();
@@ -262,6 +293,8 @@ pub(crate) fn read(reading: &mut Reading<'_>, worker: &RawConfig) -> ValueConver
 struct Beside<'a> {
     insert_format: String,
     value_column: Option<String>,
+    schema_files: Vec<PathBuf>,
+    schema_message: Option<String>,
     settings: &'a str,
 }
 
@@ -280,6 +313,12 @@ fn understand(options: &Reading<'_>, beside: &Beside<'_>, findings: &mut Finding
             Some(ValueConverter::JsonWithSchema { null_defaults: options.boolean(NULLS) })
         }
         Class::Json => Some(ValueConverter::Json),
+        Class::Avro if !beside.schema_files.is_empty() => {
+            Some(ValueConverter::AvroOfFile(schema_files(options, beside, findings)))
+        }
+        Class::Protobuf if !beside.schema_files.is_empty() => {
+            Some(ValueConverter::ProtobufOfFile(schema_files(options, beside, findings)))
+        }
         Class::Avro => schema_registry::read(options, findings).map(ValueConverter::Avro),
         Class::Protobuf => schema_registry::read(options, findings).map(ValueConverter::Protobuf),
         Class::JsonSchema => schema_registry::read(options, findings).map(ValueConverter::JsonSchema),
@@ -292,6 +331,14 @@ fn understand(options: &Reading<'_>, beside: &Beside<'_>, findings: &mut Finding
         Class::Double => whole(BareValue::Double),
         Class::Boolean => whole(BareValue::Boolean),
     };
+    let of_file = read.as_ref().is_some_and(|read| read.schema_files().is_some());
+    if !of_file && !beside.schema_files.is_empty() {
+        let message = "only AvroConverter and ProtobufConverter read by the schema of a file";
+        findings.error(ConfigCode::Conflict, SCHEMA_FILE, message, "Remove it, or choose one of them.");
+    }
+    if beside.schema_message.is_some() && !matches!(read, Some(ValueConverter::ProtobufOfFile(_))) {
+        findings.note(SCHEMA_MESSAGE, "It belongs to ProtobufConverter with pumphouse.value.schema.file.");
+    }
     let has_fields = !matches!(read, Some(ValueConverter::Whole { .. }) | None);
     if has_fields && beside.value_column.is_some() {
         findings.error(
@@ -335,6 +382,14 @@ fn options_of_others(class: Class, options: &Reading<'_>, findings: &mut Finding
             findings.note(name, "It belongs to another converter.");
         }
     }
+}
+
+fn schema_files(options: &Reading<'_>, beside: &Beside<'_>, findings: &mut Findings) -> SchemaFiles {
+    if options.given("value.converter.schema.registry.url").is_some() {
+        let message = "a registry is given as well, and values either carry the number of a schema or not";
+        findings.error(ConfigCode::Conflict, SCHEMA_FILE, message, "Keep one of the two.");
+    }
+    SchemaFiles { files: beside.schema_files.clone(), message: beside.schema_message.clone() }
 }
 
 fn text_format(beside: &Beside<'_>, findings: &mut Findings) -> Option<ValueConverter> {

@@ -48,7 +48,7 @@ pub use bad_records::{BadRecordLog, BadRecords, DeadLetters, InsertRetry};
 pub use clickhouse_settings::FORCED_CLICKHOUSE_SETTINGS;
 pub use connector_config::{BatchLimits, ConnectorConfig, LedgerStore, UnknownFields};
 pub use connector_file::parse_connector_file;
-pub use converter::{BareValue, ValueConverter};
+pub use converter::{BareValue, SchemaFiles, ValueConverter};
 pub use definition::Definition;
 pub use endpoint::{CertificateFiles, Endpoint};
 pub use error::{ConfigCode, ConfigError, ConfigErrors, Note};

@@ -7,11 +7,12 @@ use pumphouse_types::{RegisteredSchema, SchemaId};
 use crate::avro::AvroDecoder;
 use crate::connect_json::ConnectJsonDecoder;
 use crate::delimited::{Delimited, DelimitedDecoder};
+use crate::fixed_schema::FixedSchema;
 use crate::json_decoder::{JsonDecoder, RecordRef};
 use crate::json_schema::JsonSchemaDecoder;
 use crate::plan::TablePlan;
 use crate::protobuf::ProtobufDecoder;
-use crate::schema_error::SchemaError;
+use crate::schema_error::{SchemaError, SchemaFault};
 use crate::undecoded::Undecoded;
 use crate::whole_value::{WholeValue, WholeValueDecoder};
 
@@ -104,6 +105,37 @@ impl Decoder {
             }
             Format::Whole(kind) => Decoder::Whole(WholeValueDecoder::new(plan, kind)),
             Format::Delimited(which) => Decoder::Delimited(Box::new(DelimitedDecoder::new(plan, which))),
+        }
+    }
+
+    /// A decoder for values that are all of one schema and carry no number of it: bare Avro or Protobuf.
+    /// Errors: why the schema cannot be used; `NoFields` for formats without such schemas.
+    pub fn with_schema(
+        format: Format,
+        plan: Arc<TablePlan>,
+        schema: &FixedSchema,
+    ) -> Result<Decoder, SchemaFault> {
+        match format {
+            Format::Avro => Ok(Decoder::Avro(Box::new(AvroDecoder::with_schema(plan, schema)?))),
+            Format::Protobuf => Ok(Decoder::Protobuf(Box::new(ProtobufDecoder::with_schema(plan, schema)?))),
+            Format::Json
+            | Format::JsonSchema
+            | Format::ConnectJson { .. }
+            | Format::Whole(_)
+            | Format::Delimited(_) => Err(SchemaFault::NoFields),
+        }
+    }
+
+    /// Whether [`Decoder::with_schema`] takes a schema, whatever the plan. Errors: why not.
+    pub fn check_schema(format: Format, schema: &FixedSchema) -> Result<(), SchemaFault> {
+        match format {
+            Format::Avro => AvroDecoder::check_schema(schema),
+            Format::Protobuf => ProtobufDecoder::check_schema(schema),
+            Format::Json
+            | Format::JsonSchema
+            | Format::ConnectJson { .. }
+            | Format::Whole(_)
+            | Format::Delimited(_) => Err(SchemaFault::NoFields),
         }
     }
 

@@ -41,6 +41,7 @@ mod tuple_members;
 mod variant_choice;
 
 mod connect_name;
+mod fixed_schema;
 mod schema_error;
 mod schema_table;
 mod source_row;
@@ -73,6 +74,7 @@ pub use connect_json::ConnectJsonDecoder;
 pub use decoder::{Decoder, Format};
 pub use delimited::{Delimited, DelimitedDecoder};
 pub use error::{DecodeError, DecodeReason, ValueKind};
+pub use fixed_schema::FixedSchema;
 pub use headers::{HeadersRef, TakeHeader};
 pub use json_decoder::{JsonDecoder, RecordRef};
 pub use json_schema::JsonSchemaDecoder;

@@ -7,7 +7,9 @@ use pumphouse_config::{
     BadRecords, BareValue, BatchDecision, ConnectorConfig, ExactlyOnce, LedgerStore, TableCreation,
     ValueConverter, WorkerConfig,
 };
-use pumphouse_decode::{Delimited, Format, PlanOptions, UnknownFields, ValueColumn, WholeValue};
+use pumphouse_decode::{
+    Decoder, Delimited, FixedSchema, Format, PlanOptions, UnknownFields, ValueColumn, WholeValue,
+};
 use pumphouse_delivery::{Decision, TaskOptions};
 use pumphouse_kafka::{Settings, StartAt, WantedLetters, client_settings};
 use pumphouse_types::TopicName;
@@ -19,6 +21,9 @@ use crate::topics::TopicChoice;
 
 /// How much of a pause between attempts is drawn.
 const RETRY_JITTER_PERCENT: u64 = 20;
+
+/// The schema stands in the state topic with each configuration version, and a record there may have 1 MB.
+const SCHEMA_FILE_BYTES_MAX: usize = 256 << 10;
 
 /// Fixed for the life of a connector.
 #[derive(Clone)]
@@ -140,6 +145,7 @@ impl ConnectorSpec {
                     all_columns_here: config.tables.values().collect::<BTreeSet<_>>().len() == 1,
                 },
                 skip_tombstones: config.row_rules.skip_tombstones,
+                schema: fixed_schema(&config.value_converter)?,
                 config_text: config.delivery_relevant_text(),
                 settings: config.clickhouse_settings.clone().into_iter().collect(),
                 replayed: None,
@@ -181,8 +187,8 @@ fn format(converter: &ValueConverter) -> Format {
         ValueConverter::JsonWithSchema { null_defaults } => {
             Format::ConnectJson { null_defaults: *null_defaults }
         }
-        ValueConverter::Avro(_) => Format::Avro,
-        ValueConverter::Protobuf(_) => Format::Protobuf,
+        ValueConverter::Avro(_) | ValueConverter::AvroOfFile(_) => Format::Avro,
+        ValueConverter::Protobuf(_) | ValueConverter::ProtobufOfFile(_) => Format::Protobuf,
         ValueConverter::JsonSchema(_) => Format::JsonSchema,
         ValueConverter::Csv => Format::Delimited(Delimited::Csv),
         ValueConverter::Tsv => Format::Delimited(Delimited::Tsv),
@@ -197,6 +203,26 @@ fn format(converter: &ValueConverter) -> Format {
             BareValue::Boolean => WholeValue::Boolean,
         }),
     }
+}
+
+/// What the schema's files hold now: it goes into the recipe, so that a batch that is open is built again of
+/// the same, whatever becomes of the files (R15).
+/// Errors: a file that cannot be read, or values cannot be read by.
+fn fixed_schema(converter: &ValueConverter) -> Result<Option<FixedSchema>, String> {
+    let Some(files) = converter.schema_files() else { return Ok(None) };
+    let mut texts = Vec::with_capacity(files.files.len());
+    for path in &files.files {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("pumphouse.value.schema.file: {}: {error}", path.display()))?;
+        texts.push(text);
+    }
+    if texts.iter().map(String::len).sum::<usize>() > SCHEMA_FILE_BYTES_MAX {
+        return Err(format!("pumphouse.value.schema.file: more than {SCHEMA_FILE_BYTES_MAX} bytes"));
+    }
+    let schema = FixedSchema { texts, message: files.message.clone() };
+    Decoder::check_schema(format(converter), &schema)
+        .map_err(|fault| format!("pumphouse.value.schema.file: {fault}"))?;
+    Ok(Some(schema))
 }
 
 fn value_column(converter: &ValueConverter) -> ValueColumn {

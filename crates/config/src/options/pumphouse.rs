@@ -50,6 +50,14 @@ pub(super) const PUMPHOUSE: &[OptionDef] = &[
         "The column that takes the whole value, for converters whose values have no fields; not given: the table's only one beside its lineage columns. The official sink refuses such values.",
     )
     .group(GROUP),
+    option(
+        "pumphouse.value.schema.file",
+        "For AvroConverter and ProtobufConverter without a registry: the file of the schema (`.avsc`, `.proto`) that all values are written with, which then are bare Avro or Protobuf; several with commas between, each behind those that it refers to. Read when the connector starts.",
+    )
+    .kind(Kind::List)
+    .group(GROUP),
+    option("pumphouse.value.schema.message", "For ProtobufConverter with a schema file: the full name of the values' message; not given: the file's only one.")
+        .group(GROUP),
     option("pumphouse.field.columns", "Columns for fields of another name, `field=column` with commas between; `user.id=user_id` takes a field inside of a field.")
         .kind(Kind::Pairs)
         .default("")

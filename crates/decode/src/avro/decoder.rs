@@ -5,7 +5,9 @@ use pumphouse_columns::Segment;
 use pumphouse_types::{RegisteredSchema, SchemaId, SchemaKind};
 
 use super::program::{Program, Scratch};
-use super::schema::Schema;
+use super::schema::{Node, Schema};
+use crate::error::DecodeReason;
+use crate::fixed_schema::FixedSchema;
 use crate::json_decoder::{RecordRef, plain};
 use crate::plan::TablePlan;
 use crate::schema_error::{SchemaError, SchemaFault};
@@ -21,13 +23,30 @@ pub(crate) const SCRATCH_BYTES_MAX: usize = 1 << 20;
 pub struct AvroDecoder {
     plan: Arc<TablePlan>,
     programs: SchemaTable<Program>,
+    /// Every value is written with this schema, without a number before it.
+    fixed: Option<Box<Program>>,
     scratch: Scratch,
 }
 
 impl AvroDecoder {
     /// A decoder that knows no schema yet.
     pub fn new(plan: Arc<TablePlan>) -> AvroDecoder {
-        AvroDecoder { plan, programs: SchemaTable::new(), scratch: Scratch::default() }
+        AvroDecoder { plan, programs: SchemaTable::new(), fixed: None, scratch: Scratch::default() }
+    }
+
+    /// A decoder for values that are all bare Avro of one schema. Errors: why it cannot be used.
+    pub fn with_schema(plan: Arc<TablePlan>, schema: &FixedSchema) -> Result<AvroDecoder, SchemaFault> {
+        let parsed = Schema::parse(&schema.registered(SchemaKind::Avro))?;
+        let program = Program::compile(parsed, &plan)?;
+        Ok(AvroDecoder { fixed: Some(Box::new(program)), ..AvroDecoder::new(plan) })
+    }
+
+    pub(crate) fn check_schema(schema: &FixedSchema) -> Result<(), SchemaFault> {
+        let parsed = Schema::parse(&schema.registered(SchemaKind::Avro))?;
+        match parsed.node(parsed.root) {
+            Node::Record { .. } => Ok(()),
+            _ => Err(SchemaFault::NoFields),
+        }
     }
 
     /// The plan it decodes for.
@@ -62,9 +81,15 @@ impl AvroDecoder {
     /// Errors: [`Undecoded`]; the segment is then as it was before.
     #[inline]
     pub fn decode(&mut self, segment: &mut Segment, record: RecordRef<'_>) -> Result<(), Undecoded> {
-        let AvroDecoder { plan, programs, scratch } = self;
-        let (id, body) = split_prefix(record.value).map_err(plain)?;
-        let program = programs.get(id)?;
+        let AvroDecoder { plan, programs, fixed, scratch } = self;
+        let (program, body) = match (fixed, record.value) {
+            (Some(program), Some(body)) => (&**program, body),
+            (Some(_), None) => return Err(plain(DecodeReason::NotAnObject { found: None }).into()),
+            (None, value) => {
+                let (id, body) = split_prefix(value).map_err(plain)?;
+                (&*programs.get(id)?, body)
+            }
+        };
         let rows = segment.rows();
         let result = one_row(segment, |columns| program.run(plan, columns, rows, &record, body, scratch));
         if scratch.json.capacity() > SCRATCH_BYTES_MAX {

@@ -2,7 +2,7 @@
 //! otherwise than JSON does, as ClickHouse writes them.
 use pumphouse_columns::Column;
 
-use super::decoder::Scratch;
+use super::decoder::{Delimited, Scratch};
 use super::literal::append_literal;
 use crate::conversion::Conversion;
 use crate::error::{DecodeReason, ValueKind};
@@ -35,9 +35,19 @@ pub(super) enum CellKind {
     Json,
     /// `['a', 'b']`, `{'k': 1}`, `(1, 'x')`.
     Literal,
+    /// A tuple whose members stand in fields of their own, as CSV has them.
+    Members,
 }
 
 impl CellKind {
+    /// How the text of a table's column is read.
+    pub(super) fn of_column(conversion: &Conversion, format: Delimited) -> CellKind {
+        match (conversion, format) {
+            (Conversion::Tuple(_), Delimited::Csv) => CellKind::Members,
+            (conversion, _) => CellKind::of(conversion),
+        }
+    }
+
     pub(super) fn of(conversion: &Conversion) -> CellKind {
         match conversion {
             Conversion::Nullable(inner) | Conversion::Low(inner) => CellKind::of(inner),
@@ -76,7 +86,7 @@ pub(super) fn put_cell(
         }
         CellKind::DateTime64 { .. } => Scalar::Text(text),
         CellKind::Json => return put_json(conversion, column, text, &mut scratch.unescaped),
-        CellKind::Literal => {
+        CellKind::Literal | CellKind::Members => {
             let Scratch { json, unescaped, .. } = scratch;
             json.clear();
             append_literal(text, json)?;

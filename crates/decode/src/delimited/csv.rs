@@ -37,7 +37,7 @@ impl<'a> Csv<'a> {
 }
 
 impl<'a> Fields<'a> for Csv<'a> {
-    fn field<'s>(&mut self, text: &'s mut Vec<u8>) -> Result<Found<'s>, DecodeReason>
+    fn field<'s>(&mut self, text: &'s mut Vec<u8>, _literal: bool) -> Result<Found<'s>, DecodeReason>
     where
         'a: 's,
     {

@@ -6,6 +6,7 @@ use pumphouse_columns::{Column, Segment};
 use super::cell::{CellKind, put_cell};
 use super::csv::Csv;
 use super::tsv::Tsv;
+use crate::conversion::Conversion;
 use crate::error::{DecodeError, DecodeReason};
 use crate::json_decoder::{RecordRef, fill, of_column, plain, put_mask};
 use crate::plan::{Absent, ColumnPlan, Source, TablePlan};
@@ -45,8 +46,9 @@ pub(super) struct Scratch {
 
 /// A text being taken apart.
 pub(super) trait Fields<'a> {
-    /// Takes a field; what stands behind it was taken before.
-    fn field<'s>(&mut self, text: &'s mut Vec<u8>) -> Result<Found<'s>, DecodeReason>
+    /// Takes a field; what stands before it was taken. `literal`: it is a list, map or tuple, which has
+    /// escapes of its own.
+    fn field<'s>(&mut self, text: &'s mut Vec<u8>, literal: bool) -> Result<Found<'s>, DecodeReason>
     where
         'a: 's;
 
@@ -71,7 +73,7 @@ impl DelimitedDecoder {
     /// A decoder for a plan.
     pub fn new(plan: Arc<TablePlan>, format: Delimited) -> DelimitedDecoder {
         let cell = |column: &ColumnPlan| match &column.source {
-            Source::Field { conversion, .. } => Some(CellKind::of(conversion)),
+            Source::Field { conversion, .. } => Some(CellKind::of_column(conversion, format)),
             Source::Lineage(_) => None,
         };
         let cells = plan.columns.iter().map(cell).collect();
@@ -110,48 +112,110 @@ fn put_row<'a>(
     fields: &mut impl Fields<'a>,
     scratch: &mut Scratch,
 ) -> Result<(), DecodeError> {
-    let wanted = cells.iter().flatten().count();
-    let mut found = 0;
+    let fields_of = |plan: &ColumnPlan, cell: &CellKind| match cell {
+        CellKind::Members => members(conversion_of(plan)),
+        _ => 1,
+    };
+    let columns_of_text =
+        plan.columns.iter().zip(cells).filter_map(|(column, cell)| Some((column, cell.as_ref()?)));
+    let wanted = columns_of_text.map(|(column, cell)| fields_of(column, cell)).sum();
+    let mut row = Row { fields, scratch, found: 0, wanted };
     for (column_plan, cell) in plan.columns.iter().zip(cells) {
-        let Some(cell) = cell else {
-            fill(column_plan, columns, record).map_err(|reason| of_column(column_plan, reason))?;
-            continue;
-        };
-        if found > 0 && !fields.another() {
-            return Err(plain(DecodeReason::WrongFieldCount { found, wanted }));
+        match cell {
+            None => fill(column_plan, columns, record).map_err(|reason| of_column(column_plan, reason))?,
+            Some(CellKind::Members) => {
+                put_given(column_plan, columns, |conversion, column| row.put_members(conversion, column))
+                    .map_err(|reason| of_column(column_plan, reason))?
+            }
+            Some(cell) => row.put_field(*cell, column_plan, columns, record)?,
         }
-        found += 1;
-        put_field(*cell, column_plan, columns, record, fields, scratch)?;
     }
-    if fields.another() {
-        return Err(plain(DecodeReason::WrongFieldCount { found: found + 1, wanted }));
+    if row.fields.another() {
+        return Err(plain(DecodeReason::WrongFieldCount { found: wanted + 1, wanted }));
     }
-    fields.end().map_err(plain)?;
+    row.fields.end().map_err(plain)?;
     plan.dotted.check_lengths(plan, columns)
 }
 
-fn put_field<'a>(
-    cell: CellKind,
-    column_plan: &ColumnPlan,
-    columns: &mut [Column],
-    record: &RecordRef<'_>,
-    fields: &mut impl Fields<'a>,
-    scratch: &mut Scratch,
-) -> Result<(), DecodeError> {
-    let mut text = std::mem::take(&mut scratch.text);
-    let result = match fields.field(&mut text) {
-        Err(reason) => Err(plain(reason)),
-        Ok(found) => match found {
-            Found::Null => put_null_field(column_plan, columns),
-            Found::Empty => put_empty(column_plan, columns, record),
-            Found::Text(text) => put_given(column_plan, columns, |conversion, column| {
-                put_cell(cell, conversion, column, text, scratch)
-            }),
+/// How many fields a tuple has, those of the tuples in it counted.
+fn members(conversion: &Conversion) -> usize {
+    match conversion {
+        Conversion::Tuple(tuple) => tuple.conversions().iter().map(members).sum(),
+        _ => 1,
+    }
+}
+
+/// A row being read.
+struct Row<'r, F> {
+    fields: &'r mut F,
+    scratch: &'r mut Scratch,
+    found: usize,
+    wanted: usize,
+}
+
+impl<'a, F: Fields<'a>> Row<'_, F> {
+    /// Takes the mark before the next field.
+    fn go_on(&mut self) -> Result<(), DecodeReason> {
+        if self.found > 0 && !self.fields.another() {
+            return Err(DecodeReason::WrongFieldCount { found: self.found, wanted: self.wanted });
         }
-        .map_err(|reason| of_column(column_plan, reason)),
-    };
-    scratch.text = text;
-    result
+        self.found += 1;
+        Ok(())
+    }
+
+    fn put_field(
+        &mut self,
+        cell: CellKind,
+        column_plan: &ColumnPlan,
+        columns: &mut [Column],
+        record: &RecordRef<'_>,
+    ) -> Result<(), DecodeError> {
+        self.go_on().map_err(plain)?;
+        let mut text = std::mem::take(&mut self.scratch.text);
+        let result = match self.fields.field(&mut text, cell == CellKind::Literal) {
+            Err(reason) => Err(plain(reason)),
+            Ok(found) => match found {
+                Found::Null => put_null_field(column_plan, columns),
+                Found::Empty => put_empty(column_plan, columns, record),
+                Found::Text(text) => put_given(column_plan, columns, |conversion, column| {
+                    put_cell(cell, conversion, column, text, self.scratch)
+                }),
+            }
+            .map_err(|reason| of_column(column_plan, reason)),
+        };
+        self.scratch.text = text;
+        result
+    }
+
+    /// The members of a tuple stand in fields of their own.
+    fn put_members(&mut self, conversion: &Conversion, column: &mut Column) -> Result<(), DecodeReason> {
+        let (Conversion::Tuple(tuple), Column::Tuple(values)) = (conversion, &mut *column) else {
+            return self.put_member(conversion, column);
+        };
+        for (conversion, column) in tuple.conversions().iter().zip(values.members()) {
+            self.put_members(conversion, column)?;
+        }
+        values.row_pushed();
+        Ok(())
+    }
+
+    fn put_member(&mut self, conversion: &Conversion, column: &mut Column) -> Result<(), DecodeReason> {
+        self.go_on()?;
+        let cell = CellKind::of(conversion);
+        let mut text = std::mem::take(&mut self.scratch.text);
+        let result = match self.fields.field(&mut text, cell == CellKind::Literal) {
+            Err(reason) => Err(reason),
+            Ok(Found::Null) if column.push_null() => Ok(()),
+            Ok(Found::Null) => Err(DecodeReason::UnexpectedNull),
+            Ok(Found::Empty) => {
+                column.push_default();
+                Ok(())
+            }
+            Ok(Found::Text(text)) => put_cell(cell, conversion, column, text, self.scratch),
+        };
+        self.scratch.text = text;
+        result
+    }
 }
 
 /// Nothing stands there: the DEFAULT, NULL, or else what the type has for nothing, as with the server's
@@ -163,7 +227,6 @@ fn put_empty(
 ) -> Result<(), DecodeReason> {
     match &column_plan.source {
         Source::Field { missing: Absent::Refuse, .. } => {
-            debug_assert!(!matches!(conversion_of(column_plan), crate::conversion::Conversion::Nullable(_)));
             columns[column_plan.wire].push_default();
             put_mask(column_plan, columns, 1);
             Ok(())

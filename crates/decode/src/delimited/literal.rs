@@ -1,5 +1,6 @@
 //! Lists, maps and tuples as ClickHouse writes them in texts, into JSON: `['a', NULL]`, `{'k': 1}`,
 //! `(1, 'x')`. Texts stand in single quotes with backslash escapes.
+use super::tsv::escaped;
 use crate::error::{DecodeReason, ValueKind};
 use crate::number::is_number;
 use crate::scanner::JSON_DEPTH_MAX;
@@ -105,17 +106,10 @@ impl Reader<'_> {
                     at += 2;
                 }
                 (Some(b'\''), _) => break,
-                (Some(b'\\'), Some(&escape)) => {
-                    self.unescaped.push(match escape {
-                        b'b' => 0x08,
-                        b'f' => 0x0c,
-                        b'n' => b'\n',
-                        b'r' => b'\r',
-                        b't' => b'\t',
-                        b'0' => 0,
-                        other => other,
-                    });
-                    at += 2;
+                (Some(b'\\'), _) => {
+                    let (byte, length) = escaped(&self.rest[at + 1..]).ok_or(WRONG)?;
+                    self.unescaped.push(byte);
+                    at += 1 + length;
                 }
                 (Some(&byte), _) => {
                     self.unescaped.push(byte);
@@ -125,6 +119,10 @@ impl Reader<'_> {
             }
         }
         self.rest = &self.rest[at + 1..];
+        // What stands for a byte may break the encoding.
+        if std::str::from_utf8(&self.unescaped).is_err() {
+            return Err(WRONG);
+        }
         append_json_text(&self.unescaped, out);
         Ok(())
     }

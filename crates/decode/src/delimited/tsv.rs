@@ -14,7 +14,7 @@ impl<'a> Tsv<'a> {
 }
 
 impl<'a> Fields<'a> for Tsv<'a> {
-    fn field<'s>(&mut self, text: &'s mut Vec<u8>) -> Result<Found<'s>, DecodeReason>
+    fn field<'s>(&mut self, text: &'s mut Vec<u8>, literal: bool) -> Result<Found<'s>, DecodeReason>
     where
         'a: 's,
     {
@@ -25,7 +25,7 @@ impl<'a> Fields<'a> for Tsv<'a> {
         if raw == b"\\N" {
             return Ok(Found::Null);
         }
-        if !raw.contains(&b'\\') {
+        if literal || !raw.contains(&b'\\') {
             return Ok(Found::Text(raw));
         }
         text.clear();
@@ -78,26 +78,28 @@ fn unescape(raw: &[u8], text: &mut Vec<u8>) -> Result<(), usize> {
             at += 1;
             continue;
         }
-        let stands_for = match *raw.get(at + 1).ok_or(at)? {
-            b'b' => 0x08,
-            b'f' => 0x0c,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'0' => 0,
-            b'a' => 0x07,
-            b'v' => 0x0b,
-            b'e' => 0x1b,
-            b'x' => {
-                let digit = |place: usize| (*raw.get(at + place)? as char).to_digit(16);
-                let (high, low) = (digit(2).ok_or(at)?, digit(3).ok_or(at)?);
-                at += 2;
-                (high * 16 + low) as u8
-            }
-            other => other,
-        };
+        let (stands_for, length) = escaped(&raw[at + 1..]).ok_or(at)?;
         text.push(stands_for);
-        at += 2;
+        at += 1 + length;
     }
     Ok(())
+}
+
+/// The byte that stands behind a backslash, and how many bytes write it. `None`: nothing does.
+pub(super) fn escaped(behind: &[u8]) -> Option<(u8, usize)> {
+    let digit = |byte: u8| (byte as char).to_digit(16);
+    Some(match *behind {
+        [b'b', ..] => (0x08, 1),
+        [b'f', ..] => (0x0c, 1),
+        [b'n', ..] => (b'\n', 1),
+        [b'r', ..] => (b'\r', 1),
+        [b't', ..] => (b'\t', 1),
+        [b'0', ..] => (0, 1),
+        [b'a', ..] => (0x07, 1),
+        [b'v', ..] => (0x0b, 1),
+        [b'e', ..] => (0x1b, 1),
+        [b'x', high, low, ..] => ((digit(high)? * 16 + digit(low)?) as u8, 3),
+        [b'x', ..] | [] => return None,
+        [other, ..] => (other, 1),
+    })
 }

@@ -7,6 +7,7 @@ use pumphouse_types::{RegisteredSchema, SchemaId, SchemaKind};
 use super::program::{Program, Scratch};
 use super::schema::Schema;
 use crate::error::DecodeReason;
+use crate::fixed_schema::FixedSchema;
 use crate::json_decoder::{RecordRef, plain};
 use crate::plan::TablePlan;
 use crate::schema_error::{SchemaError, SchemaFault};
@@ -26,13 +27,27 @@ const VALUE_BYTES_MAX: usize = u32::MAX as usize;
 pub struct ProtobufDecoder {
     plan: Arc<TablePlan>,
     programs: SchemaTable<Program>,
+    /// Every value is a message of this schema, without a number before it.
+    fixed: Option<Box<Program>>,
     scratch: Scratch,
 }
 
 impl ProtobufDecoder {
     /// A decoder that knows no schema yet.
     pub fn new(plan: Arc<TablePlan>) -> ProtobufDecoder {
-        ProtobufDecoder { plan, programs: SchemaTable::new(), scratch: Scratch::default() }
+        ProtobufDecoder { plan, programs: SchemaTable::new(), fixed: None, scratch: Scratch::default() }
+    }
+
+    /// A decoder for values that are bare messages of one schema. Errors: why it cannot be used.
+    pub fn with_schema(plan: Arc<TablePlan>, schema: &FixedSchema) -> Result<ProtobufDecoder, SchemaFault> {
+        let parsed = Schema::parse(&schema.registered(SchemaKind::Protobuf))?;
+        let program = Program::of_message(parsed, schema.message.as_deref())?;
+        Ok(ProtobufDecoder { fixed: Some(Box::new(program)), ..ProtobufDecoder::new(plan) })
+    }
+
+    pub(crate) fn check_schema(schema: &FixedSchema) -> Result<(), SchemaFault> {
+        let parsed = Schema::parse(&schema.registered(SchemaKind::Protobuf))?;
+        parsed.named(schema.message.as_deref()).map(drop)
     }
 
     /// The plan it decodes for.
@@ -63,18 +78,22 @@ impl ProtobufDecoder {
     /// Errors: [`Undecoded`]; the segment is then as it was before.
     #[inline]
     pub fn decode(&mut self, segment: &mut Segment, record: RecordRef<'_>) -> Result<(), Undecoded> {
-        let ProtobufDecoder { plan, programs, scratch } = self;
-        let (id, body) = split_prefix(record.value).map_err(plain)?;
-        let program = programs.get(id)?;
+        let ProtobufDecoder { plan, programs, fixed, scratch } = self;
+        let (program, body_at) = match fixed {
+            Some(program) if record.value.is_some() => (&mut **program, 0),
+            Some(_) => return Err(plain(DecodeReason::NotAnObject { found: None }).into()),
+            None => {
+                let (id, _) = split_prefix(record.value).map_err(plain)?;
+                (programs.get(id)?, body_at())
+            }
+        };
         let value = record.value.unwrap_or_default();
         if value.len() > VALUE_BYTES_MAX {
             return Err(plain(DecodeReason::TooManyValues).into());
         }
-        debug_assert_eq!(value.len() - body_at(), body.len());
         let rows = segment.rows();
-        let result = one_row(segment, |columns| {
-            program.run(plan, columns, rows, &record, (value, body_at()), scratch)
-        });
+        let result =
+            one_row(segment, |columns| program.run(plan, columns, rows, &record, (value, body_at), scratch));
         if scratch.json.capacity() > SCRATCH_BYTES_MAX || scratch.entries.capacity() > SCRATCH_ENTRIES_MAX {
             *scratch = Scratch::default();
         }

@@ -11,6 +11,7 @@ use crate::json_decoder::{RecordRef, plain, put_value};
 use crate::plan::TablePlan;
 use crate::scalar::{Scalar, put_scalar};
 use crate::scanner::Scanner;
+use crate::schema_error::SchemaFault;
 use crate::source_row::{Binding, GroupScratch, at_column, put_given, put_null_field};
 use crate::typed::{Unscaled, put_bytes, put_decimal, put_moment, put_text};
 use crate::utf8::check_utf8;
@@ -40,12 +41,20 @@ pub(crate) struct Scratch {
 #[derive(Debug)]
 pub(super) struct Program {
     schema: Schema,
+    /// The message that every value is; `None`: each value says it.
+    fixed: Option<MessageId>,
     bound: Vec<(MessageId, Binding)>,
 }
 
 impl Program {
     pub(super) fn new(schema: Schema) -> Program {
-        Program { schema, bound: Vec::new() }
+        Program { schema, fixed: None, bound: Vec::new() }
+    }
+
+    /// For values that are all one message and do not say so. Errors: it cannot be told which one.
+    pub(super) fn of_message(schema: Schema, name: Option<&str>) -> Result<Program, SchemaFault> {
+        let fixed = Some(schema.named(name)?);
+        Ok(Program { schema, fixed, bound: Vec::new() })
     }
 
     /// Appends one row to `columns`, which hold `rows` of them and which the caller commits or undoes. `value`: the whole value,
@@ -60,7 +69,10 @@ impl Program {
         scratch: &mut Scratch,
     ) -> Result<(), DecodeError> {
         let mut cursor = Cursor::new(value, body_at..value.len());
-        let id = self.message_of(&mut cursor).map_err(plain)?;
+        let id = match self.fixed {
+            Some(id) => id,
+            None => self.message_of(&mut cursor).map_err(plain)?,
+        };
         let place = self.bind(id, plan);
         let (schema, binding) = (&self.schema, &self.bound[place].1);
         binding.fill_absent(plan, columns, record)?;

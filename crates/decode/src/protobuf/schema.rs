@@ -85,6 +85,8 @@ pub(super) struct Schema {
     enums: Vec<HashMap<i32, Box<str>>>,
     /// Messages of the schema's own file, in its order.
     top: Vec<MessageId>,
+    /// Messages of all files by full name.
+    names: HashMap<String, MessageId>,
 }
 
 impl Schema {
@@ -114,6 +116,22 @@ impl Schema {
     /// A message of the file.
     pub(super) fn top(&self, index: usize) -> Option<MessageId> {
         self.top.get(index).copied()
+    }
+
+    /// A message by its full name; `None` for the name: the file's only one.
+    /// Errors: `Undefined`; `Unreadable` where the file has several and no name is given.
+    pub(super) fn named(&self, name: Option<&str>) -> Result<MessageId, SchemaFault> {
+        match (name, &self.top[..]) {
+            (Some(name), _) => {
+                let found = self.names.get(name.trim_start_matches('.')).copied();
+                found.ok_or_else(|| SchemaFault::Undefined { name: name.to_owned() })
+            }
+            (None, [only]) => Ok(*only),
+            (None, top) => {
+                let why = format!("the file has {} messages, and none of them is named", top.len());
+                Err(SchemaFault::Unreadable { why })
+            }
+        }
     }
 
     /// A message that is defined in another.
@@ -233,7 +251,12 @@ impl Builder {
             }
             self.messages[id].fields = fields;
         }
-        Ok(Schema { messages: self.messages, enums: self.enums, top: self.top })
+        let message = |(name, id)| match id {
+            TypeId::Message(id) => Some((name, id)),
+            TypeId::Enum(_) => None,
+        };
+        let names = self.types.into_iter().filter_map(message).collect();
+        Ok(Schema { messages: self.messages, enums: self.enums, top: self.top, names })
     }
 
     fn field(&self, scope: &str, proto: &FieldDescriptorProto, proto3: bool) -> Result<Field, SchemaFault> {

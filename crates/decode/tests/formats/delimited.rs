@@ -72,6 +72,13 @@ fn other_texts_are_refused() {
     refused(Csv, b"a,x,y", "DECODE-006");
     refused(Csv, b"\\N,x,y", "DECODE-004");
     refused(Csv, b"1,\xff,y", "DECODE-008");
+    let tuple = [column("c", "Tuple(Int8, String)", "")];
+    for text in ["1", "1,a,b", "\"(1,'a')\""] {
+        assert_eq!(
+            code(rows(&tuple, Csv, text.as_bytes()).map(drop)).as_str(),
+            if text.starts_with('1') { "DECODE-039" } else { "DECODE-006" }
+        );
+    }
     refused(Tsv, b"1\tx", "DECODE-039");
     refused(Tsv, b"1\tx\ty\n2\tx\ty\n", "DECODE-040");
     refused(Tsv, b"1\tx\ty\r\n", "DECODE-038");
@@ -96,8 +103,14 @@ fn values_are_what_the_server_makes_of_such_texts() {
     value(Csv, "DateTime64(3, 'UTC')", "1700000000123", "1700000000123");
     value(Csv, "JSON", "\"{\"\"a\"\":1}\"", r#"{"a":1}"#);
     value(Csv, "Array(Nullable(String))", "\"['a,b', NULL]\"", r#"["a,b",null]"#);
+    value(
+        Csv,
+        "Tuple(a Int8, b Tuple(c Nullable(String), d String), e Array(Int8))",
+        "1,\\N,,[]",
+        r#"[1,[null,""],[]]"#,
+    );
     value(Tsv, "Map(String, Array(UInt8))", "{'k':[1,2]}", r#"{"k":[1,2]}"#);
     value(Tsv, "Map(UInt8, String)", "{1:'x'}", r#"{"1":"x"}"#);
-    value(Tsv, "Tuple(a Int8, b String)", "(1,'it\\\\'s')", r#"[1,"it's"]"#);
+    value(Tsv, "Tuple(a Int8, b String)", "(1,'it\\'s\\x41')", r#"[1,"it'sA"]"#);
     value(Tsv, "Array(Date)", "['2024-01-02']", r#"["2024-01-02"]"#);
 }

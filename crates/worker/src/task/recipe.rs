@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pumphouse_clickhouse::{Column, TableName};
 use pumphouse_columns::Segment;
 use pumphouse_decode::{
-    Decoder, Format, HeadersRef, LineageNames, PlanOptions, RecordRef, TableColumn, TablePlan, TakeHeader,
-    Undecoded, UnknownDefaultKind, UnknownFields, ValueColumn,
+    Decoder, FixedSchema, Format, HeadersRef, LineageNames, PlanOptions, RecordRef, TableColumn, TablePlan,
+    TakeHeader, Undecoded, UnknownDefaultKind, UnknownFields, ValueColumn,
 };
 use pumphouse_kafka::RecordView;
 use pumphouse_types::{ConfigVersion, TopicName};
@@ -25,6 +25,8 @@ pub struct RecipeSource {
     pub plan_options: PlanOptions,
     /// Records without a value are passed over, as if the topic did not have them.
     pub skip_tombstones: bool,
+    /// What all values are written with, where they carry no number of a schema; checked.
+    pub schema: Option<FixedSchema>,
     /// What of the configuration decides which rows a record becomes, as canonical text.
     pub config_text: String,
     /// The connector's own settings of its inserts.
@@ -41,6 +43,7 @@ pub(super) struct Recipe {
     pub format: Format,
     pub plan: Arc<TablePlan>,
     pub skip_tombstones: bool,
+    pub schema: Option<FixedSchema>,
     pub settings: Vec<(String, String)>,
     pub replayed: Option<Replayed>,
     /// What the state topic keeps.
@@ -70,6 +73,8 @@ struct Recorded {
     date_formats: Vec<(String, String)>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     skip_tombstones: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schema: Option<RecordedSchema>,
     settings: Vec<(String, String)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replayed: Option<Replayed>,
@@ -86,6 +91,13 @@ struct RecordedColumn {
     type_text: String,
     default_kind: String,
     default_expression: String,
+}
+
+/// The whole text of it: the files may change, or be gone.
+#[derive(Serialize, Deserialize)]
+struct RecordedSchema {
+    texts: Vec<String>,
+    message: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,6 +143,7 @@ impl Recipe {
             format: source.format,
             plan: Arc::new(plan),
             skip_tombstones: source.skip_tombstones,
+            schema: source.schema.clone(),
             settings: source.settings.clone(),
             replayed: source.replayed.clone(),
             text,
@@ -139,7 +152,12 @@ impl Recipe {
 
     /// A decoder for its records.
     pub(super) fn decoder(&self) -> Decoder {
-        Decoder::new(self.format, Arc::clone(&self.plan))
+        let plan = Arc::clone(&self.plan);
+        match &self.schema {
+            None => Decoder::new(self.format, plan),
+            Some(schema) => Decoder::with_schema(self.format, plan, schema)
+                .expect("it was checked at the start, or when the recipe was read"),
+        }
     }
 
     /// Makes the recipe of a recorded text again.
@@ -148,6 +166,10 @@ impl Recipe {
         let recorded: Recorded =
             serde_json::from_slice(text).map_err(|error| format!("its text cannot be read: {error}"))?;
         let (source, table, columns) = recorded.parts()?;
+        if let Some(schema) = &source.schema {
+            Decoder::check_schema(source.format, schema)
+                .map_err(|fault| format!("this build cannot use its schema: {fault}"))?;
+        }
         let recipe = Recipe::compile(&source, &table, &columns).map_err(|failure| failure.to_string())?;
         if recipe.version != wanted {
             return Err(format!("this build makes version {} of its text", recipe.version));
@@ -247,6 +269,10 @@ impl Recorded {
             refuse_nulls: *refuse_nulls,
             date_formats: date_formats.clone(),
             skip_tombstones: source.skip_tombstones,
+            schema: source.schema.as_ref().map(|schema| RecordedSchema {
+                texts: schema.texts.clone(),
+                message: schema.message.clone(),
+            }),
             settings: source.settings.clone(),
             replayed: source.replayed.clone(),
         }
@@ -286,6 +312,7 @@ impl Recorded {
                 all_columns_here: false,
             },
             skip_tombstones: self.skip_tombstones,
+            schema: self.schema.map(|RecordedSchema { texts, message }| FixedSchema { texts, message }),
             config_text: self.config,
             settings: self.settings,
             replayed: self.replayed,
@@ -303,7 +330,12 @@ fn version_of(source: &RecipeSource, table: &TableName, plan: &TablePlan) -> Con
     let (config_text, structure) = (&source.config_text, shape.input_structure());
     // Nothing for all others, so that their versions stay what they were.
     let replayed = source.replayed.as_ref().map(Replayed::text).unwrap_or_default();
-    let text = format!("{config_text}table {table}\n{columns}\n{values}\n{structure}\n{replayed}");
+    let schema = match &source.schema {
+        // Quoted, so that no text can pretend to be another line.
+        Some(FixedSchema { texts, message }) => format!("schema {message:?} {texts:?}\n"),
+        None => String::new(),
+    };
+    let text = format!("{config_text}table {table}\n{columns}\n{values}\n{structure}\n{replayed}{schema}");
     let digest = Sha256::digest(text.as_bytes());
     let head: [u8; 8] = digest[..8].try_into().expect("a digest has 32 bytes");
     ConfigVersion(u64::from_be_bytes(head))
@@ -323,7 +355,13 @@ mod tests {
         }
     }
 
+    const SCHEMA: &str = r#"{"type":"record","name":"R","fields":[{"name":"number","type":"long"}]}"#;
+
     fn recipe(columns: &[Column], unknown_fields: UnknownFields) -> Recipe {
+        recipe_of(columns, unknown_fields, None)
+    }
+
+    fn recipe_of(columns: &[Column], unknown_fields: UnknownFields, schema: Option<&str>) -> Recipe {
         let source = RecipeSource {
             format: Format::Avro,
             plan_options: PlanOptions {
@@ -334,6 +372,7 @@ mod tests {
                 ..PlanOptions::default()
             },
             skip_tombstones: true,
+            schema: schema.map(|text| FixedSchema { texts: vec![text.to_owned()], message: None }),
             config_text: format!("unknown.fields={unknown_fields:?}\n"),
             settings: vec![("insert_quorum".to_owned(), "2".to_owned())],
             replayed: None,
@@ -356,6 +395,19 @@ mod tests {
         assert_eq!((again.settings, again.table), (recipe.settings, recipe.table));
         assert_eq!(again.format, Format::Avro);
         assert_eq!(again.text, recipe.text);
+        assert!(again.skip_tombstones);
+    }
+
+    #[test]
+    fn another_schema_is_another_version() {
+        let recipe = recipe_of(&[column("id", "UInt64", "")], UnknownFields::Ignore, Some(SCHEMA));
+        let again = Recipe::rebuild(recipe.version, recipe.text.as_bytes()).unwrap();
+        assert_eq!((&again.schema, &again.text), (&recipe.schema, &recipe.text));
+        let other = recipe.text.replace("\\\"long\\\"", "\\\"int\\\"");
+        assert_ne!(other, recipe.text);
+        assert!(Recipe::rebuild(recipe.version, other.as_bytes()).unwrap_err().contains("makes version"));
+        let broken = recipe.text.replace("\\\"long\\\"", "\\\"none\\\"");
+        assert!(Recipe::rebuild(recipe.version, broken.as_bytes()).unwrap_err().contains("SCHEMA-004"));
     }
 
     #[test]
