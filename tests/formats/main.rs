@@ -5,5 +5,6 @@
 mod json_with_schema;
 mod orders;
 mod registry_trouble;
+mod schema_of_file;
 mod schemas_by_number;
 mod texts;

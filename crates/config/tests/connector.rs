@@ -138,7 +138,6 @@ fn values_that_are_not_built_are_refused() {
         ("tolerateStateMismatch", "true"),
         ("jdbcConnectionProperties", "?ssl=true"),
         ("proxyType", "HTTP"),
-        ("dateTimeFormats", "t=yyyy"),
         ("consumer.override.bootstrap.servers", "other:9092"),
     ] {
         check_refused(&[change], ConfigCode::NotYet);
@@ -422,6 +421,24 @@ fn every_class_of_connect_for_single_values_is_taken() {
     check_refused(&[("pumphouse.value.column", "c")], ConfigCode::Conflict);
     // Keys are taken as they are, whatever their converter.
     good(&[("key.converter", "org.apache.kafka.connect.converters.LongConverter")]);
+}
+
+#[test]
+fn a_schema_comes_from_a_registry_or_from_files() {
+    let file = ("pumphouse.value.schema.file", "/a/common.avsc, /a/order.avsc");
+    let config = good(&[AVRO[0], file]);
+    let ValueConverter::AvroOfFile(files) = &config.value_converter else { panic!("{config:?}") };
+    let paths: Vec<_> = files.files.iter().map(|path| path.to_str().unwrap()).collect();
+    assert_eq!((paths, &files.message), (vec!["/a/common.avsc", "/a/order.avsc"], &None));
+    assert_eq!(config.value_converter.class(), AVRO[0].1);
+    assert_eq!(config.value_converter.registry(), None);
+    let protobuf = ("value.converter", "ProtobufConverter");
+    let message = ("pumphouse.value.schema.message", "shop.Order");
+    let config = good(&[protobuf, ("pumphouse.value.schema.file", "/a.proto"), message]);
+    assert_eq!(config.value_converter.schema_files().unwrap().message.as_deref(), Some("shop.Order"));
+    check_refused(&with_avro(&[file]), ConfigCode::Conflict);
+    check_refused(&[file], ConfigCode::Conflict);
+    assert!(noted(&good(&with_avro(&[message]))).contains(&"pumphouse.value.schema.message".to_owned()));
 }
 
 #[test]

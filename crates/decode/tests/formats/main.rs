@@ -6,6 +6,7 @@ mod avro;
 mod avro_hostile;
 mod connect_json;
 mod delimited;
+mod fixed_schema;
 mod json_schema;
 mod plan_rules;
 mod protobuf;
