@@ -438,7 +438,7 @@ fn a_schema_comes_from_a_registry_or_from_files() {
     assert_eq!(config.value_converter.schema_files().unwrap().message.as_deref(), Some("shop.Order"));
     check_refused(&with_avro(&[file]), ConfigCode::Conflict);
     check_refused(&[file], ConfigCode::Conflict);
-    assert!(noted(&good(&with_avro(&[message]))).contains(&"pumphouse.value.schema.message".to_owned()));
+    assert!(noted(&good(&with_avro(&[message]))).contains(&"pumphouse.value.schema.message"));
 }
 
 #[test]

@@ -44,7 +44,10 @@ fn protobuf_of_a_file_is_read_as_the_message_that_is_named() {
     let value: &[u8] = &[8, 1, 18, 1, b'a'];
     assert_eq!(decoded(Format::Protobuf, &schema(&[FILE], Some("shop.Order")), Some(value)), Ok(wanted()));
     let line: &[u8] = &[10, 1, b'a', 16, 1];
-    assert_eq!(decoded(Format::Protobuf, &schema(&[FILE], Some("shop.Order.Line")), Some(line)), Ok(wanted()));
+    assert_eq!(
+        decoded(Format::Protobuf, &schema(&[FILE], Some("shop.Order.Line")), Some(line)),
+        Ok(wanted())
+    );
     let only = schema(&["syntax = \"proto3\"; message R { int64 id = 1; string s = 2; }"], None);
     assert_eq!(decoded(Format::Protobuf, &only, Some(value)), Ok(wanted()));
     assert_eq!(decoded(Format::Protobuf, &only, Some(&[8])), Err("DECODE-030".to_owned()));
