@@ -21,6 +21,7 @@ mod remapped;
 mod resets;
 mod reshaped;
 mod thinned;
+mod window;
 
 // Positions, less than exactly once by choice, what is refused, and what is looked at afterwards.
 mod at_least_once;

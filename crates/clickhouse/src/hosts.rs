@@ -3,7 +3,7 @@
 //! A request goes to one host and is never repeated on another behind the caller's back: an insert whose
 //! answer was lost is the protocol's to send again (R2). What fails only moves the next request on.
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -23,6 +23,9 @@ const HOST_TROUBLE: &[i32] = &[210, 225, 236, 242, 999];
 pub(crate) struct Hosts {
     all: Vec<Host>,
     current: AtomicUsize,
+    /// Not proven to have the same tables: no attempt and no question goes there by itself, but attempts of others
+    /// are made to end there, too.
+    left_out: Vec<AtomicBool>,
     /// Replicas of one table that have uuids of their own, by the one that stands for all.
     identities: RwLock<BTreeMap<TableUuid, TableUuid>>,
 }
@@ -46,9 +49,19 @@ impl Hosts {
     }
 
     fn move_on(&self, from: usize) {
-        let next = (from + 1) % self.all.len();
+        let following = (1..=self.all.len()).map(|step| (from + step) % self.all.len());
+        let used = |index: &usize| !self.left_out[*index].load(Ordering::Relaxed);
+        let Some(next) = following.into_iter().find(used) else { return };
         // Of many requests that fail at once, one moves on.
         let _ = self.current.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// The host did not answer at the start, where others did: it is not used.
+    pub(crate) fn leave_out(&self, index: usize) {
+        self.left_out[index].store(true, Ordering::Relaxed);
+        if self.current.load(Ordering::Relaxed) == index {
+            self.move_on(index);
+        }
     }
 
     /// The uuid that stands for a table on every host.
@@ -86,7 +99,8 @@ impl Client {
         if all.is_empty() {
             return Err(ClickHouseError::Client { why: "no host is given".to_owned() });
         }
-        let hosts = Hosts { all, current: AtomicUsize::new(0), identities: RwLock::default() };
+        let left_out = all.iter().map(|_| AtomicBool::new(false)).collect();
+        let hosts = Hosts { all, current: AtomicUsize::new(0), left_out, identities: RwLock::default() };
         Ok(Client { hosts: Arc::new(hosts), pinned: None, lineage: Arc::new(LineageNames::default()) })
     }
 

@@ -80,7 +80,7 @@ impl Client {
         if let Some(what) = made_up_in_key(&found.partition_key, &columns, &BTreeSet::new()) {
             proof.failed.push(ProofFailure::PartitionKey { table: table.to_string(), what });
         }
-        self.prove_hosts(table, limits, &mut proof.failed).await?;
+        self.prove_hosts(table, limits, &mut proof.failed, &mut proof.warnings).await?;
         self.prove_views(table, limits, &mut proof.failed).await?;
         self.check_rights(table, &mut proof).await?;
         self.warn_of_rights(table, &found, &mut proof.warnings).await?;

@@ -1,7 +1,7 @@
 //! Several hosts: whether failing over between them can double rows, and whether a deadline means the same
 //! on each (PROTOCOL R2, R8, R12).
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pumphouse_types::TableUuid;
 
@@ -15,6 +15,10 @@ use crate::table_name::TableName;
 
 /// Clocks may be apart by this part of the deadline.
 const CLOCK_SHARE: u64 = 4;
+
+/// A host that starts together with this process is given some seconds.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A host's table, as far as it tells whether another host's is the same one.
 #[derive(Debug, Clone)]
@@ -34,13 +38,15 @@ struct Replica {
 }
 
 impl Client {
-    /// Looks at the table on every host. Nothing to prove with one.
-    /// Errors: those of a question; a host that cannot be asked is one.
+    /// Looks at the table on every host. Nothing to prove with one. A host that does not answer is not used by this
+    /// client, as long as another one answers: it may have another table.
+    /// Errors: those of a question; that no host answers.
     pub(crate) async fn prove_hosts(
         &self,
         table: &TableName,
         limits: ProofLimits,
         failed: &mut Vec<ProofFailure>,
+        warnings: &mut Vec<String>,
     ) -> Result<(), ClickHouseError> {
         let hosts = self.each_host();
         if hosts.len() < 2 {
@@ -48,10 +54,22 @@ impl Client {
         }
         let since = Instant::now();
         let mut replicas = Vec::new();
-        for host in &hosts {
-            let began = Instant::now();
-            let found = match host.inspect(table).await {
+        let mut silent = Vec::new();
+        for (index, host) in hosts.iter().enumerate() {
+            let mut began = Instant::now();
+            let mut answer = host.inspect(table).await;
+            let asked = Instant::now();
+            while matches!(answer, Err(ClickHouseError::NoAnswer { .. })) && asked.elapsed() < PATIENCE {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                began = Instant::now();
+                answer = host.inspect(table).await;
+            }
+            let found = match answer {
                 Ok(found) => found,
+                Err(error @ ClickHouseError::NoAnswer { .. }) => {
+                    silent.push((index, error));
+                    continue;
+                }
                 Err(ClickHouseError::NoTable { table }) => {
                     failed.push(ProofFailure::Hosts {
                         what: format!("{} does not have it", host.address()),
@@ -63,6 +81,19 @@ impl Client {
                 Err(error) => return Err(error),
             };
             replicas.push(host.replica(table, &found, since, began).await?);
+        }
+        if replicas.is_empty()
+            && let Some((_, error)) = silent.pop()
+        {
+            return Err(error);
+        }
+        for (index, error) in silent {
+            self.hosts.leave_out(index);
+            warnings.push(format!(
+                "{} is not used before the next start, since it cannot be told whether it has {table} ({error}); \
+                 evidence about open batches waits for it (R7)",
+                self.at(index).address()
+            ));
         }
         match different(&replicas) {
             Some((what, remedy)) => {

@@ -9,11 +9,13 @@ use crate::talk::{Action, Decision, Evidence, Verdict};
 use crate::window::TableFacts;
 
 impl Lane {
-    /// Asks for evidence. At least once, what is not proven is sent again.
-    pub(crate) fn doubt(&mut self, open: Open, doubt: Doubt, cx: &mut Cx) {
+    /// Asks for evidence. At least once, what is not proven is sent again, under a token that no server can take for
+    /// one whose rows it has: under the old one they might be dropped although they are not there.
+    pub(crate) fn doubt(&mut self, mut open: Open, doubt: Doubt, cx: &mut Cx) {
         if !cx.options.exactly_once {
             self.report(open.batch.id, Verdict::AtLeastOnce(doubt.why), cx);
-            self.work = Work::Again { open, settled_at: cx.now };
+            open.batch.by_evidence = false;
+            self.work = Work::New { draft: open.with_fresh_token(cx) };
             return;
         }
         self.report(open.batch.id, Verdict::EvidenceNeeded(doubt.why), cx);

@@ -14,6 +14,7 @@ use crate::entry::Entry;
 use crate::filling::Filling;
 use crate::foresight::Foreseen;
 use crate::piece::{self, RowList};
+use crate::rate::{Rate, Short};
 use crate::rules::{Rule, Rules};
 use crate::stop::StopReason;
 use crate::talk::{Action, ClaimId, Letter, Refusal, Verdict};
@@ -281,6 +282,8 @@ pub(crate) struct Lane {
     pub away: Option<Away>,
     /// Of the table that the lane is at.
     pub facts: Option<TableFacts>,
+    /// How fast the window of the lane's own table is used up (R12).
+    pub rate: Rate,
     pub config_version: Option<ConfigVersion>,
     /// The newest one that was seen: blocks are filled for it from the next claim on (R15).
     pub latest_version: Option<ConfigVersion>,
@@ -312,6 +315,7 @@ impl Lane {
             home: None,
             away: None,
             facts: None,
+            rate: Rate::default(),
             config_version: None,
             latest_version: None,
             inspecting: false,
@@ -352,6 +356,7 @@ impl Lane {
             self.facts = Some(facts);
             return self.look_at_shape(cx);
         }
+        self.measure(&facts, cx);
         self.home = Some(Home { name: facts.name.clone(), uuid: facts.uuid });
         self.facts = Some(facts);
         self.latest_version = Some(config_version);
@@ -360,6 +365,24 @@ impl Lane {
             self.outdated = true;
         }
         self.look_at_shape(cx);
+    }
+
+    /// R12: whether the window suffices at the rate of blocks that is measured.
+    fn measure(&mut self, facts: &TableFacts, cx: &mut Cx) {
+        self.rate.read(facts);
+        let in_flight_ms = cx.options.deadline_ms + cx.options.commit_ms_max;
+        if let Some(short) = self.rate.turned_short(facts, in_flight_ms)
+            && cx.options.exactly_once
+        {
+            let Short { blocks_per_minute, window_blocks, needed_blocks } = short;
+            cx.actions.push(Action::WarnWindow {
+                topic: self.topic.clone(),
+                table: facts.name.clone(),
+                blocks_per_minute,
+                window_blocks,
+                needed_blocks,
+            });
+        }
     }
 
     /// Whether a record of `partition` may be taken now. No means: leave it where it is, and let

@@ -13,6 +13,7 @@ mod foresight;
 mod lane;
 mod ledger_write;
 mod piece;
+mod rate;
 mod resolve;
 mod retry;
 mod rules;

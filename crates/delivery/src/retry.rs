@@ -73,7 +73,7 @@ impl Lane {
     /// R8: on plain MergeTree only the answer to the first and only attempt proves by itself.
     fn accepted(&mut self, open: Open, cx: &mut Cx) {
         let proven = open.batch.table.engine == TableEngine::Replicated || open.attempts.first_and_only;
-        if proven || !cx.rules.keep(Rule::R8) || !cx.options.exactly_once {
+        if proven || !cx.rules.keep(Rule::R8) {
             self.landed(open, cx);
             return;
         }
@@ -167,11 +167,24 @@ impl Lane {
         self.work = Work::Settling { open };
     }
 
+    /// R12, R7: whether the table remembers the token until another attempt has ended, at the rate at which
+    /// blocks come.
+    fn lasts_for_another(&self, open: &Open, facts: &TableFacts, cx: &Cx) -> Result<(), NeedsEvidence> {
+        let ahead_ms = deadline(facts, open, cx).since(facts.server_clock(cx.now));
+        let blocks = facts.blocks.unwrap_or(0).saturating_sub(open.batch.table.blocks.unwrap_or(0));
+        // Another table's blocks were not counted (R15).
+        if self.away.is_some() || self.rate.leaves_room(facts, blocks, ahead_ms + cx.options.commit_ms_max) {
+            return Ok(());
+        }
+        Err(NeedsEvidence::WindowUsedUp { blocks, window_blocks: facts.window_blocks })
+    }
+
     /// R7: sent again only while the table certainly remembers the token.
     pub(crate) fn settled(&mut self, id: BatchId, facts: TableFacts, cx: &mut Cx) {
         match std::mem::replace(&mut self.work, Work::Idle) {
             Work::Settling { open } if open.batch.id == id => {
-                let verdict = may_send_again(&open.batch, &facts, cx.now);
+                let verdict = may_send_again(&open.batch, &facts, cx.now)
+                    .and_then(|()| self.lasts_for_another(&open, &facts, cx));
                 self.facts = Some(facts);
                 match verdict {
                     Err(NeedsEvidence::OtherProcess) if !cx.rules.keep(Rule::R8) => {}

@@ -351,7 +351,7 @@ pub enum Verdict {
     #[error("R7: the operator's decision is carried out: {0:?}")]
     Decided(Decision),
     /// At least once: what cannot be proven is sent again.
-    #[error("R7: not proven ({0}), sent again: the connector delivers at least once")]
+    #[error("R7: not proven ({0}), sent again under a new token: the connector delivers at least once")]
     AtLeastOnce(NeedsEvidence),
 }
 
@@ -527,6 +527,20 @@ pub enum Action {
         topic: TopicName,
         /// The partition whose entry was found.
         partition: Partition,
+    },
+    /// R12: at the measured rate the table's window is too short. The sink goes on: where it might have
+    /// forgotten a token, it looks for the rows (R7). No answer.
+    WarnWindow {
+        /// The lane.
+        topic: TopicName,
+        /// Its table.
+        table: String,
+        /// The rate.
+        blocks_per_minute: u64,
+        /// What the table remembers.
+        window_blocks: u64,
+        /// What it should.
+        needed_blocks: u64,
     },
     /// Every lane is given up: answer the group protocol, drop all blocks. No answer.
     GiveUp,

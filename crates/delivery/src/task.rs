@@ -30,6 +30,8 @@ pub struct TaskOptions {
     pub batch_linger_ms: u64,
     /// How far ahead an attempt's deadline is set, in ms.
     pub deadline_ms: u64,
+    /// Longest time from the check of an attempt's deadline to its commit, in ms.
+    pub commit_ms_max: u64,
     /// Whether what cannot be proven is looked into (R7, R8, R10); else it is sent again, and batches
     /// are sent before they are recorded: at least once.
     pub exactly_once: bool,
@@ -57,6 +59,7 @@ impl TaskOptions {
             batch_bytes_max: 1_000,
             batch_linger_ms: 1_000,
             deadline_ms: 30_000,
+            commit_ms_max: 60_000,
             exactly_once: true,
             leaves_out: true,
             retry_timeout_ms: None,

@@ -83,6 +83,16 @@ pub enum NeedsEvidence {
         /// The whole window.
         window_blocks: u64,
     },
+    /// At the rate that was measured, the table forgets the token before another attempt ends (R12).
+    #[error(
+        "R12: {blocks} blocks were inserted since, and so many come that the window of {window_blocks} may be used up"
+    )]
+    WindowUsedUp {
+        /// Since the token was first recorded.
+        blocks: u64,
+        /// The whole window.
+        window_blocks: u64,
+    },
     /// The count of blocks fell or could not be read.
     #[error("the table's count of inserted blocks is unknown")]
     BlocksUnknown,

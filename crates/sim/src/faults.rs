@@ -127,6 +127,8 @@ pub struct Plan {
     pub new_columns: u64,
     /// A topic is to go to its other table.
     pub remaps: u64,
+    /// The connector delivers at least once: rows may come twice, and none may be lost.
+    pub at_least_once: bool,
 }
 
 /// `chance` in one of `of` seeds, else 0.
@@ -166,6 +168,7 @@ impl Plan {
         // Shares whose lead was overwritten do not name their table (PROTOCOL R17).
         let remaps = if resets == 0 { sometimes(&mut aside, 6, 100) } else { 0 };
         let kill_at_rename = if server_faults { sometimes(rng, 2, 1_500) } else { 0 };
+        let at_least_once = aside.below(10) == 0;
         Plan {
             workers: workers as usize,
             topics: if rng.below(5) == 0 { 2 } else { 1 },
@@ -219,6 +222,7 @@ impl Plan {
             rewriting: if compaction + resets + long_rests == 0 { sometimes(rng, 20, 300) } else { 0 },
             new_columns: sometimes(rng, 6, 60),
             remaps,
+            at_least_once,
             resets,
             long_rests,
             answers: rng.below(4) > 0,

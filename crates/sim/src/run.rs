@@ -173,7 +173,7 @@ impl World {
             procs: Vec::new(),
             slots: vec![None; plan.workers],
             identities: plan.workers as u64,
-            watch: Watch::default(),
+            watch: Watch::new(plan.at_least_once),
             calm: false,
             without: options.without,
             landed: 0,

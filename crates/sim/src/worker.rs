@@ -89,7 +89,8 @@ impl World {
             batch_bytes_max: 1 << 20,
             batch_linger_ms: self.plan.linger_ms,
             deadline_ms: self.plan.deadline_ms,
-            exactly_once: true,
+            commit_ms_max: self.plan.commit_ms_max,
+            exactly_once: !self.plan.at_least_once,
             leaves_out: self.leaves_out,
             retry_timeout_ms: self.plan.retry_timeout_ms,
             retry_delay_ms_max: 10_000,
@@ -430,6 +431,7 @@ impl World {
             }
             Action::Report { verdict, .. } => self.saw(verdict_name(&verdict)),
             Action::WarnTopicGone { .. } => {}
+            Action::WarnWindow { .. } => self.saw("window too short"),
             Action::GiveUp => {
                 self.drop_blocks(proc);
                 self.given_up(proc);

@@ -10,7 +10,7 @@ const SEEDS: u64 = 10_000;
 const THREADS: u64 = 2;
 
 /// What a simulation that is worth its name comes into, again and again.
-const SITUATIONS: [&str; 39] = [
+const SITUATIONS: [&str; 41] = [
     "attempt killed",
     "batch open for another table",
     "block amended",
@@ -40,12 +40,14 @@ const SITUATIONS: [&str; 39] = [
     "rows found",
     "rows missing",
     "same process",
+    "sent again unproven",
     "source thinned",
     "token without rows",
     "transaction left open",
     "twin of a stopped process",
     "unstable entry waited for",
     "view failed after the table's part",
+    "window too short",
     "write applied, answer lost",
     "write not recorded",
     "write of a former member refused",

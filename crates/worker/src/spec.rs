@@ -108,6 +108,7 @@ impl ConnectorSpec {
                 batch_bytes_max: config.batch.bytes_max,
                 batch_linger_ms: config.batch.linger_ms,
                 deadline_ms: config.insert_deadline_ms,
+                commit_ms_max: config.insert_execution_ms_max,
                 // Settled by the start-up proof.
                 exactly_once: true,
                 leaves_out: config.bad_records != BadRecords::Stop,

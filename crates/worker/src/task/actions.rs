@@ -115,6 +115,13 @@ impl Shell<'_> {
                 warn!(task = %self.cx.task_id, %topic, %partition,
                     "an entry of a topic that was deleted is dropped; the new topic starts its own (R15)");
             }
+            Action::WarnWindow { topic, table, blocks_per_minute, window_blocks, needed_blocks } => {
+                self.cx.meters.ruled("R12");
+                warn!(task = %self.cx.task_id, rule = "R12", %topic, table, blocks_per_minute, window_blocks,
+                    needed_blocks,
+                    "R12: at the measured rate of blocks the table may forget a token while its batch is open; what is \
+                     not proven is looked for (R7); widen its deduplication window (PROOF-005)");
+            }
             Action::GiveUp => self.give_up(),
             Action::EndMembership => {
                 self.drop_lanes();

@@ -203,7 +203,8 @@ impl World {
                 | Action::Seal { .. }
                 | Action::Release { .. }
                 | Action::Report { .. }
-                | Action::WarnTopicGone { .. } => {}
+                | Action::WarnTopicGone { .. }
+                | Action::WarnWindow { .. } => {}
                 Action::GiveUp | Action::EndMembership => self.owned.clear(),
                 Action::Fail(reason) => panic!("nothing here calls for a person: {reason}"),
                 Action::Leave => self.ended = true,

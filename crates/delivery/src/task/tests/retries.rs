@@ -178,3 +178,19 @@ fn r7_a_token_that_stands_nowhere_does_not_age() {
         "insert A #1; settle; write p0 open 0..10",
     );
 }
+
+#[test]
+fn r12_a_window_that_is_used_up_too_fast_is_warned_of() {
+    // 40 blocks per second, while an attempt may take 90 s.
+    check("claim p0; table blocks 300 | wait 5000; wait 5000; wait 5000", "warn: 14400 blocks are needed");
+    check("claim p0; table blocks 200 | wait 5000", "");
+}
+
+#[test]
+fn r12_what_the_table_may_forget_meanwhile_is_looked_for() {
+    let lost = |blocks: u32| {
+        format!("claim p0; table blocks {blocks}; wait 5000; fill p0 10; recorded; lost-answer; wait 100")
+    };
+    check(&format!("{} | settled", lost(300)), "write p0 open 0..10");
+    check(&format!("{} | settled", lost(600)), "R7; look for p0 0..10");
+}

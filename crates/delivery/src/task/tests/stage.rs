@@ -570,6 +570,7 @@ impl Stage {
                 format!("{}landed {}", of(topic), self.letter(batch.token))
             }
             Action::WarnTopicGone { partition, .. } => format!("warn: topic of p{partition} is gone"),
+            Action::WarnWindow { needed_blocks, .. } => format!("warn: {needed_blocks} blocks are needed"),
             Action::GiveUp => "give up".into(),
             Action::EndMembership => "end membership".into(),
             Action::Fail(reason) => format!("stop with {}", &reason.to_string()[..12]),
