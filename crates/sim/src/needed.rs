@@ -50,7 +50,7 @@ pub const NEEDED: [Needed; 13] = [
     },
     Needed {
         rule: Rule::R7,
-        seed: 121,
+        seed: 965,
         broken: "no_row_twice",
         what: "a token is sent again that the table has forgotten",
     },
@@ -86,7 +86,7 @@ pub const NEEDED: [Needed; 13] = [
     },
     Needed {
         rule: Rule::R17,
-        seed: 35,
+        seed: 798,
         broken: "no_row_twice",
         what: "what an overwritten batch has left in other partitions is filled anew, although it had landed",
     },

@@ -10,7 +10,7 @@ const SEEDS: u64 = 10_000;
 const THREADS: u64 = 2;
 
 /// What a simulation that is worth its name comes into, again and again.
-const SITUATIONS: [&str; 41] = [
+const SITUATIONS: [&str; 40] = [
     "attempt killed",
     "batch open for another table",
     "block amended",
@@ -47,7 +47,6 @@ const SITUATIONS: [&str; 41] = [
     "twin of a stopped process",
     "unstable entry waited for",
     "view failed after the table's part",
-    "window too short",
     "write applied, answer lost",
     "write not recorded",
     "write of a former member refused",
