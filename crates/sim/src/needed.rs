@@ -81,7 +81,7 @@ pub const NEEDED: [Needed; 13] = [
     Needed {
         rule: Rule::R16,
         seed: 820,
-        broken: "no_row_twice",
+        broken: "offsets_never_go_back",
         what: "a connector whose offsets the broker has forgotten begins again",
     },
     Needed {
