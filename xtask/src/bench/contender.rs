@@ -53,6 +53,11 @@ impl Contender {
         }
     }
 
+    /// As `--only` takes it.
+    pub fn option(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
     /// Measures it once.
     pub fn measure(self, stage: &mut Stage, options: &Options) -> Result<Figures> {
         match self {
