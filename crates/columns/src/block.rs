@@ -52,9 +52,21 @@ pub fn encode_block(
     segments: &[&Segment],
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
+    out.reserve(segments.iter().map(|segment| segment.bytes()).sum::<usize>() + 64 * names.len());
+    encode_block_in_steps(names, wire_types, segments, out, |_| {})
+}
+
+/// The same, column by column: after each one `step` may take bytes from the front of `out`, so that the
+/// block's bytes are never in memory all at once.
+pub fn encode_block_in_steps(
+    names: &[&str],
+    wire_types: &[DataType],
+    segments: &[&Segment],
+    out: &mut Vec<u8>,
+    mut step: impl FnMut(&mut Vec<u8>),
+) -> Result<(), EncodeError> {
     check(names, wire_types, segments)?;
     let rows: usize = segments.iter().map(|segment| segment.rows()).sum();
-    out.reserve(segments.iter().map(|segment| segment.bytes()).sum::<usize>() + 64 * names.len());
     put_varuint(names.len() as u64, out);
     put_varuint(rows as u64, out);
     for (index, (name, wire_type)) in names.iter().zip(wire_types).enumerate() {
@@ -65,6 +77,7 @@ pub fn encode_block(
             let parts: Vec<&Column> = segments.iter().map(|segment| &segment.columns()[index]).collect();
             encode_prefix(&parts, out);
             encode_values(&parts, out);
+            step(out);
         }
     }
     Ok(())

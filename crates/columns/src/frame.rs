@@ -9,43 +9,92 @@ use lz4_flex::block::{compress_into, get_maximum_output_size};
 pub const FRAME_RAW_BYTES_MAX: usize = 1 << 20;
 
 const CHECKSUM_BYTES: usize = 16;
-const HEADER_BYTES: usize = 9;
+/// Behind checksum and header (9 bytes).
+const DATA_AT: usize = CHECKSUM_BYTES + 9;
 const METHOD_LZ4: u8 = 0x82;
 const METHOD_NONE: u8 = 0x02;
 
+/// Makes LZ4 frames of bytes that come bit by bit, so that they never have to be in memory all at once.
+#[derive(Default)]
+pub struct FrameWriter {
+    /// Room for the largest frame; kept from one to the next.
+    room: Vec<u8>,
+    frames: Vec<Vec<u8>>,
+    raw_bytes: u64,
+}
+
+impl FrameWriter {
+    /// Takes full frames' worth of bytes from the front of `raw`; less than [`FRAME_RAW_BYTES_MAX`] stay.
+    pub fn take_full(&mut self, raw: &mut Vec<u8>) {
+        let full = raw.len() - raw.len() % FRAME_RAW_BYTES_MAX;
+        if full > 0 {
+            self.put(&raw[..full]);
+            raw.drain(..full);
+        }
+    }
+
+    /// All frames, the last one of `rest`. They are the same whenever [`FrameWriter::take_full`] was called.
+    pub fn finish(mut self, rest: &[u8]) -> Vec<Vec<u8>> {
+        self.put(rest);
+        self.frames
+    }
+
+    /// Bytes that were made frames of.
+    pub fn raw_bytes(&self) -> u64 {
+        self.raw_bytes
+    }
+
+    fn put(&mut self, raw: &[u8]) {
+        for chunk in raw.chunks(FRAME_RAW_BYTES_MAX) {
+            let frame = lz4_frame(chunk, &mut self.room);
+            self.frames.push(frame.to_vec());
+            self.raw_bytes += chunk.len() as u64;
+        }
+    }
+}
+
 /// Appends `raw` to `out` as LZ4 frames. Reuse `out` (cleared) to reuse its memory.
 pub fn compress_lz4(raw: &[u8], out: &mut Vec<u8>) {
+    let mut room = Vec::new();
     for chunk in raw.chunks(FRAME_RAW_BYTES_MAX) {
-        put_frame(METHOD_LZ4, chunk, out, |chunk, out| {
-            let start = out.len();
-            out.resize(start + get_maximum_output_size(chunk.len()), 0);
-            let written = compress_into(chunk, &mut out[start..])
-                .expect("the buffer has the largest size that LZ4 can need");
-            out.truncate(start + written);
-        });
+        out.extend_from_slice(lz4_frame(chunk, &mut room));
     }
 }
 
 /// Appends `raw` to `out` as frames that are not compressed.
 pub fn frame_uncompressed(raw: &[u8], out: &mut Vec<u8>) {
     for chunk in raw.chunks(FRAME_RAW_BYTES_MAX) {
-        put_frame(METHOD_NONE, chunk, out, |chunk, out| out.extend_from_slice(chunk));
+        let start = out.len();
+        out.resize(start + DATA_AT, 0);
+        out.extend_from_slice(chunk);
+        put_header(METHOD_NONE, chunk.len(), &mut out[start..]);
     }
 }
 
-fn put_frame(method: u8, chunk: &[u8], out: &mut Vec<u8>, put_data: impl FnOnce(&[u8], &mut Vec<u8>)) {
-    let start = out.len();
-    let header = start + CHECKSUM_BYTES;
-    out.resize(header + HEADER_BYTES, 0);
-    put_data(chunk, out);
+/// `room` is grown once, and not filled again for every frame.
+fn lz4_frame<'a>(chunk: &[u8], room: &'a mut Vec<u8>) -> &'a [u8] {
+    let most = DATA_AT + get_maximum_output_size(chunk.len());
+    if room.len() < most {
+        room.resize(most, 0);
+    }
+    let written =
+        compress_into(chunk, &mut room[DATA_AT..]).expect("the room has the largest size that LZ4 can need");
+    let frame = &mut room[..DATA_AT + written];
+    put_header(METHOD_LZ4, chunk.len(), frame);
+    frame
+}
+
+/// Writes checksum and header before the data that is in `frame` already.
+fn put_header(method: u8, raw_bytes: usize, frame: &mut [u8]) {
     // Both sizes stay far below 2^32: a chunk has at most FRAME_RAW_BYTES_MAX bytes.
-    let size = (out.len() - header) as u32;
-    out[header] = method;
-    out[header + 1..header + 5].copy_from_slice(&size.to_le_bytes());
-    out[header + 5..header + 9].copy_from_slice(&(chunk.len() as u32).to_le_bytes());
-    let checksum = cityhash_102_128(&out[header..]);
-    out[start..start + 8].copy_from_slice(&((checksum >> 64) as u64).to_le_bytes());
-    out[start + 8..header].copy_from_slice(&(checksum as u64).to_le_bytes());
+    let size = (frame.len() - CHECKSUM_BYTES) as u32;
+    let header = &mut frame[CHECKSUM_BYTES..];
+    header[0] = method;
+    header[1..5].copy_from_slice(&size.to_le_bytes());
+    header[5..9].copy_from_slice(&(raw_bytes as u32).to_le_bytes());
+    let checksum = cityhash_102_128(header);
+    frame[..8].copy_from_slice(&((checksum >> 64) as u64).to_le_bytes());
+    frame[8..CHECKSUM_BYTES].copy_from_slice(&(checksum as u64).to_le_bytes());
 }
 
 #[cfg(test)]
@@ -72,5 +121,24 @@ mod tests {
             }
             assert!(back == raw);
         }
+    }
+
+    #[test]
+    fn bytes_that_come_bit_by_bit_make_the_same_frames() {
+        let raw: Vec<u8> = (0..3 * FRAME_RAW_BYTES_MAX + 77).map(|i| (i % 241 * (i / 9_000)) as u8).collect();
+        let mut whole = Vec::new();
+        compress_lz4(&raw, &mut whole);
+        for step in [1_000, FRAME_RAW_BYTES_MAX, 2 * FRAME_RAW_BYTES_MAX + 5] {
+            let (mut writer, mut waiting) = (FrameWriter::default(), Vec::new());
+            for bit in raw.chunks(step) {
+                waiting.extend_from_slice(bit);
+                writer.take_full(&mut waiting);
+                assert!(waiting.len() < FRAME_RAW_BYTES_MAX);
+            }
+            let frames = writer.finish(&waiting);
+            assert_eq!(frames.len(), 4, "steps of {step}");
+            assert!(frames.concat() == whole, "steps of {step}");
+        }
+        assert!(FrameWriter::default().finish(&[]).is_empty());
     }
 }

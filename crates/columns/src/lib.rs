@@ -25,12 +25,12 @@ mod frame;
 mod segment;
 mod select;
 
-pub use block::{EncodeError, encode_block};
+pub use block::{EncodeError, encode_block, encode_block_in_steps};
 pub use column::{Column, UnsupportedType, Wide};
 pub use data_type::{DataType, EnumValues, JsonType, TupleMember};
 pub use data_type_parse::{TYPE_DEPTH_MAX, TypeError};
 pub use dynamic::{DYNAMIC_TYPES_MAX, DynamicColumn};
-pub use frame::{FRAME_RAW_BYTES_MAX, compress_lz4, frame_uncompressed};
+pub use frame::{FRAME_RAW_BYTES_MAX, FrameWriter, compress_lz4, frame_uncompressed};
 pub use geo::Geo;
 pub use low::LowColumn;
 pub use nested::{ArrayColumn, MapColumn, NullableColumn};

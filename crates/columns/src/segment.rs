@@ -10,13 +10,14 @@ use crate::data_type::DataType;
 pub struct Segment {
     columns: Vec<Column>,
     rows: usize,
+    most_bytes: usize,
 }
 
 impl Segment {
     /// An empty segment for a block's columns.
     pub fn new(wire_types: &[DataType]) -> Result<Segment, UnsupportedType> {
         let columns = wire_types.iter().map(Column::new).collect::<Result<_, _>>()?;
-        Ok(Segment { columns, rows: 0 })
+        Ok(Segment { columns, rows: 0, most_bytes: 0 })
     }
 
     /// Whole rows held.
@@ -58,6 +59,7 @@ impl Segment {
 
     /// Drops all rows and keeps the memory.
     pub fn clear(&mut self) {
+        self.most_bytes = self.most_bytes.max(self.bytes());
         self.rows = 0;
         self.columns.iter_mut().for_each(Column::clear);
     }
@@ -67,7 +69,12 @@ impl Segment {
     /// Shape: every range lies within the rows; panics if one does not.
     pub fn select(&self, ranges: &[Range<usize>]) -> Segment {
         let columns = self.columns.iter().map(|column| column.select(ranges)).collect();
-        Segment { columns, rows: ranges.iter().map(ExactSizeIterator::len).sum() }
+        Segment { columns, rows: ranges.iter().map(ExactSizeIterator::len).sum(), most_bytes: 0 }
+    }
+
+    /// The most bytes that it held before it was cleared: about the memory that it keeps.
+    pub fn most_bytes(&self) -> usize {
+        self.most_bytes
     }
 
     /// Memory of the data held; costs a few nanoseconds per column.

@@ -330,10 +330,10 @@ impl Shell<'_> {
             let replayed = self.cx.recipe_source.replayed.clone();
             let letters = Letters::new(topic.clone(), *topic_id, replayed, keeps);
             let leaves_out = self.cx.limits.leaves_out;
-            self.lanes.insert(
-                topic.clone(),
-                LaneShell::new(queue, letters, leaves_out, self.cx.ends.clone(), pause_max),
-            );
+            let spare_bytes_max = self.cx.limits.batch_bytes_max;
+            let ends = self.cx.ends.clone();
+            let lane = LaneShell::new(queue, letters, leaves_out, ends, pause_max, spare_bytes_max);
+            self.lanes.insert(topic.clone(), lane);
         }
         let job = server_jobs::inspect(self.cx, self.mail.clone(), claim, topic.clone(), table);
         self.with_lane(&topic, |lane| lane.asking(job));

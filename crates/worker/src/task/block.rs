@@ -6,17 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use pumphouse_columns::{Segment, compress_lz4, encode_block};
+use pumphouse_columns::{FrameWriter, Segment, encode_block_in_steps};
 use pumphouse_decode::TablePlan;
 use pumphouse_types::{Offset, Partition};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::recipe::Recipe;
-
-/// Most bytes per piece that is handed to the connection: large enough to cost nothing per piece, small
-/// enough that a slow server's back-pressure is felt.
-const BODY_PIECE_BYTES_MAX: usize = 1 << 20;
 
 /// Least pieces of a body, so that there is a middle.
 const BODY_PIECES_MIN: usize = 4;
@@ -28,7 +24,8 @@ pub(super) type Segments = BTreeMap<Partition, Segment>;
 /// Offsets of rows, by partition and in order.
 pub(super) type RowOffsets = BTreeMap<Partition, Vec<Offset>>;
 
-/// The bytes of a block, as they travel.
+/// The bytes of a block, as they travel: a frame per piece, which is large enough to cost nothing per piece,
+/// and small enough that a slow server's back-pressure is felt.
 #[derive(Debug, Clone)]
 pub(super) struct Frames {
     pub pieces: Arc<Vec<Bytes>>,
@@ -143,29 +140,26 @@ fn make_frames(plan: &TablePlan, segments: &Segments) -> Frames {
     let shape = plan.shape();
     let parts: Vec<&Segment> = segments.values().filter(|segment| segment.rows() > 0).collect();
     let rows: usize = parts.iter().map(|segment| segment.rows()).sum();
-    let mut raw = Vec::new();
+    let (mut raw, mut writer) = (Vec::new(), FrameWriter::default());
     // A batch of dead letters alone has no rows, and is not sent.
     if rows > 0 {
-        encode_block(&shape.wire_names(), &shape.wire_types(), &parts, &mut raw)
+        let (names, types) = (shape.wire_names(), shape.wire_types());
+        encode_block_in_steps(&names, &types, &parts, &mut raw, |raw| writer.take_full(raw))
             .expect("the plan made the segments, so names, types and columns agree");
     }
-    let mut framed = Vec::with_capacity(raw.len() / 2);
-    compress_lz4(&raw, &mut framed);
-    let framed = Bytes::from(framed);
-    let bytes = framed.len() as u64;
-    let piece_bytes = framed.len().div_ceil(BODY_PIECES_MIN).clamp(1, BODY_PIECE_BYTES_MAX);
-    let pieces = (0..framed.len())
-        .step_by(piece_bytes)
-        .map(|at| framed.slice(at..framed.len().min(at + piece_bytes)))
-        .collect();
-    tracing::debug!(
-        rows,
-        bytes,
-        raw_bytes = raw.len(),
-        ms = began.elapsed().as_millis() as u64,
-        "block encoded"
-    );
+    let raw_bytes = writer.raw_bytes() + raw.len() as u64;
+    let frames = writer.finish(&raw);
+    let bytes = frames.iter().map(|frame| frame.len() as u64).sum();
+    let pieces_per_frame = BODY_PIECES_MIN.div_ceil(frames.len().max(1));
+    let pieces = frames.into_iter().flat_map(|frame| cut(Bytes::from(frame), pieces_per_frame)).collect();
+    tracing::debug!(rows, bytes, raw_bytes, ms = began.elapsed().as_millis() as u64, "block encoded");
     Frames { pieces: Arc::new(pieces), bytes }
+}
+
+/// `pieces` pieces of one size, the last one smaller; less if there are not so many bytes.
+fn cut(whole: Bytes, pieces: usize) -> impl Iterator<Item = Bytes> {
+    let step = whole.len().div_ceil(pieces).max(1);
+    (0..whole.len()).step_by(step).map(move |at| whole.slice(at..whole.len().min(at + step)))
 }
 
 #[cfg(test)]

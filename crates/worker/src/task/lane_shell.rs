@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use pumphouse_columns::Segment;
 use pumphouse_decode::{Decoder, SchemaError, Undecoded};
 use pumphouse_delivery::Task;
 use pumphouse_kafka::{LaneQueue, MessageBatch, RecordView};
@@ -23,6 +22,7 @@ use super::mail::Mail;
 use super::pace::Pace;
 use super::recipe::Recipe;
 use super::schemas::Fetched;
+use super::spare::Spare;
 
 /// Messages of one call: some milliseconds of decoding, after which other work is looked at.
 const MESSAGES_PER_CALL: usize = 5_000;
@@ -35,9 +35,6 @@ const POSITIONS_MS: u64 = 50;
 
 /// Above every limit of a block's bytes, and far from where sums of them overflow.
 const FULL: u64 = 1 << 60;
-
-/// Emptied segments that are kept for the next blocks; a lane of more partitions allocates anew.
-const SPARE_SEGMENTS_MAX: usize = 64;
 
 /// Where a lane ends, for a task that takes no more than what was there; other partitions have nothing.
 pub(crate) type Ends = BTreeMap<Partition, Offset>;
@@ -63,7 +60,7 @@ pub(super) struct LaneShell {
     elsewhere: Option<Arc<Recipe>>,
     open: Segments,
     open_bytes: u64,
-    spare: Vec<Segment>,
+    spare: Spare,
     blocks: HashMap<BatchId, Held>,
     offsets: Vec<Offset>,
     told_positions_at: Millis,
@@ -117,7 +114,7 @@ pub(super) struct Taken {
 }
 
 impl LaneShell {
-    /// `leaves_out`: bad records are left out, in place of a failure; `ends`: where it ends, if anywhere;
+    /// `spare_bytes_max`: memory of emptied segments that is kept; `leaves_out`: bad records are left out, in place of a failure; `ends`: where it ends, if anywhere;
     /// `pause_max`: the longest that an attempt may be held back for an overloaded server.
     pub(super) fn new(
         queue: LaneQueue,
@@ -125,6 +122,7 @@ impl LaneShell {
         leaves_out: bool,
         ends: Option<Ends>,
         pause_max: Duration,
+        spare_bytes_max: u64,
     ) -> LaneShell {
         LaneShell {
             topic: queue.topic().clone(),
@@ -141,7 +139,7 @@ impl LaneShell {
             elsewhere: None,
             open: Segments::new(),
             open_bytes: 0,
-            spare: Vec::new(),
+            spare: Spare::new(spare_bytes_max),
             blocks: HashMap::new(),
             offsets: Vec::with_capacity(RECORDS_PER_RUN),
             told_positions_at: Millis::default(),
@@ -261,7 +259,7 @@ impl LaneShell {
         }
         let segment = open
             .entry(partition)
-            .or_insert_with(|| spare.pop().unwrap_or_else(|| decoder.plan().new_segment()));
+            .or_insert_with(|| spare.take(partition).unwrap_or_else(|| decoder.plan().new_segment()));
         let bytes_before = segment.bytes() as u64;
         let rows_max = task.rows_left(topic).min(RECORDS_PER_RUN as u64);
         let (mut taken, mut failed) = (Taken::default(), None);
@@ -411,8 +409,7 @@ impl LaneShell {
     /// Takes emptied segments back, if the recipe that made them is still the one that is filled for.
     pub(super) fn recycle(&mut self, recipe: &Arc<Recipe>, segments: Segments) {
         if self.running.as_ref().is_some_and(|mine| Arc::ptr_eq(mine, recipe)) {
-            let room = SPARE_SEGMENTS_MAX.saturating_sub(self.spare.len());
-            self.spare.extend(segments.into_values().take(room));
+            self.spare.keep(segments);
         }
     }
 

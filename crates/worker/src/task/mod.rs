@@ -20,6 +20,7 @@ mod reread;
 mod schemas;
 mod server_jobs;
 mod shell;
+mod spare;
 mod state;
 #[cfg(test)]
 mod test_batch;
