@@ -4,6 +4,7 @@
 mod bare_worker;
 mod client;
 mod lifecycle;
+mod real_client;
 mod replay;
 
 use std::time::Duration;

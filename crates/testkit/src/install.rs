@@ -8,6 +8,7 @@
 
 mod checksums;
 mod clickhouse;
+mod connect_client;
 mod flights;
 mod jars;
 mod registry;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Result, TestkitError, io};
 
 pub use clickhouse::{ClickHouseFiles, clickhouse};
+pub use connect_client::{ConnectClient, connect_client};
 pub use flights::flights_csv;
 pub use jars::{JavaServerFiles, java_servers};
 pub use registry::{RegistryFiles, SchemaProducers, registry, schema_producers};
@@ -45,6 +47,7 @@ pub fn everything() -> Result<()> {
     flights_csv()?;
     registry()?;
     schema_producers()?;
+    connect_client()?;
     Ok(())
 }
 

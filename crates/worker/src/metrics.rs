@@ -1,4 +1,5 @@
 //! All metrics of the worker: base units, counters end in `_total`, labels from small closed sets.
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub struct LaneLabels {
 }
 
 /// Labels of what belongs to a topic partition.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct PartitionLabels {
     /// The connector's name.
     pub connector: String,
@@ -61,7 +62,9 @@ pub struct CauseLabels {
 pub struct Metrics {
     registry: Mutex<Registry>,
     /// Records behind the log's end, as the ledger last said.
-    pub lag: Family<PartitionLabels, Gauge>,
+    lag: Family<PartitionLabels, Gauge>,
+    /// The partitions that it is known of.
+    lag_of: Mutex<BTreeSet<PartitionLabels>>,
     /// Batches that landed.
     pub batches: Family<LaneLabels, Counter>,
     /// Rows in them.
@@ -109,6 +112,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("pumphouse");
         let metrics = Metrics {
             lag: Family::default(),
+            lag_of: Mutex::default(),
             batches: Family::default(),
             rows: Family::default(),
             record_bytes: Family::default(),
@@ -203,6 +207,28 @@ impl Metrics {
         metrics
     }
 
+    /// Positions between the ledger's next offset and the log's end.
+    pub fn lag_is(&self, labels: PartitionLabels, records: i64) {
+        self.lag.get_or_create(&labels).set(records);
+        self.lag_of.lock().expect("nobody panics holding it").insert(labels);
+    }
+
+    /// A connector has ended: what is said of its present is no longer true. Its counters stay.
+    pub fn forget(&self, connector: &str) {
+        let mut known = self.lag_of.lock().expect("nobody panics holding it");
+        known.retain(|labels| {
+            let other = labels.connector != connector;
+            if !other {
+                self.lag.remove(labels);
+            }
+            other
+        });
+        let labels = ConnectorLabels { connector: connector.to_owned() };
+        self.exactly_once.remove(&labels);
+        self.failed_tasks.remove(&labels);
+        self.block_bytes.remove(&labels);
+    }
+
     /// Prometheus' text format.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -222,4 +248,28 @@ impl Default for Metrics {
 /// A duration as histograms take it.
 pub fn in_seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connector_that_has_ended_has_no_lag_and_keeps_its_counters() {
+        let metrics = Metrics::new();
+        for connector in ["a", "ab"] {
+            let (connector, topic) = (connector.to_owned(), "t".to_owned());
+            metrics.rows.get_or_create(&LaneLabels { connector: connector.clone(), topic: topic.clone() }).inc();
+            metrics.exactly_once.get_or_create(&ConnectorLabels { connector: connector.clone() }).set(1);
+            metrics.lag_is(PartitionLabels { connector, topic, partition: 0 }, 7);
+        }
+        metrics.forget("a");
+        let text = metrics.text();
+        let has = |name: &str, connector: &str| {
+            text.lines().any(|line| line.starts_with(name) && line.contains(&format!("connector=\"{connector}\"")))
+        };
+        assert!(!has("pumphouse_ledger_lag_records", "a") && !has("pumphouse_exactly_once", "a"), "{text}");
+        assert!(has("pumphouse_rows_landed_total", "a"), "{text}");
+        assert!(has("pumphouse_ledger_lag_records", "ab") && has("pumphouse_exactly_once", "ab"), "{text}");
+    }
 }

@@ -90,6 +90,7 @@ impl Keeping {
                     self.end_current();
                     self.spec = None;
                     self.face.stopped();
+                    self.shared.metrics.forget(&self.face.name);
                     info!(connector = self.face.name, "connector stopped");
                 }
                 Order::RestartTasks(tasks) => self.restart_tasks(&tasks),
@@ -98,6 +99,7 @@ impl Keeping {
             }
         }
         self.end_current();
+        self.shared.metrics.forget(&self.face.name);
     }
 
     fn run(&mut self, spec: ConnectorSpec, paused: bool) {

@@ -16,7 +16,7 @@ use pumphouse_types::TopicName;
 use tracing::info;
 
 use crate::board::{Face, State};
-use crate::metrics::{ConnectorLabels, LaneLabels};
+use crate::metrics::LaneLabels;
 use crate::spec::ConnectorSpec;
 use crate::worker::Shared;
 pub(crate) use changes::{Checked, log_notes};
@@ -270,9 +270,6 @@ impl Herder for StandaloneHerder {
         connectors.ending.retain(|_, keeper| !keeper.has_ended());
         connectors.ending.insert(name.to_owned(), managed.keeper);
         drop(connectors);
-        let labels = ConnectorLabels { connector: name.to_owned() };
-        self.shared.metrics.exactly_once.remove(&labels);
-        self.shared.metrics.failed_tasks.remove(&labels);
         info!(connector = name, "connector deleted");
         Ok(())
     }

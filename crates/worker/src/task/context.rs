@@ -168,6 +168,6 @@ impl Meters {
             topic: tp.topic.to_string(),
             partition: tp.partition.0,
         };
-        self.metrics.lag.get_or_create(&labels).set(records);
+        self.metrics.lag_is(labels, records);
     }
 }
