@@ -259,14 +259,18 @@ mod tests {
         let metrics = Metrics::new();
         for connector in ["a", "ab"] {
             let (connector, topic) = (connector.to_owned(), "t".to_owned());
-            metrics.rows.get_or_create(&LaneLabels { connector: connector.clone(), topic: topic.clone() }).inc();
+            metrics
+                .rows
+                .get_or_create(&LaneLabels { connector: connector.clone(), topic: topic.clone() })
+                .inc();
             metrics.exactly_once.get_or_create(&ConnectorLabels { connector: connector.clone() }).set(1);
             metrics.lag_is(PartitionLabels { connector, topic, partition: 0 }, 7);
         }
         metrics.forget("a");
         let text = metrics.text();
         let has = |name: &str, connector: &str| {
-            text.lines().any(|line| line.starts_with(name) && line.contains(&format!("connector=\"{connector}\"")))
+            text.lines()
+                .any(|line| line.starts_with(name) && line.contains(&format!("connector=\"{connector}\"")))
         };
         assert!(!has("pumphouse_ledger_lag_records", "a") && !has("pumphouse_exactly_once", "a"), "{text}");
         assert!(has("pumphouse_rows_landed_total", "a"), "{text}");
