@@ -2,9 +2,11 @@
 
 mod avro;
 mod json;
+mod json_schema;
 mod ledger;
 mod made_avro;
 mod made_protobuf;
+mod one_column;
 mod protobuf;
 mod records;
 mod types;
@@ -85,6 +87,41 @@ const CONNECT_WORDS: &[&str] = &[
     "]",
     "{",
     "}",
+];
+
+const JSON_SCHEMA_WORDS: &[&str] = &[
+    "\"type\":\"object\"",
+    "\"properties\":{",
+    "\"a\":",
+    "\"type\":\"integer\"",
+    "\"type\":[\"null\",\"string\"]",
+    "\"oneOf\":[",
+    "\"allOf\":[",
+    "\"$ref\":\"#\"",
+    "\"$ref\":\"#/definitions/G\"",
+    "\"definitions\":{",
+    "\"$defs\":{",
+    "\"items\":",
+    "\"additionalProperties\":",
+    "\"enum\":[\"p\"]",
+    "\"connect.type\":\"int64\"",
+    "\"connect.type\":\"bytes\"",
+    "\"connect.parameters\":{\"scale\":\"2\"}",
+    "\"title\":\"org.apache.kafka.connect.data.Decimal\"",
+    "\"default\":",
+    "\"required\":[",
+    "\"format\":\"date-time\"",
+    "\"$id\":\"x\"",
+    "null",
+    "{",
+    "}",
+    "[",
+    "]",
+];
+
+const ROW_WORDS: &[&str] = &[
+    "\\N", "\"\"", "\"", ",", "\t", "\n", "\r\n", "\\t", "\\x41", "[", "]", "'", "(", ")", "{", "}", "NULL",
+    "nan", "-inf",
 ];
 
 const AVRO_WORDS: &[&str] = &[
@@ -219,6 +256,19 @@ const LEDGER_WORDS: &[&str] = &[
 pub const TARGETS: &[Target] = &[
     Target { name: "json", run: json::json, words: JSON_WORDS, seeds: json::seeds },
     Target { name: "connect_json", run: json::connect, words: CONNECT_WORDS, seeds: json::connect_seeds },
+    Target {
+        name: "json_schema",
+        run: json_schema::run,
+        words: JSON_SCHEMA_WORDS,
+        seeds: json_schema::seeds,
+    },
+    Target {
+        name: "delimited",
+        run: one_column::delimited,
+        words: ROW_WORDS,
+        seeds: one_column::delimited_seeds,
+    },
+    Target { name: "whole_value", run: one_column::whole, words: &[], seeds: one_column::whole_seeds },
     Target { name: "avro_body", run: avro::body, words: &[], seeds: avro::bodies },
     Target { name: "avro_schema", run: avro::schema, words: AVRO_WORDS, seeds: avro::schemas },
     Target { name: "avro_made", run: made_avro::run, words: &[], seeds: made_avro::seeds },

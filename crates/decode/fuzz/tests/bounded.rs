@@ -40,6 +40,9 @@ macro_rules! targets {
 targets! {
     json
     connect_json
+    json_schema
+    delimited
+    whole_value
     avro_body
     avro_schema
     avro_made
