@@ -6,6 +6,12 @@ const TOLERATED: &[(&str, &str)] = &[("errors.tolerance", "all")];
 
 const ONE_BAD: u64 = 2;
 
+const CSV: &[(&str, &str)] = &[
+    ("value.converter", "org.apache.kafka.connect.storage.StringConverter"),
+    ("value.converter.schemas.enable", "(removed)"),
+    ("insertFormat", "CSV"),
+];
+
 #[test]
 fn records_are_taken_once_the_page_was_followed() {
     try_all(
@@ -133,6 +139,44 @@ fn records_are_taken_once_the_page_was_followed() {
                 code: "DECODE-035",
                 options: &[("value.converter.schemas.enable", "true")],
                 set: &[("value.converter.schemas.enable", "false")],
+                ..Case::NONE
+            },
+            Case {
+                code: "DECODE-037",
+                options: &[
+                    ("value.converter", "org.apache.kafka.connect.converters.IntegerConverter"),
+                    ("value.converter.schemas.enable", "(removed)"),
+                ],
+                records: &["12", "7"],
+                set: &[
+                    ("value.converter", "org.apache.kafka.connect.storage.StringConverter"),
+                    ("pumphouse.value.column", "n"),
+                ],
+                rows: 2,
+                ..Case::NONE
+            },
+            Case {
+                code: "DECODE-038",
+                options: CSV,
+                records: &["1", "\"open", "2"],
+                set: TOLERATED,
+                rows: ONE_BAD,
+                ..Case::NONE
+            },
+            Case {
+                code: "DECODE-039",
+                options: CSV,
+                records: &["1,2", "3,4"],
+                sql: &["ALTER TABLE {t} ADD COLUMN m UInt64"],
+                rows: 2,
+                ..Case::NONE
+            },
+            Case {
+                code: "DECODE-040",
+                options: CSV,
+                records: &["1", "2\n3", "4"],
+                set: TOLERATED,
+                rows: ONE_BAD,
                 ..Case::NONE
             },
             Case {

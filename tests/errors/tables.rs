@@ -71,6 +71,33 @@ fn tables_are_changed_as_the_pages_say() {
                 sql: &["ALTER TABLE {t} MODIFY COLUMN a Array(UInt64) MATERIALIZED [m]"],
                 ..Case::NONE
             },
+            Case {
+                code: "PLAN-009",
+                given: &[
+                    "CREATE TABLE {t} (n UInt64 DEFAULT 5, whole String) ENGINE = MergeTree ORDER BY n {w}",
+                ],
+                options: &[
+                    ("value.converter", "org.apache.kafka.connect.converters.ByteArrayConverter"),
+                    ("value.converter.schemas.enable", "(removed)"),
+                ],
+                set: &[("pumphouse.value.column", "whole")],
+                ..Case::NONE
+            },
+            Case {
+                code: "PLAN-010",
+                options: &[("pumphouse.field.columns", "n=m")],
+                sql: &["ALTER TABLE {t} ADD COLUMN m UInt64"],
+                ..Case::NONE
+            },
+            Case {
+                code: "PLAN-011",
+                given: &["CREATE TABLE {t} (n UInt64, day Date DEFAULT 0) ENGINE = MergeTree ORDER BY n {w}"],
+                options: &[("dateTimeFormats", "day=[yyyy]-MM-dd")],
+                records: &[r#"{"n":1,"day":"2026-11-21"}"#, r#"{"n":2}"#],
+                set: &[("dateTimeFormats", "day=yyyy-MM-dd")],
+                rows: 2,
+                ..Case::NONE
+            },
         ],
     );
 }

@@ -7,7 +7,8 @@ use pumphouse_tests::{Corner, Engine, WorkerOptions, bed};
 
 /// Sealed but not in the ledger; the next write lying ready beside an attempt; the ledger's transaction
 /// unanswered; in the ledger but not sent; half sent; landed, but the ledger does not say so.
-const MOMENTS: [&str; 6] = ["after_seal", "staged", "ledger_sent", "ledger_answered", "half_body", "accepted"];
+const MOMENTS: [&str; 6] =
+    ["after_seal", "staged", "ledger_sent", "ledger_answered", "half_body", "accepted"];
 
 /// The first time, and a later one, when the life has landed batches of its own.
 const TIMES: [u32; 2] = [1, 3];

@@ -38,6 +38,7 @@ const PURE_ROOMS: [PureRoom; 4] = [
             "jiff",
             "fast-float2",
             "atoi_simd",
+            "percent-encoding",
             "bytes",
             "serde",
             "serde_json",
