@@ -2,6 +2,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Far more than a chain of certificates has.
+const PEM_BYTES_MAX: u64 = 1 << 20;
+
 use hyper_rustls::ConfigBuilderExt;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
@@ -52,8 +55,14 @@ fn refused(why: &str) -> ClickHouseError {
     ClickHouseError::Client { why: why.to_owned() }
 }
 
+/// A pipe or a device would have no end.
 fn text_of(path: &Path) -> Result<Vec<u8>, ClickHouseError> {
-    std::fs::read(path).map_err(|error| refused(&format!("{} cannot be read: {error}", path.display())))
+    let failed = |error| refused(&format!("{} cannot be read: {error}", path.display()));
+    let found = std::fs::metadata(path).map_err(failed)?;
+    if !found.is_file() || found.len() > PEM_BYTES_MAX {
+        return Err(refused(&format!("{} is no file of at most {PEM_BYTES_MAX} bytes", path.display())));
+    }
+    std::fs::read(path).map_err(failed)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClickHouseError> {

@@ -58,7 +58,7 @@ pub use lineage::LineageColumns;
 pub use listener::Listener;
 pub use open_batch_decisions::BatchDecision;
 pub use option::{Importance, Kind, OptionDef, Scope, Status};
-pub use options::all as all_options;
+pub use options::{all as all_options, is_secret};
 pub use page::configuration_page;
 pub use properties::parse_properties;
 pub use raw::RawConfig;

@@ -34,8 +34,16 @@ pub fn find(name: &str, file: Scope) -> Option<&'static OptionDef> {
 }
 
 /// Parts of names behind which Kafka's clients keep secrets, whichever family they stand in.
-const SECRET_PARTS: [&str; 6] =
-    ["password", "sasl.jaas.config", "ssl.keystore.key", "ssl.key.pem", "secret", "credential"];
+const SECRET_PARTS: [&str; 8] = [
+    "password",
+    "sasl.jaas.config",
+    "ssl.keystore.key",
+    "ssl.key.pem",
+    "secret",
+    "credential",
+    "user.info",
+    "auth.token",
+];
 
 /// Whether the value of `name` is to be hidden: by its row, or by what the name says.
 pub fn is_secret(name: &str, file: Scope) -> bool {

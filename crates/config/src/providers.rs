@@ -78,7 +78,11 @@ impl Providers {
         let mut filled = Filled { raw: RawConfig::new(), errors: Vec::new(), taken: Vec::new() };
         let mut files = BTreeMap::new();
         for (option, text) in raw.iter() {
-            let value = self.fill_one(option, text, &mut files, &mut filled);
+            // The name is in every answer, log line and group: it is never filled with a secret.
+            let value = match option {
+                "name" => text.to_owned(),
+                _ => self.fill_one(option, text, &mut files, &mut filled),
+            };
             filled.raw.set(option, value);
         }
         filled
@@ -312,6 +316,10 @@ fn permitted(path: &str, allowed: Option<&[PathBuf]>) -> Result<PathBuf, String>
 fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
     use std::io::Read as _;
     let failed = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
+    // Opening a pipe would wait for its other end.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(format!("{} is not a file", path.display()));
+    }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;

@@ -131,7 +131,10 @@ fn undefined(name: &str, text: Option<&str>, wrong: &[ConfigError]) -> ConfigVal
     let secret = options::is_secret(name, Scope::Connector) && !text.is_some_and(is_placeholder);
     ConfigValue {
         name: name.to_owned(),
-        value: text.map(|text| if secret { HIDDEN.to_owned() } else { text.to_owned() }),
+        value: text.map(|text| match secret {
+            true => HIDDEN.to_owned(),
+            false => crate::masked::without_user_info(text),
+        }),
         recommended_values: Vec::new(),
         errors: wrong.iter().filter(|error| error.option == name).map(ToString::to_string).collect(),
         visible: true,
@@ -147,7 +150,7 @@ fn shown_value(option: &OptionDef, text: Option<&str>) -> Option<String> {
     }
     match option.java_type() {
         JavaType::Password => Some(HIDDEN.to_owned()),
-        JavaType::List => Some(list(text).join(",")),
+        JavaType::List => Some(crate::masked::without_user_info(&list(text).join(","))),
         JavaType::Boolean => check_kind(Kind::Boolean, text).ok().map(|()| text.trim().to_ascii_lowercase()),
         JavaType::Int | JavaType::Short | JavaType::Long => {
             text.trim().parse::<i64>().ok().map(|n| n.to_string())

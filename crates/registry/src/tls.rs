@@ -1,6 +1,9 @@
 //! TLS: whom we trust, and the certificate that we show.
 use std::sync::Arc;
 
+/// Far more than a chain of certificates has.
+const PEM_BYTES_MAX: u64 = 1 << 20;
+
 use hyper_rustls::ConfigBuilderExt;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
@@ -44,8 +47,16 @@ fn client(why: &str) -> RegistryError {
 fn text_of(source: &PemSource, what: &str) -> Result<Vec<u8>, RegistryError> {
     match source {
         PemSource::Text(text) => Ok(text.reveal().as_bytes().to_vec()),
-        PemSource::File(path) => std::fs::read(path)
-            .map_err(|error| client(&format!("{what}: {} cannot be read: {error}", path.display()))),
+        PemSource::File(path) => {
+            let failed = |error| client(&format!("{what}: {} cannot be read: {error}", path.display()));
+            let found = std::fs::metadata(path).map_err(failed)?;
+            // A pipe or a device would have no end.
+            if !found.is_file() || found.len() > PEM_BYTES_MAX {
+                let why = format!("{what}: {} is no file of at most {PEM_BYTES_MAX} bytes", path.display());
+                return Err(client(&why));
+            }
+            std::fs::read(path).map_err(failed)
+        }
     }
 }
 

@@ -213,9 +213,16 @@ fn fixed_schema(converter: &ValueConverter) -> Result<Option<FixedSchema>, Strin
     let Some(files) = converter.schema_files() else { return Ok(None) };
     let mut texts = Vec::with_capacity(files.files.len());
     for path in &files.files {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("pumphouse.value.schema.file: {}: {error}", path.display()))?;
-        texts.push(text);
+        let failed = |error| format!("pumphouse.value.schema.file: {}: {error}", path.display());
+        // A pipe or a device would have no end.
+        let found = std::fs::metadata(path).map_err(failed)?;
+        if !found.is_file() || found.len() > SCHEMA_FILE_BYTES_MAX as u64 {
+            return Err(format!(
+                "pumphouse.value.schema.file: {} is no file of at most {SCHEMA_FILE_BYTES_MAX} bytes",
+                path.display()
+            ));
+        }
+        texts.push(std::fs::read_to_string(path).map_err(failed)?);
     }
     if texts.iter().map(String::len).sum::<usize>() > SCHEMA_FILE_BYTES_MAX {
         return Err(format!("pumphouse.value.schema.file: more than {SCHEMA_FILE_BYTES_MAX} bytes"));

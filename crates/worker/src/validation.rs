@@ -41,6 +41,13 @@ fn refusal(options: &KafkaOptions, prefix: &str, given: &RawConfig) -> Option<Co
         .map(|prefix| format!("{prefix}{name}"))
         .find(|option| given.get(option).is_some());
     Some(match own {
+        // The advice quotes the value.
+        Some(option) if given.get(&option).is_some_and(|value| value.contains("${")) => ConfigError::new(
+            ConfigCode::NotYet,
+            option,
+            "KAFKA-003: Kafka's client refuses what the placeholder stands for",
+            "Change it, or remove it.",
+        ),
         Some(option) => ConfigError::new(
             ConfigCode::NotYet,
             option,

@@ -15,6 +15,8 @@ use crate::typed::Meaning;
 
 /// Schemas inside of one schema, references followed wherever they stand.
 const SCHEMAS_MAX: usize = 50_000;
+/// Defaults of fields, copied with every reference that is followed.
+const DEFAULT_BYTES_MAX: usize = 4 << 20;
 /// Schemas inside of one another, references followed. Bounds the stack; real ones stay below twenty.
 const DEPTH_MAX: usize = 128;
 
@@ -37,6 +39,7 @@ pub(super) fn parse(registered: &RegisteredSchema) -> Result<Root, SchemaFault> 
         assumed: HashSet::new(),
         plain: HashSet::new(),
         schemas: 0,
+        default_bytes: 0,
     };
     let shape = reader.referred(place, value, 0)?;
     if shape.says_nothing() {
@@ -63,6 +66,7 @@ struct Reader<'d> {
     /// References that turned out to be plain.
     plain: HashSet<Place>,
     schemas: usize,
+    default_bytes: usize,
 }
 
 impl<'d> Reader<'d> {
@@ -91,16 +95,13 @@ impl<'d> Reader<'d> {
         if let Some(reference) = value.get("$ref").and_then(Value::as_str)
             && self.plain.contains(&self.documents.follow(document, reference)?.0)
         {
-            return Ok(Node::Plain);
+            return self.count_schema().map(|()| Node::Plain);
         }
         self.shape(value, document, depth).map(Shape::node)
     }
 
     fn shape(&mut self, value: &'d Value, document: usize, depth: usize) -> Result<Shape, SchemaFault> {
-        self.schemas += 1;
-        if self.schemas > SCHEMAS_MAX {
-            return Err(SchemaFault::TooLarge { what: "schemas in it", limit: SCHEMAS_MAX });
-        }
+        self.count_schema()?;
         if depth > DEPTH_MAX {
             return Err(SchemaFault::TooLarge { what: "levels", limit: DEPTH_MAX });
         }
@@ -200,12 +201,32 @@ impl<'d> Reader<'d> {
         }
     }
 
+    /// One more schema: a reference is read anew each time it is met.
+    fn count_schema(&mut self) -> Result<(), SchemaFault> {
+        self.schemas += 1;
+        if self.schemas > SCHEMAS_MAX {
+            return Err(SchemaFault::TooLarge { what: "schemas in it", limit: SCHEMAS_MAX });
+        }
+        Ok(())
+    }
+
+    /// What is copied with it.
+    fn count_default(&mut self, bytes: usize) -> Result<(), SchemaFault> {
+        self.default_bytes += bytes;
+        if self.default_bytes > DEFAULT_BYTES_MAX {
+            return Err(SchemaFault::TooLarge { what: "bytes of defaults", limit: DEFAULT_BYTES_MAX });
+        }
+        Ok(())
+    }
+
     fn object(&mut self, value: &'d Value, document: usize, depth: usize) -> Result<Node, SchemaFault> {
         let properties = value.get("properties").and_then(Value::as_object);
         if let Some(properties) = properties.filter(|properties| !properties.is_empty()) {
             let fields = properties.iter().map(|(name, property)| {
                 let node = self.node(property, document, depth + 1)?;
-                Ok(Field { name: name.as_str().into(), node, default: default(property) })
+                let default = default(property);
+                self.count_default(default.as_ref().map_or(0, |default| default.len()))?;
+                Ok(Field { name: name.as_str().into(), node, default })
             });
             return fields.collect::<Result<_, _>>().map(Node::Struct);
         }

@@ -2,7 +2,9 @@
 //! shown is taken for what it is.
 use std::collections::BTreeMap;
 
-use pumphouse_config::{ConnectorConfig, RawConfig, SINK_CLASSES, WorkerConfig, is_class};
+use pumphouse_config::{
+    ConnectorConfig, MASK, RawConfig, SINK_CLASSES, Scope, WorkerConfig, is_class, is_secret,
+};
 use pumphouse_rest::Refusal;
 use tracing::warn;
 
@@ -22,6 +24,7 @@ impl Checked {
     /// Errors: 400, with everything that is wrong.
     pub(crate) fn new(raw: RawConfig, worker: &WorkerConfig) -> Result<Checked, Refusal> {
         check_class(&raw)?;
+        check_masks(&raw)?;
         let infos = validate_connector(&raw, worker, Vec::new());
         let messages: Vec<String> = infos.errors().map(str::to_owned).collect();
         if !messages.is_empty() {
@@ -29,7 +32,12 @@ impl Checked {
         }
         let config =
             ConnectorConfig::from_raw(&raw, worker).map_err(|errors| invalid(&[errors.to_string()]))?;
-        let spec = ConnectorSpec::new(&config, worker).map_err(|why| invalid(&[why]))?;
+        let filled = raw.iter().any(|(_, value)| value.contains("${"));
+        let spec = ConnectorSpec::new(&config, worker).map_err(|why| match filled {
+            false => invalid(&[why]),
+            // It quotes paths and texts of files, which a placeholder may have filled in.
+            true => invalid(&["a file or a schema that the configuration names cannot be used".to_owned()]),
+        })?;
         log_notes(&config);
         Ok(Checked { raw, config, spec })
     }
@@ -92,6 +100,23 @@ fn check_class(raw: &RawConfig) -> Result<(), Refusal> {
             plugins.join(", ")
         ),
     ))
+}
+
+/// A mask that stands for no secret of this connector would become the secret.
+fn check_masks(raw: &RawConfig) -> Result<(), Refusal> {
+    let in_url = format!("://{MASK}@");
+    let masks = |value: &str| value == MASK || value.contains(&in_url);
+    match raw
+        .iter()
+        .find(|(name, value)| masks(value) && (*value != MASK || is_secret(name, Scope::Connector)))
+    {
+        Some((name, _)) => {
+            let why =
+                format!("{name} is what stands in place of a secret in answers: give the secret itself");
+            Err(invalid(&[why]))
+        }
+        None => Ok(()),
+    }
 }
 
 /// A client that writes back what it has read means what stands behind the masks.
@@ -173,5 +198,14 @@ mod tests {
             "Failed to find any class that implements Connector and which name matches no.such.Class, "
         ));
         assert!(refused(&[(CLASS, "ClickHouseSink")]).is_ok());
+    }
+
+    #[test]
+    fn a_mask_does_not_become_the_secret() {
+        for (name, value) in [("password", MASK), ("schema.registry.url", "http://********@r:8081")] {
+            let refused = check_masks(&[(name, value)].into_iter().collect()).unwrap_err();
+            assert!(refused.message.contains(name), "{}", refused.message);
+        }
+        assert!(check_masks(&[("password", "hush"), ("topics", MASK)].into_iter().collect()).is_ok());
     }
 }

@@ -118,11 +118,16 @@ impl StandaloneHerder {
         self.connector(name).ok_or_else(|| not_found(name))
     }
 
-    /// A connector's configuration becomes `raw`; no other connector notices.
-    fn change(&self, name: &str, raw: RawConfig) -> Result<ConnectorView, Refusal> {
+    /// A connector's configuration becomes `raw`, which was made of `seen`; no other connector notices.
+    fn change(&self, name: &str, seen: &RawConfig, raw: RawConfig) -> Result<ConnectorView, Refusal> {
         let Checked { raw, config, spec } = Checked::new(raw, &self.worker)?;
         let mut connectors = self.lock();
         let managed = connectors.find(name, not_found)?;
+        if managed.raw != *seen {
+            let why =
+                format!("The configuration of {name} was changed by another request meanwhile; try again");
+            return Err(Refusal::new(409, why));
+        }
         let tasks = (managed.target == TargetState::Running).then_some(spec.tasks);
         managed.face.configured(config.masked(), tasks);
         (managed.raw, managed.config, managed.spec) = (raw, config, spec);
@@ -232,8 +237,8 @@ impl Herder for StandaloneHerder {
             self.lock().managed.get(name).map(|managed| (managed.raw.clone(), managed.config.masked()));
         match known {
             Some((raw, masked)) => {
-                let raw = changes::unmasked(config, &raw, &masked);
-                Ok((self.change(name, raw)?, false))
+                let now = changes::unmasked(config, &raw, &masked);
+                Ok((self.change(name, &raw, now)?, false))
             }
             None => Ok((self.create(config, TargetState::Running)?, true)),
         }
@@ -244,10 +249,10 @@ impl Herder for StandaloneHerder {
         name: &str,
         patch: BTreeMap<String, Option<String>>,
     ) -> Result<ConnectorView, Refusal> {
-        let raw = {
+        let (seen, raw) = {
             let mut connectors = self.lock();
             let managed = connectors.find(name, not_found)?;
-            changes::patched(&managed.raw, &managed.config.masked(), patch)
+            (managed.raw.clone(), changes::patched(&managed.raw, &managed.config.masked(), patch))
         };
         if raw.get("name") != Some(name) {
             let asked = raw.get("name").unwrap_or("null");
@@ -258,7 +263,7 @@ impl Herder for StandaloneHerder {
                 ),
             ));
         }
-        self.change(name, raw)
+        self.change(name, &seen, raw)
     }
 
     fn delete(&self, name: &str) -> Result<(), Refusal> {
