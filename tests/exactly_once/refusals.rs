@@ -71,11 +71,7 @@ fn options_that_are_not_honoured_or_not_known() {
         ("transforms", "route", ["CONFIG-005", "transforms"]),
         ("bufferSize", "10", ["CONFIG-004", "bufferSize"]),
         ("tasks.max", "none", ["CONFIG-003", "tasks.max"]),
-        (
-            "value.converter",
-            "io.confluent.connect.json.JsonSchemaConverter",
-            ["CONFIG-005", "value.converter"],
-        ),
+        ("value.converter", "com.example.connect.CborConverter", ["CONFIG-005", "value.converter"]),
         ("consumer.override.isolation.level", "read_uncommitted", ["KAFKA-003", "isolation.level"]),
         ("clickhouseSettings", "async_insert=1", ["CONFIG-007", "async_insert"]),
     ] {
@@ -84,16 +80,6 @@ fn options_that_are_not_honoured_or_not_known() {
         refuses(&corner, &WorkerOptions::called("w"), &facts);
         assert_eq!(corner.rows(), 0, "{name}");
     }
-    let texts = corner("texts")
-        .with("value.converter", "org.apache.kafka.connect.storage.StringConverter")
-        .with("insertFormat", "CSV");
-    texts.create_events_table(Engine::Plain);
-    refuses(&texts, &WorkerOptions::called("w"), &["CONFIG-005", "insertFormat"]);
-
-    let corner = corner("worker_option");
-    corner.create_events_table(Engine::Plain);
-    let options = WorkerOptions::called("w").with("config.providers", "file");
-    refuses(&corner, &options, &["CONFIG-005", "config.providers"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use pumphouse_types::{ConfigVersion, TableUuid};
 
 use crate::batch::Batch;
-use crate::lane::{Cx, Lane, Open, Purpose, Work};
+use crate::lane::{Attempts, Cx, Draft, Lane, Open, Purpose, Work};
 use crate::piece::RowList;
 use crate::stop::StopReason;
 use crate::talk::{Decision, Refusal, RefusalClass, Verdict};
@@ -23,9 +23,11 @@ pub(crate) struct Home {
 }
 
 /// The table of the batch that is being resolved, where it is not the lane's home.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Away {
     pub name: String,
+    /// The batch, as it was found.
+    batch: Batch,
     /// What fills blocks for it as it is now, once it was read for that.
     pub version: Option<ConfigVersion>,
 }
@@ -58,7 +60,7 @@ impl Lane {
         }
         let (name, now) = (batch.table.name.clone(), home.name.clone());
         self.report(batch.id, Verdict::OpenElsewhere { table: name.clone(), now }, cx);
-        self.away = Some(Away { name, version: None });
+        self.away = Some(Away { name, batch: batch.clone(), version: None });
         self.facts = None;
     }
 
@@ -84,7 +86,10 @@ impl Lane {
             | Work::Reshaping { open, .. } => self.without_table(open, cx),
             // The ledger has another token for it, which a decision has to name: the task begins anew from there.
             Work::New { draft } => {
-                let open = self.open(draft, cx);
+                let open = self.as_found(draft);
+                if !cx.options.exactly_once {
+                    return self.build_for_home(open, cx);
+                }
                 let message = "the table is gone".to_owned();
                 let refusal =
                     Refusal { class: RefusalClass::Schema, code: NO_TABLE_CODE, message, row: None };
@@ -109,7 +114,17 @@ impl Lane {
             self.report(open.batch.id, Verdict::Decided(decision), cx);
         }
         match decision {
-            Some(Decision::Landed) => self.landed(open, cx),
+            Some(Decision::Landed) => {
+                self.landed(open, cx);
+                // What was accepted is the piece under the token that was decided about: the rows behind it never went
+                // to the other table, and no table is there to take them.
+                if let Work::New { .. } = &self.work
+                    && let Work::New { draft } = std::mem::replace(&mut self.work, Work::Idle)
+                {
+                    let open = self.as_found(draft);
+                    self.build_for_home(open, cx);
+                }
+            }
             Some(Decision::Again | Decision::Missing) => self.build_for_home(open, cx),
             None if !cx.options.exactly_once => self.build_for_home(open, cx),
             None => {
@@ -123,6 +138,14 @@ impl Lane {
                 });
             }
         }
+    }
+
+    /// A draft of the batch that was found open for the other table.
+    fn as_found(&self, draft: Draft) -> Open {
+        let like = self.away.as_ref().expect("only away a table can be gone").batch.clone();
+        let Draft { id, token, ranges, piece_end, by_evidence, notes, .. } = draft;
+        let batch = Batch { id, token, ranges, piece_end, by_evidence, ..like };
+        Open { batch, attempts: Attempts::NONE, notes }
     }
 
     fn build_for_home(&mut self, mut open: Open, cx: &mut Cx) {

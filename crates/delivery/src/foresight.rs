@@ -25,20 +25,26 @@ pub(crate) struct Foreseen {
 impl Foreseen {
     /// The batch, if it is what would be composed now but for a deadline and a first recording that are a
     /// little earlier, which is the safe side (R2, R7).
-    pub(crate) fn if_still_right(self, facts: &TableFacts, now: Millis) -> Option<Batch> {
-        let right = facts.read_at == self.facts_read_at && now.since(self.at) <= FORESIGHT_MS_MAX;
+    pub(crate) fn if_still_right(self, facts: &TableFacts, cx: &Cx) -> Option<Batch> {
+        let age_ms_max = FORESIGHT_MS_MAX.min(cx.options.deadline_ms / 4);
+        let right = facts.read_at == self.facts_read_at && cx.now.since(self.at) <= age_ms_max;
         right.then_some(self.batch)
     }
 }
 
 impl Lane {
     /// The entries of the next write, if the first attempt under way lands and another block is sealed
-    /// already; once for each block.
+    /// already, and half of the time has passed that the last attempt took; once for each block.
     pub(crate) fn foresee(&mut self, cx: &Cx) -> Option<BTreeMap<Partition, Entry>> {
         let Work::Inserting { open } = &self.work else { return None };
         let facts = self.facts.as_ref()?;
         let draft = self.ready.as_ref()?;
+        // Readers of the entries wait while the write lies ready: not for more than half of the time.
+        let (Some(sent_at), Some(last_took_ms)) = (open.notes.sent_at, self.last_took_ms) else {
+            return None;
+        };
         let likely = cx.options.exactly_once
+            && cx.now.since(sent_at) >= last_took_ms / 2
             && open.attempts.sent == 1
             && open.attempts.first_and_only
             && open.batch.piece_end.is_none()

@@ -146,10 +146,14 @@ pub(crate) struct Notes {
     pub partly_settled: bool,
     /// Rows of the next piece at most; twice what landed last (R11).
     pub piece_rows: Option<u64>,
+    /// When the last attempt was sent.
+    pub sent_at: Option<Millis>,
     /// The server has named the row behind the open piece: it is sent alone next.
     pub suspected: bool,
     /// Rows of the last attempt; 0 = none was sent.
     pub sent_rows: u64,
+    /// Attempts at the open piece that came to nothing, under whatever token.
+    pub in_vain: u32,
     /// Since when attempts have come to nothing.
     pub trouble_since: Option<Millis>,
     /// Attempts that came too late: each doubles the time that the next one gets.
@@ -289,6 +293,8 @@ pub(crate) struct Lane {
     pub latest_version: Option<ConfigVersion>,
     pub inspecting: bool,
     pub marks_due: Option<Millis>,
+    /// How long the attempt took that landed last.
+    pub last_took_ms: Option<u64>,
     /// A write that did not come about is not tried again before this moment.
     pub write_not_before: Millis,
     pub poll_at: Option<Millis>,
@@ -320,6 +326,7 @@ impl Lane {
             latest_version: None,
             inspecting: false,
             marks_due: None,
+            last_took_ms: None,
             write_not_before: Millis::default(),
             poll_at: None,
             fetch_changed: false,
@@ -567,12 +574,14 @@ impl Lane {
     /// The open piece is in the table: the batch is settled, or its next piece is due (R11).
     pub(crate) fn landed(&mut self, mut open: Open, cx: &mut Cx) {
         let (topic, batch, rows) = (self.topic.clone(), open.batch.clone(), open.rows_to_send());
+        self.last_took_ms = open.notes.sent_at.map(|sent_at| cx.now.since(sent_at));
         cx.actions.push(Action::Landed { topic, batch, rows });
         match open.batch.piece_end {
             None => self.settled_whole(open.batch.id, &open.batch.ranges, cx),
             Some(cut) => {
                 open.notes.piece_rows = Some(rows.max(1).saturating_mul(2));
                 open.notes.trouble_since = None;
+                open.notes.in_vain = 0;
                 self.advance(open, cut, cx);
             }
         }
@@ -635,9 +644,10 @@ impl Lane {
 
     fn inspect_if_stale(&mut self, cx: &mut Cx) {
         let fresh = self.facts.as_ref().is_some_and(|facts| cx.now.since(facts.read_at) < FACTS_REFRESH_MS);
-        // Another table is first read when the attempts at its batch have ended.
-        let wanted =
-            self.away.is_none() || self.facts.is_some() || matches!(self.work, Work::Reshaping { .. });
+        // Another table is first read when the attempts at its batch have ended, or there were none.
+        let wanted = self.away.is_none()
+            || self.facts.is_some()
+            || matches!(self.work, Work::Reshaping { .. } | Work::New { .. });
         if !fresh && wanted && !self.inspecting {
             self.inspecting = true;
             let table = self.away.as_ref().map(|away| away.name.clone());

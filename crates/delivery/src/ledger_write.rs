@@ -88,7 +88,7 @@ impl Lane {
     pub(crate) fn open(&self, draft: Draft, cx: &Cx) -> Open {
         let facts = self.facts.as_ref().expect("nothing is begun without facts");
         let Draft { id, token, ranges, piece_end, by_evidence, config_version, foreseen, notes } = draft;
-        if let Some(batch) = foreseen.and_then(|foreseen| foreseen.if_still_right(facts, cx.now)) {
+        if let Some(batch) = foreseen.and_then(|foreseen| foreseen.if_still_right(facts, cx)) {
             return Open { batch, attempts: Attempts::NONE, notes };
         }
         let first_recorded = facts.server_clock(cx.now);
@@ -231,6 +231,7 @@ impl Lane {
         attempts.first_and_only &= attempts.sent == 0;
         attempts.sent += 1;
         open.notes.sent_rows = open.rows_to_send();
+        open.notes.sent_at = Some(cx.now);
         let whole =
             !open.notes.partly_settled && open.notes.present.is_empty() && open.batch.piece_end.is_none();
         cx.actions.push(Action::Insert {

@@ -114,7 +114,8 @@ impl Lane {
 
     fn back_off(&mut self, mut open: Open, cx: &mut Cx) {
         open.notes.trouble_since.get_or_insert(cx.now);
-        let doubled = BACK_OFF_FIRST_MS << open.attempts.sent.saturating_sub(1).min(16);
+        let doubled = BACK_OFF_FIRST_MS << open.notes.in_vain.min(16);
+        open.notes.in_vain += 1;
         let pause_ms = doubled.min(cx.options.retry_delay_ms_max.max(BACK_OFF_FIRST_MS));
         // Some of it, drawn: tasks that met the same trouble do not come back at the same moment.
         let jitter_ms = pause_ms * cx.options.retry_jitter_percent / 100;

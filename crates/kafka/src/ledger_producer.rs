@@ -191,7 +191,15 @@ impl LedgerProducer {
         let transaction = Transaction { client: &begun.client, asker: &self.asker };
         match transaction.send(Some((fence, &listed(entries))), &[]) {
             Ok(()) => self.staged = Some(Staged { fence: fence.clone(), entries: entries.clone(), begun }),
-            Err(outcome) => self.conclude(&begun, &outcome),
+            Err(outcome) => self.conclude_unasked(&begun, &outcome),
+        }
+    }
+
+    /// Of a write that nobody has asked to commit, no end is in doubt: the next handle's start aborts it.
+    fn conclude_unasked(&mut self, begun: &Begun, outcome: &RecordOutcome) {
+        match outcome {
+            RecordOutcome::Unknown(_) => self.state = State::Tainted,
+            outcome => self.conclude(begun, outcome),
         }
     }
 
@@ -217,7 +225,7 @@ impl LedgerProducer {
                 error => unknown(&error),
             },
         };
-        self.conclude(&begun, &outcome);
+        self.conclude_unasked(&begun, &outcome);
     }
 
     /// Writes records alone as one transaction, such as a configuration version (R15). It is not

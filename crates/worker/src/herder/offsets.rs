@@ -244,7 +244,8 @@ impl Member {
     fn wanted(&self, spec: &ConnectorSpec, change: &OffsetChange) -> Result<Wanted, Refusal> {
         let asked = match change {
             OffsetChange::Reset => {
-                return Ok(self.ledger.entries.keys().map(|tp| (tp.clone(), None)).collect());
+                // Also partitions whose offsets the broker has forgotten: their marks are to go (R16).
+                return Ok(partitions(&self.ledger.topics).into_iter().map(|tp| (tp, None)).collect());
             }
             OffsetChange::Alter(asked) => asked,
         };

@@ -95,7 +95,9 @@ pub(super) fn inspect(
 ) -> AbortHandle {
     let table = name.map_or_else(|| cx.tables[&topic].clone(), |name| table_named(cx, &topic, name));
     let (client, is_home, clock) = (cx.client.clone(), cx.tables[&topic] == table, cx.clock);
-    let (source, exactly_once) = (cx.recipe_source.clone(), cx.limits.exactly_once);
+    let (mut source, exactly_once) = (cx.recipe_source.clone(), cx.limits.exactly_once);
+    // Columns that only the table has that the topic goes to now are not missed in another one.
+    source.plan_options.all_columns_here &= is_home;
     let job = cx.runtime.spawn(async move {
         let _report = PanicReport::new(&mail, Some(claim), "inspecting a table");
         let read = async {

@@ -101,3 +101,18 @@ fn r15_batches_of_several_tables_have_each_its_own() {
          insert B into db.other #1",
     );
 }
+
+/// A piece is open in a table that is another one now, and more rows are behind it.
+const PIECE: &str = "claim p0; fill p0 10; wait 1; recorded; bad-data; re-read; recorded";
+
+#[test]
+fn r15_what_is_behind_a_piece_that_a_person_accepts_goes_to_the_new_table() {
+    check(
+        &format!(
+            "{PIECE}; decide-last landed; mapped; dropped; claim p0; entries; re-read \
+             | settled; re-read; wait 1; recorded"
+        ),
+        // The new task of this stage draws the same tokens again.
+        "R7; landed B; re-read 0:5..10; R15; write p0 open 5..10; insert A p0 5..10 into db.other #1",
+    );
+}

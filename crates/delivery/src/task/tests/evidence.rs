@@ -82,7 +82,7 @@ fn r8_a_restarted_server_is_answered_by_evidence() {
     // The new token is this process's own.
     check(
         &format!(
-            "{restarted}; found; recorded | lost-answer; wait 100; settled; recorded; accepted; confirmed"
+            "{restarted}; found; recorded | lost-answer; wait 200; settled; recorded; accepted; confirmed"
         ),
         "settle past deadline; write p0 open 0..10; insert B #2; confirm; R8; landed B",
     );

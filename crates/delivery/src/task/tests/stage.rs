@@ -141,7 +141,8 @@ impl Stage {
             "mark" | "foreign-tool" | "old-topic" | "garbage" | "open" | "no-entry" => {
                 self.change_ledger(verb, args);
             }
-            "at-least-once" | "tolerate-none" | "retry-timeout" | "decide" | "decide-orphan" => {
+            "at-least-once" | "tolerate-none" | "retry-timeout" | "decide" | "decide-last"
+            | "decide-orphan" => {
                 self.change_options(verb, args);
             }
             "recorded" | "not-recorded" | "fenced" | "unknown-write" | "refused-write" => {
@@ -239,8 +240,13 @@ impl Stage {
                     _ => Decision::Missing,
                 };
                 // An orphaned share goes by its batch's id.
-                let token = if verb == "decide" { 2_001 } else { 1_001 };
-                options.decisions.insert(DedupToken(token), decision);
+                let token = match verb {
+                    "decide" => DedupToken(2_001),
+                    // The one that was seen last.
+                    "decide-last" => *self.tokens.last().expect("a token was seen"),
+                    _ => DedupToken(1_001),
+                };
+                options.decisions.insert(token, decision);
             }
         }
         self.task = Task::new(options);
