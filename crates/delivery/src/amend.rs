@@ -1,14 +1,15 @@
 //! A block that the server refuses for its rows: what the refusal proves (R10), and how what can be
 //! inserted is told from what cannot (R11). Also a block whose shape the table no longer has (R15).
-use pumphouse_types::BatchId;
+use pumphouse_types::{BatchId, ConfigVersion};
 
 use crate::batch::Cut;
-use crate::lane::{Cx, Doubt, Lane, Open, Purpose, Work};
+use crate::lane::{Cx, Lane};
 use crate::piece;
 use crate::rules::Rule;
 use crate::stop::StopReason;
 use crate::talk::{Action, Letter, Refusal, RefusalClass, Verdict};
 use crate::window::NeedsEvidence;
+use crate::work::{Doubt, Open, Purpose, Work};
 
 /// Readings of the table that may show its old shape: one may have been under way.
 const SHAPE_LOOKS_MAX: u32 = 2;
@@ -131,7 +132,7 @@ impl Lane {
         };
         match self.shape_version() {
             Some(latest) if latest != open.batch.config_version => {
-                self.read_again(open, latest, Purpose::Rebuild, cx);
+                self.read_again(open, latest, Purpose::Rebuild(latest), cx);
             }
             Some(_) | None if looks + 1 < SHAPE_LOOKS_MAX => {
                 self.facts = None;
@@ -141,21 +142,20 @@ impl Lane {
         }
     }
 
-    /// The block was built for the table's new shape: the rows must be the same records.
-    pub(crate) fn rebuilt(&mut self, mut open: Open, same: bool, cx: &mut Cx) {
-        let latest = self.shape_version().expect("it was read to rebuild the block");
+    /// The block was built by `version`, for the table's new shape: the rows must be the same records.
+    pub(crate) fn rebuilt(&mut self, mut open: Open, version: ConfigVersion, same: bool, cx: &mut Cx) {
         if !same {
             *cx.failed = Some(StopReason::OtherConfiguration {
                 topic: self.topic.clone(),
                 batch: open.batch.id.to_string(),
                 ranges: open.batch.ranges_text(),
                 recorded: open.batch.config_version.to_string(),
-                current: latest.to_string(),
+                current: version.to_string(),
             });
             return;
         }
         self.report(open.batch.id, Verdict::Rebuilt, cx);
-        open.batch.config_version = latest;
+        open.batch.config_version = version;
         self.work = Work::New { draft: open.with_fresh_token(cx) };
     }
 
@@ -163,7 +163,7 @@ impl Lane {
     pub(crate) fn read_again(
         &mut self,
         open: Open,
-        config_version: pumphouse_types::ConfigVersion,
+        config_version: ConfigVersion,
         purpose: Purpose,
         cx: &mut Cx,
     ) {

@@ -4,10 +4,11 @@
 use pumphouse_types::{ConfigVersion, TableUuid};
 
 use crate::batch::Batch;
-use crate::lane::{Attempts, Cx, Draft, Lane, Open, Purpose, Work};
+use crate::lane::{Cx, Lane};
 use crate::piece::RowList;
 use crate::stop::StopReason;
 use crate::talk::{Decision, Refusal, RefusalClass, Verdict};
+use crate::work::{Attempts, Draft, Open, Purpose, Work};
 
 /// Databases that keep no identities of their tables have this one for all of them.
 const NO_IDENTITY: TableUuid = TableUuid(0);
@@ -118,11 +119,12 @@ impl Lane {
                 self.landed(open, cx);
                 // What was accepted is the piece under the token that was decided about: the rows behind it never went
                 // to the other table, and no table is there to take them.
-                if let Work::New { .. } = &self.work
-                    && let Work::New { draft } = std::mem::replace(&mut self.work, Work::Idle)
-                {
-                    let open = self.as_found(draft);
-                    self.build_for_home(open, cx);
+                match std::mem::replace(&mut self.work, Work::Idle) {
+                    Work::New { draft } => {
+                        let open = self.as_found(draft);
+                        self.build_for_home(open, cx);
+                    }
+                    work => self.work = work,
                 }
             }
             Some(Decision::Again | Decision::Missing) => self.build_for_home(open, cx),
@@ -155,6 +157,6 @@ impl Lane {
         open.notes.token_covers_piece = false;
         open.batch.by_evidence = false;
         let version = self.latest_version.expect("nothing is started before the table was read");
-        self.read_again(open, version, Purpose::Rebuild, cx);
+        self.read_again(open, version, Purpose::Rebuild(version), cx);
     }
 }

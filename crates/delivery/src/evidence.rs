@@ -2,11 +2,12 @@
 //! at it can write any more. Carries R7's second half.
 use pumphouse_types::BatchId;
 
-use crate::lane::{Cx, Doubt, Lane, Open, Purpose, Work};
+use crate::lane::{Cx, Lane};
 use crate::piece::{self, RowList};
 use crate::stop::StopReason;
 use crate::talk::{Action, Decision, Evidence, Verdict};
 use crate::window::TableFacts;
+use crate::work::{Doubt, Open, Purpose, Work};
 
 impl Lane {
     /// Asks for evidence. At least once, what is not proven is sent again, under a token that no server can take for

@@ -7,8 +7,9 @@ use pumphouse_types::{Millis, Partition};
 
 use crate::batch::Batch;
 use crate::entry::Entry;
-use crate::lane::{Cx, Draft, FACTS_AGE_MS_MAX, Lane, Notes, Work};
+use crate::lane::{Cx, FACTS_AGE_MS_MAX, Lane};
 use crate::window::TableFacts;
+use crate::work::{Draft, Notes, Work};
 
 /// What was foreseen is not used when it is older: the deadline in it runs.
 const FORESIGHT_MS_MAX: u64 = 2_000;

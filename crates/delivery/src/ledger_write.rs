@@ -7,13 +7,14 @@ use pumphouse_types::{DedupToken, Millis, Offset, Partition};
 
 use crate::batch::{Batch, TableSeen};
 use crate::entry::Entry;
-use crate::lane::{Attempts, Cx, Draft, FACTS_AGE_MS_MAX, Lane, Open, Part, Work};
+use crate::lane::{Cx, FACTS_AGE_MS_MAX, Lane, Part};
 use crate::piece;
 use crate::retry::deadline;
 use crate::rules::Rule;
 use crate::stop::StopReason;
 use crate::talk::{Action, LedgerAnswer, Letter};
 use crate::window::TableFacts;
+use crate::work::{Attempts, Draft, Open, Work};
 
 /// Pause before a write that did not come about is tried again.
 const WRITE_AGAIN_MS: u64 = 200;

@@ -21,6 +21,7 @@ mod stop;
 mod talk;
 mod task;
 mod window;
+mod work;
 
 pub use batch::{Batch, BatchRange, Cut, TableSeen};
 pub use entry::{ENTRY_TEXT_CHARS_MAX, Entry, EntryError, Member, StoredEntry};

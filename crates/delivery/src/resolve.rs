@@ -6,12 +6,13 @@ use pumphouse_types::{BatchId, DedupToken, Offset, Partition};
 
 use crate::batch::{Batch, BatchRange, TableSeen};
 use crate::entry::{Entry, StoredEntry};
-use crate::lane::{Cx, Doubt, Lane, Open, Part, Purpose, Work};
+use crate::lane::{Cx, Lane, Part};
 use crate::piece::{self, RowList};
 use crate::rules::Rule;
 use crate::stop::StopReason;
 use crate::talk::{Action, RereadRange, Verdict};
 use crate::window::NeedsEvidence;
+use crate::work::{Doubt, Open, Purpose, Work};
 
 impl Lane {
     /// Takes over the partitions of an assignment. `None` = no entry.
@@ -204,12 +205,12 @@ impl Lane {
             .filter(|(_, range)| !range.offsets.is_empty())
             .map(|(partition, range)| (*partition, range.offsets.clone()))
             .collect();
-        if let Purpose::Rebuild = purpose {
+        if let Purpose::Rebuild(version) = purpose {
             // Fewer rows could be the other configuration's doing as well as the source's.
             let same =
                 open.batch.ranges.iter().all(|(partition, share)| is_same(share, found.get(partition)));
             open.notes.rows = Some(rows);
-            return self.rebuilt(open, same, cx);
+            return self.rebuilt(open, version, same, cx);
         }
         if cx.rules.keep(Rule::R9)
             && let Some(reason) = self.take_source(&mut open, found, cx)
@@ -223,7 +224,7 @@ impl Lane {
             Purpose::Resolve => self.resolve(open, cx),
             Purpose::Amend(refusal) => self.amend(open, refusal, cx),
             Purpose::Compare { doubt, found, complete } => self.compare(open, doubt, found, complete, cx),
-            Purpose::Rebuild => panic!("handled above"),
+            Purpose::Rebuild(_) => panic!("handled above"),
         }
     }
 

@@ -2,11 +2,12 @@
 //! and R10 have to look closer.
 use pumphouse_types::{BatchId, Millis, ServerMillis};
 
-use crate::lane::{Cx, Doubt, Lane, Open, Work};
+use crate::lane::{Cx, Lane};
 use crate::rules::Rule;
 use crate::stop::StopReason;
 use crate::talk::{Action, InsertAnswer, Refusal, RefusalClass, Verdict};
 use crate::window::{NeedsEvidence, TableEngine, TableFacts, may_send_again, same_process};
+use crate::work::{Doubt, Open, Work};
 
 /// First pause before a batch is sent again; doubles with each attempt.
 const BACK_OFF_FIRST_MS: u64 = 100;
