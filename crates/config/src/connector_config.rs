@@ -127,6 +127,7 @@ impl ConnectorConfig {
         let filled = worker.providers.fill(raw);
         let mut reading = Reading::new(&filled.raw, Scope::Connector);
         let value_converter = converter::read(&mut reading, &worker.resolved);
+        let has_fields = value_converter.has_fields();
         let name = name(&mut reading);
         let (topics, topic_pattern) = (topics(&mut reading), pattern(&mut reading));
         one_of_both(&mut reading);
@@ -165,7 +166,7 @@ impl ConnectorConfig {
                 "refuse" => UnknownFields::Refuse,
                 _ => UnknownFields::Ignore,
             },
-            row_rules: row_rules::read(&mut reading),
+            row_rules: row_rules::read(&mut reading, has_fields),
             exactly_once: exactly_once::read(&reading),
             bad_records,
             bad_record_log: bad_records::read_log(&mut reading),

@@ -90,6 +90,11 @@ pub struct SchemaFiles {
 }
 
 impl ValueConverter {
+    /// Whether its values have fields with names.
+    pub(crate) fn has_fields(&self) -> bool {
+        !matches!(self, ValueConverter::Csv | ValueConverter::Tsv | ValueConverter::Whole { .. })
+    }
+
     /// Its class in Kafka Connect.
     pub fn class(&self) -> &'static str {
         match self {

@@ -47,6 +47,16 @@ struct Taken {
     value: String,
 }
 
+impl Provider {
+    /// Whether this kind of provider has a parameter.
+    fn has(&self, what: &str) -> bool {
+        match self {
+            Provider::Environment { .. } => what != "param.allowed.paths",
+            Provider::File { .. } | Provider::Directory { .. } => what != "param.allowlist.pattern",
+        }
+    }
+}
+
 impl Providers {
     /// `config.providers` and `config.providers.*` of a worker's file.
     pub(crate) fn read(raw: &RawConfig) -> (Providers, Vec<ConfigError>) {
@@ -67,6 +77,11 @@ impl Providers {
             } else if !matches!(what, "class" | "param.allowed.paths" | "param.allowlist.pattern") {
                 let remedy = "There are class, param.allowed.paths and param.allowlist.pattern.";
                 errors.push(refused(ConfigCode::Unknown, option, "no provider here has this option", remedy));
+            } else if providers.0.get(name).is_some_and(|provider| !provider.has(what)) {
+                // A limit that limits nothing would be taken for one.
+                let message = format!("the provider {name} has no {what}");
+                let remedy = "param.allowed.paths is for files and directories, param.allowlist.pattern for variables.";
+                errors.push(refused(ConfigCode::Conflict, option, message, remedy));
             }
         }
         (providers, errors)

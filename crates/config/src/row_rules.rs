@@ -41,7 +41,8 @@ impl RowRules {
     }
 }
 
-pub(crate) fn read(reading: &mut Reading<'_>) -> RowRules {
+/// `has_fields`: the values have fields with names.
+pub(crate) fn read(reading: &mut Reading<'_>, has_fields: bool) -> RowRules {
     let mut renamed: BTreeMap<String, String> = BTreeMap::new();
     // Malformed pairs are reported by their kind.
     for (field, column) in pairs(reading.text(FIELDS)).unwrap_or_default() {
@@ -55,6 +56,10 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> RowRules {
         } else {
             renamed.insert(field.to_owned(), column.to_owned());
         }
+    }
+    if !renamed.is_empty() && !has_fields {
+        let message = "the values of this converter have no fields with names";
+        reading.error(ConfigCode::Conflict, FIELDS, message, "Remove it.");
     }
     RowRules {
         skip_tombstones: reading.text("pumphouse.tombstones").eq_ignore_ascii_case("skip"),

@@ -462,6 +462,11 @@ fn rules_for_rows_are_part_of_the_version() {
     for twice in ["a=b,a=c", "a=c,b=c"] {
         check_refused(&[("pumphouse.field.columns", twice)], ConfigCode::Conflict);
     }
+    let csv = ["org.apache.kafka.connect.storage.StringConverter", "CSV"];
+    check_refused(
+        &[("value.converter", csv[0]), ("insertFormat", csv[1]), ("pumphouse.field.columns", "a=b")],
+        ConfigCode::Conflict,
+    );
     check_refused(&[("pumphouse.field.columns", "a=")], ConfigCode::Value);
     let formats = good(&[("dateTimeFormats", "a = dd, MM yyyy; b=HH:mm;")]).row_rules.date_formats;
     let formats: Vec<_> = formats.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();

@@ -156,3 +156,14 @@ fn text_that_means_no_provider_stays() {
         ConnectorConfig::from_raw(&connector(&[("password", "a${b:c}${d}")]), &place.worker("").unwrap());
     assert_eq!(config.unwrap().endpoint.password.reveal(), "a${b:c}${d}");
 }
+
+#[test]
+fn a_limit_that_its_provider_does_not_have_is_refused() {
+    let place = Place::new("limits");
+    for extra in
+        ["config.providers.file.param.allowlist.pattern=x", "config.providers.env.param.allowed.paths=/etc"]
+    {
+        let refused = place.worker(extra).unwrap_err().to_string();
+        assert!(refused.contains("CONFIG-006") && refused.contains("has no param."), "{refused}");
+    }
+}

@@ -122,6 +122,11 @@ impl DateFormat {
         if has(&[Field::HourOfHalf]) != parts.contains(&Part::Half) {
             return Err("\"h\" and \"a\" are only of use together".to_owned());
         }
+        let of_clock = has(&[Field::Minute, Field::Second])
+            || parts.iter().any(|part| matches!(part, Part::Offset { .. }));
+        if of_clock && !has_clock {
+            return Err("it has minutes, seconds or an offset without an hour".to_owned());
+        }
         let part_of_date = year || month || has(&[Field::Day]);
         if !has_date && (part_of_date || !has_clock) {
             return Err("it has neither a year and a month nor a time alone".to_owned());

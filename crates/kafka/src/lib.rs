@@ -17,6 +17,7 @@ mod java_stores;
 mod lane_queue;
 mod ledger_producer;
 mod ledger_topics;
+mod ledger_transaction;
 mod letter_origin;
 mod outgoing_record;
 mod range_reader;

@@ -91,6 +91,8 @@ fn patterns_that_cannot_be_are_refused_by_column() {
     for (column, pattern, fact) in [
         ("at", "yyyy-MM-dd VV", "VV"),
         ("at", "HH:mm", "no date"),
+        ("at", "yyyy-MM-dd mm:ss", "without an hour"),
+        ("at", "yyyy-MM-dd XXX", "without an hour"),
         ("t", "yyyy-MM-dd HH:mm", "time of day"),
         ("s", "yyyy-MM-dd", "no date or time"),
         ("none", "yyyy-MM-dd", "no such column"),

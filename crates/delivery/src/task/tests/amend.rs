@@ -1,5 +1,8 @@
 //! What follows a block that is refused for its rows: R10, R11, R15.
-use super::stage::check;
+use pumphouse_types::{ConfigVersion, Partition};
+
+use super::stage::{Stage, check, tp};
+use crate::{Action, Entry};
 
 const SENT: &str = "claim p0; fill p0 10; recorded";
 
@@ -177,6 +180,21 @@ fn r15_a_block_of_another_shape_is_built_again() {
     );
     check(&format!("{SENT}; config 2; no-table | re-read-fewer"), "stop with DELIVERY-006");
     check(&format!("{SENT} | no-table"), "stop with DELIVERY-002");
+}
+
+/// The block that the worker keeps is of the version that was asked for, whatever the table has become since.
+#[test]
+fn r15_a_rebuilt_block_names_the_version_that_built_it() {
+    let mut stage = Stage::new();
+    stage.run(&format!("{SENT}; config 2; no-table; config 3; wait 6000; re-read"));
+    let Action::Record { entries, .. } = stage.last_asked(|action| matches!(action, Action::Record { .. }))
+    else {
+        unreachable!()
+    };
+    let Ok(Entry::Lead(batch)) = Entry::parse(Partition(0), &entries[&tp("p0")]) else {
+        panic!("{entries:?}");
+    };
+    assert_eq!(batch.config_version, ConfigVersion(2));
 }
 
 #[test]
