@@ -1,9 +1,11 @@
 //! A connector's configuration, checked as its start would: the config room's rules, and what Kafka's client
-//! refuses. Nothing is connected.
+//! refuses, and the files that it names. Nothing is connected.
 use pumphouse_config::{
     ConfigCode, ConfigError, ConfigInfos, ConnectorConfig, KafkaOptions, RawConfig, WorkerConfig, validate,
 };
 use pumphouse_kafka::{KafkaError, client_settings};
+
+use crate::spec::ConnectorSpec;
 
 /// `further`: mistakes that the request itself has.
 pub(crate) fn validate_connector(
@@ -13,8 +15,29 @@ pub(crate) fn validate_connector(
 ) -> ConfigInfos {
     if let Ok(config) = ConnectorConfig::from_raw(given, worker) {
         further.extend(client_refusals(&config, given));
+        further.extend(spec_of(&config, given, worker).err());
     }
     validate(given, worker, further)
+}
+
+/// What the files that it names make of a configuration. Errors: one cannot be used.
+pub(crate) fn spec_of(
+    config: &ConnectorConfig,
+    given: &RawConfig,
+    worker: &WorkerConfig,
+) -> Result<ConnectorSpec, ConfigError> {
+    ConnectorSpec::new(config, worker).map_err(|why| {
+        let named = given.iter().map(|(name, _)| name).find(|name| why.starts_with(&format!("{name}:")));
+        let message = match given.iter().any(|(_, value)| value.contains("${")) {
+            false => named
+                .and_then(|name| why.strip_prefix(name))
+                .map_or(&*why, |why| why.trim_start_matches([':', ' '])),
+            // It quotes paths and texts of files, which a placeholder may have filled in.
+            true => "a file or a schema that the configuration names cannot be used",
+        };
+        let option = named.unwrap_or("connector.class");
+        ConfigError::new(ConfigCode::Value, option, message, "Correct it, or give the worker what it names.")
+    })
 }
 
 /// What Kafka's client cannot honour, under the names that the connector's file has.

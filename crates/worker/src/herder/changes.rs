@@ -9,7 +9,7 @@ use pumphouse_rest::Refusal;
 use tracing::warn;
 
 use crate::spec::ConnectorSpec;
-use crate::validation::validate_connector;
+use crate::validation::{spec_of, validate_connector};
 
 const CLASS: &str = "connector.class";
 
@@ -32,12 +32,7 @@ impl Checked {
         }
         let config =
             ConnectorConfig::from_raw(&raw, worker).map_err(|errors| invalid(&[errors.to_string()]))?;
-        let filled = raw.iter().any(|(_, value)| value.contains("${"));
-        let spec = ConnectorSpec::new(&config, worker).map_err(|why| match filled {
-            false => invalid(&[why]),
-            // It quotes paths and texts of files, which a placeholder may have filled in.
-            true => invalid(&["a file or a schema that the configuration names cannot be used".to_owned()]),
-        })?;
+        let spec = spec_of(&config, &raw, worker).map_err(|why| invalid(&[why.to_string()]))?;
         log_notes(&config);
         Ok(Checked { raw, config, spec })
     }
