@@ -15,6 +15,7 @@ const TIMES: [u32; 2] = [1, 3];
 
 const SIGKILL: i32 = 9;
 const DEATH_LIMIT: Duration = Duration::from_secs(60);
+const AFTER_DEATH: Duration = Duration::from_secs(1);
 
 fn dies_at_every_moment(engine: Engine) {
     let corner = Corner::new(bed(), "fail_points", 4).with_small_batches(1_000, 50);
@@ -24,7 +25,12 @@ fn dies_at_every_moment(engine: Engine) {
         for nth in TIMES {
             feed.write(6_000, 500);
             let mut worker = corner.worker(&WorkerOptions::called("w").dying_at(&format!("{moment}:{nth}")));
-            let status = worker.wait_exit(DEATH_LIMIT);
+            // No number of records is sure to bring about each moment: nothing lies `staged` beside an
+            // insert that is quicker than the reading of the next batch.
+            while worker.is_running() && worker.age() < DEATH_LIMIT {
+                feed.write(2_000, 500);
+            }
+            let status = worker.wait_exit(AFTER_DEATH);
             assert_eq!(status.signal(), Some(SIGKILL), "{moment}:{nth}: {status}\n{}", worker.log());
         }
     }
