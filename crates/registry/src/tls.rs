@@ -80,6 +80,8 @@ fn private_key(source: &PemSource) -> Result<PrivateKeyDer<'static>, RegistryErr
 
 #[cfg(test)]
 mod tests {
+    use pumphouse_testkit::tls_front::Authority;
+
     use super::*;
     use crate::settings::Secret;
 
@@ -89,8 +91,7 @@ mod tests {
 
     #[test]
     fn certificate_and_key_are_used_together_and_errors_show_neither() {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let (certificate, key) = Authority::new().sign("localhost");
         let both = TlsSettings {
             authorities: text(&certificate),
             certificates: text(&certificate),

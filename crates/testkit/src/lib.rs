@@ -27,6 +27,7 @@
 pub mod install;
 pub mod servers;
 pub mod testbed;
+pub mod tls_front;
 
 // Clients.
 pub mod filling;

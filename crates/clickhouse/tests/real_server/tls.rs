@@ -1,76 +1,16 @@
 //! HTTPS in front of the real server: a front that passes bytes on, with and without asking for a client's
 //! certificate.
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use pumphouse_clickhouse::{Certificates, ClickHouseError, Client, Endpoint};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use pumphouse_testkit::tls_front::{self, Authority};
 
 use crate::server::{RUNTIME, server};
 
-/// An authority, and who it signed.
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Authority {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Authority { pem, issuer: Issuer::new(params, key) }
-    }
-
-    /// Certificate and key.
-    fn sign(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
-    }
-}
-
-/// Starts a front before the shared server; answers its port. It ends with the process.
+/// A front before the shared server; answers its port.
 fn front(authority: &Authority, ask_for_certificate: bool) -> u16 {
-    let (certificate, key) = authority.sign("localhost");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .unwrap();
-    let builder = if ask_for_certificate {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        builder.with_client_cert_verifier(verifier.build().unwrap())
-    } else {
-        builder.with_no_client_auth()
-    };
-    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
-    let config =
-        builder.with_single_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap();
     let inside = server().endpoint("default", "");
-    let behind = format!("{}:{}", inside.host, inside.port);
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    RUNTIME.spawn(async move {
-        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, behind) = (acceptor.clone(), behind.clone());
-            tokio::spawn(async move {
-                let mut outside = acceptor.accept(stream).await.ok()?;
-                let mut inside = tokio::net::TcpStream::connect(behind).await.ok()?;
-                tokio::io::copy_bidirectional(&mut outside, &mut inside).await.ok()
-            });
-        }
-    });
-    port
+    tls_front::start(authority, ask_for_certificate, &format!("{}:{}", inside.host, inside.port)).unwrap()
 }
 
 /// Whether the server's databases can be asked for.

@@ -1,82 +1,16 @@
 //! HTTPS in front of the registry: a server that passes bytes on, with and without asking for a
 //! client's certificate.
-use std::sync::Arc;
-
 use pumphouse_registry::{PemSource, Registry, RegistryError, RegistrySettings, Secret, TlsSettings};
+use pumphouse_testkit::tls_front::{self, Authority};
 use pumphouse_types::SchemaId;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::support::{fetch, registry_url};
 
-/// An authority, and who it signed.
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Authority {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Authority { pem, issuer: Issuer::new(params, key) }
-    }
-
-    /// Certificate and key.
-    fn sign(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
-    }
-
-    fn roots(&self) -> RootCertStore {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
-        roots
-    }
-}
-
-/// Starts a server in front of the shared registry; answers its address. It ends with the process.
+/// A front before the shared registry; answers its address.
 fn front(authority: &Authority, ask_for_certificate: bool) -> String {
-    let (certificate, key) = authority.sign("localhost");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .unwrap();
-    let builder = if ask_for_certificate {
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(authority.roots()), provider);
-        builder.with_client_cert_verifier(verifier.build().unwrap())
-    } else {
-        builder.with_no_client_auth()
-    };
-    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
-    let config =
-        builder.with_single_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap();
     let url = registry_url();
-    let behind = url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-            while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, behind) = (acceptor.clone(), behind.clone());
-                tokio::spawn(async move {
-                    let mut outside = acceptor.accept(stream).await.ok()?;
-                    let mut inside = tokio::net::TcpStream::connect(behind).await.ok()?;
-                    tokio::io::copy_bidirectional(&mut outside, &mut inside).await.ok()
-                });
-            }
-        });
-    });
+    let behind = url.strip_prefix("http://").unwrap().split('/').next().unwrap();
+    let port = tls_front::start(authority, ask_for_certificate, behind).unwrap();
     format!("https://localhost:{port}/apis/ccompat/v7")
 }
 
