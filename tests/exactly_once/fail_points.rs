@@ -18,11 +18,16 @@ const DEATH_LIMIT: Duration = Duration::from_secs(60);
 const AFTER_DEATH: Duration = Duration::from_secs(1);
 
 fn dies_at_every_moment(engine: Engine) {
-    let corner = Corner::new(bed(), "fail_points", 4).with_small_batches(1_000, 50);
+    dies_at(&MOMENTS, &TIMES, Corner::new(bed(), "fail_points", 4), engine);
+}
+
+/// With the ledger that the corner says.
+pub(crate) fn dies_at(moments: &[&str], times: &[u32], corner: Corner<'_>, engine: Engine) {
+    let corner = corner.with_small_batches(1_000, 50);
     corner.create_events_table(engine);
     let mut feed = corner.feed(4);
-    for moment in MOMENTS {
-        for nth in TIMES {
+    for moment in moments {
+        for nth in times {
             feed.write(6_000, 500);
             let mut worker = corner.worker(&WorkerOptions::called("w").dying_at(&format!("{moment}:{nth}")));
             // No number of records is sure to bring about each moment: nothing lies `staged` beside an

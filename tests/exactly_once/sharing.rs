@@ -9,7 +9,12 @@ const KILLS: usize = 5;
 const LIMIT: Duration = Duration::from_secs(120);
 
 fn one_of_two_is_killed(engine: Engine) {
-    let corner = Corner::new(bed(), "sharing", 4).with_small_batches(2_000, 50);
+    is_killed(KILLS, Corner::new(bed(), "sharing", 4), engine);
+}
+
+/// With the ledger, and the group protocol, that the corner says.
+pub(crate) fn is_killed(kills: usize, corner: Corner<'_>, engine: Engine) {
+    let corner = corner.with_small_batches(2_000, 50);
     corner.create_events_table(engine);
     let mut feed = corner.feed(7);
     let mut seeded = Seeded::new(u64::from(std::process::id()));
@@ -17,7 +22,7 @@ fn one_of_two_is_killed(engine: Engine) {
     let mut dies = corner.worker(&WorkerOptions::called("b"));
     stays.wait_running();
     dies.wait_running();
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         let before = corner.rows();
         std::thread::scope(|scope| {
             let feeding = scope.spawn(|| feed.write(40_000, 1_000));

@@ -10,11 +10,16 @@ const ROUNDS: usize = 3;
 const LIMIT: Duration = Duration::from_secs(120);
 
 fn wakes_up_after_its_replacement(first_id: &str, second_id: &str, engine: Engine) {
-    let corner = Corner::new(bed(), "zombie", 4).with_small_batches(2_000, 50);
+    wakes_up(first_id, second_id, ROUNDS, Corner::new(bed(), "zombie", 4), engine);
+}
+
+/// With the ledger that the corner says.
+pub(crate) fn wakes_up(first_id: &str, second_id: &str, rounds: usize, corner: Corner<'_>, engine: Engine) {
+    let corner = corner.with_small_batches(2_000, 50);
     corner.create_events_table(engine);
     let mut feed = corner.feed(6);
     let mut seeded = Seeded::new(u64::from(std::process::id()));
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let before = corner.rows();
         let mut first = corner.worker(&WorkerOptions::called(first_id));
         // In the middle of its work: it is stopped while the producer is still writing.

@@ -52,6 +52,24 @@ pub enum ClickHouseError {
         /// What is wrong.
         why: String,
     },
+    /// The server has no KeeperMap tables.
+    #[error(
+        "CLICKHOUSE-008: the server has no KeeperMap, which pumphouse.ledger.store=keepermap needs: connect it to \
+         ClickHouse Keeper or ZooKeeper and set keeper_map_path_prefix in its configuration, or use \
+         pumphouse.ledger.store=kafka ({why})"
+    )]
+    NoKeeperMap {
+        /// ClickHouse's words.
+        why: String,
+    },
+    /// The ledger's state table cannot be used.
+    #[error("CLICKHOUSE-009: the ledger's state table {table} cannot be used: {why}")]
+    StateTable {
+        /// `database.table`.
+        table: String,
+        /// What is wrong, and what helps.
+        why: String,
+    },
     /// The address is none, or TLS cannot be set up.
     #[error("CLICKHOUSE-005: no client can be made: {why}")]
     Client {
@@ -73,6 +91,8 @@ impl ClickHouseError {
             | ClickHouseError::Strange { .. }
             | ClickHouseError::AttemptsRun { .. }
             | ClickHouseError::CreateTable { .. }
+            | ClickHouseError::NoKeeperMap { .. }
+            | ClickHouseError::StateTable { .. }
             | ClickHouseError::Client { .. } => false,
         }
     }
@@ -94,6 +114,8 @@ impl ClickHouseError {
             ClickHouseError::Strange { .. }
             | ClickHouseError::NoTable { .. }
             | ClickHouseError::CreateTable { .. }
+            | ClickHouseError::NoKeeperMap { .. }
+            | ClickHouseError::StateTable { .. }
             | ClickHouseError::Client { .. } => false,
         }
     }

@@ -11,6 +11,7 @@ use crate::endpoint::{self, Endpoint};
 use crate::error::{ConfigCode, ConfigErrors, Note};
 use crate::exactly_once::{self, ExactlyOnce};
 use crate::kafka_options::{self, KafkaOptions};
+use crate::keeper_table::{self, KeeperTable};
 use crate::lineage::{self, LineageColumns};
 use crate::masked;
 use crate::open_batch_decisions::{self, BatchDecision};
@@ -43,6 +44,8 @@ pub struct BatchLimits {
 pub enum LedgerStore {
     /// In the metadata of the consumer group's offsets.
     Kafka,
+    /// In a KeeperMap table of ClickHouse.
+    KeeperMap,
     /// In this process; promises nothing.
     Memory,
 }
@@ -82,6 +85,8 @@ pub struct ConnectorConfig {
     pub insert_execution_ms_max: u64,
     /// Where the ledger lives.
     pub ledger_store: LedgerStore,
+    /// Its table, if it is in KeeperMap.
+    pub keeper_table: KeeperTable,
     /// How values are read.
     pub value_converter: ValueConverter,
     /// Fields without a column.
@@ -159,8 +164,10 @@ impl ConnectorConfig {
             insert_execution_ms_max: reading.integer("pumphouse.insert.max.execution.ms"),
             ledger_store: match reading.text("pumphouse.ledger.store").to_ascii_lowercase().as_str() {
                 "memory" => LedgerStore::Memory,
+                "keepermap" => LedgerStore::KeeperMap,
                 _ => LedgerStore::Kafka,
             },
+            keeper_table: keeper_table::read(&mut reading),
             value_converter,
             unknown_fields: match reading.text("pumphouse.unknown.fields").to_ascii_lowercase().as_str() {
                 "refuse" => UnknownFields::Refuse,

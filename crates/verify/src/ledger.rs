@@ -2,11 +2,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use pumphouse_clickhouse::{KeeperLedger, StateTable, TableName};
+use pumphouse_config::{ConnectorConfig, LedgerStore};
 use pumphouse_delivery::{Entry, StoredEntry};
 use pumphouse_kafka::{Consumer, KafkaError, Settings};
 use pumphouse_types::{Offset, OffsetRange, Partition, TopicId, TopicName, TopicPartition};
 
-use crate::error::LedgerProblem;
+use crate::error::{LedgerProblem, VerifyError};
+use crate::table::Server;
 
 /// One question; an entry under a transaction that is still open is waited for that long.
 const ASK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -33,11 +36,25 @@ impl Position {
 /// Reads entries without being a member of the group.
 pub(crate) struct LedgerReader {
     consumer: Consumer,
+    /// Where the entries are, if not in the group's offsets.
+    keeper: Option<(Server, KeeperLedger)>,
 }
 
 impl LedgerReader {
-    pub(crate) fn open(settings: &Settings, group: &str) -> Result<LedgerReader, KafkaError> {
-        Ok(LedgerReader { consumer: Consumer::open(settings, group, None)? })
+    /// `settings`: of the connector's consumer.
+    pub(crate) fn open(config: &ConnectorConfig, settings: &Settings) -> Result<LedgerReader, VerifyError> {
+        let keeper = match config.ledger_store {
+            LedgerStore::Kafka | LedgerStore::Memory => None,
+            LedgerStore::KeeperMap => {
+                let server = Server::open(config)?;
+                let (database, table) = (config.endpoint.database.clone(), config.keeper_table.table.clone());
+                let path = config.keeper_table.path.clone();
+                let table = StateTable { name: TableName { database, table }, path };
+                let ledger = KeeperLedger::new(server.client(), table, &config.group_id);
+                Some((server, ledger))
+            }
+        };
+        Ok(LedgerReader { consumer: Consumer::open(settings, &config.group_id, None)?, keeper })
     }
 
     /// Identity and number of partitions; `None`: there is no such topic.
@@ -52,11 +69,17 @@ impl LedgerReader {
         topic: &TopicName,
         topic_id: TopicId,
         partitions: u32,
-    ) -> Result<Positions, KafkaError> {
+    ) -> Result<Positions, VerifyError> {
         let asked: Vec<_> = (0..partitions)
             .map(|number| TopicPartition { topic: topic.clone(), partition: Partition(number) })
             .collect();
-        let entries = self.consumer.committed(&asked, ASK_TIMEOUT)?;
+        let entries = match &self.keeper {
+            Some((server, ledger)) => {
+                let mut found = server.ask(|_| ledger.read(&asked))?;
+                asked.iter().map(|tp| (tp.clone(), found.remove(tp))).collect()
+            }
+            None => self.consumer.committed(&asked, ASK_TIMEOUT)?,
+        };
         let understand = |(topic_partition, stored): (TopicPartition, Option<StoredEntry>)| {
             let partition = topic_partition.partition;
             let position = stored.map(|stored| {

@@ -36,7 +36,7 @@ impl ReplayLedger {
     /// Errors: its dead letter topic does not exist, and Kafka's.
     pub fn open(replay: &ConnectorConfig, state_topic: &str) -> Result<ReplayLedger, VerifyError> {
         let settings = client_settings(replay.consumer_options.reveal())?.consumer;
-        let ledger = LedgerReader::open(&settings, &replay.group_id)?;
+        let ledger = LedgerReader::open(replay, &settings)?;
         let letters = TopicName::new(&replay.topics[0]);
         let (letters_id, partitions) = described(&ledger, &letters)?;
         Ok(ReplayLedger {
@@ -136,7 +136,7 @@ pub fn waiting_letters(
         return Err(VerifyError::NothingToCheck { what });
     };
     let settings = client_settings(config.consumer_options.reveal())?.consumer;
-    let ledger = LedgerReader::open(&settings, &config.group_id)?;
+    let ledger = LedgerReader::open(config, &settings)?;
     let mut source = Source::open(&settings, &config.group_id)?;
     let topic = TopicName::new(&wanted.topic);
     described(&ledger, &topic)?;

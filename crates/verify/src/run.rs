@@ -111,7 +111,7 @@ fn open(config: &ConnectorConfig) -> Result<Servers, VerifyError> {
         server: Server::open(config)?,
         source: Source::open(&consumer, &config.group_id)?
             .skipping_tombstones(config.row_rules.skip_tombstones),
-        ledger: LedgerReader::open(&consumer, &config.group_id)?,
+        ledger: LedgerReader::open(config, &consumer)?,
         admin: Admin::open(&connection)?,
     })
 }

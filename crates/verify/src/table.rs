@@ -60,6 +60,11 @@ impl Server {
         Ok(Server { runtime, client })
     }
 
+    /// The client that it asks with.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// Asks, and again where that may help.
     pub(crate) fn ask<'c, T, F>(&'c self, question: impl Fn(&'c Client) -> F) -> Result<T, ClickHouseError>
     where

@@ -336,6 +336,7 @@ fn run_once(spec: &ConnectorSpec, shared: &Arc<Shared>, run: &TaskRun) -> Result
         schemas: spec.schemas.clone(),
         client: spec.client.clone(),
         memory_ledger: spec.memory_ledger.clone(),
+        keeper_ledger: spec.keeper_ledger.clone(),
         runtime: shared.runtime.clone(),
         clock: shared.clock,
         meters: Meters { metrics: Arc::clone(&shared.metrics), connector: spec.name.clone() },
@@ -377,6 +378,7 @@ fn prepare(spec: &ConnectorSpec, shared: &Shared, stop: &AtomicBool) -> Result<O
     loop {
         let ready =
             create_tables(spec, shared).and_then(|()| prove_tables(spec, shared)).and_then(|promise| {
+                state_table(spec, shared)?;
                 state_topic(spec, shared)?;
                 Ok(Ready { promise, letters: letter_topic(spec)? })
             });
@@ -463,6 +465,12 @@ fn prove_tables(spec: &ConnectorSpec, shared: &Shared) -> Result<Promise, NotYet
         failed.extend(proof.failed);
     }
     promise(spec.exactly_once, &failed).map_err(|why| NotYet::Never(Failure::ClickHouseLacks(why)))
+}
+
+/// The ledger's KeeperMap table, if that is where it is.
+fn state_table(spec: &ConnectorSpec, shared: &Shared) -> Result<(), NotYet> {
+    let Some(ledger) = &spec.keeper_ledger else { return Ok(()) };
+    Ok(shared.runtime.block_on(ledger.ensure())?)
 }
 
 fn state_topic(spec: &ConnectorSpec, shared: &Shared) -> Result<(), NotYet> {

@@ -2,7 +2,9 @@
 //! ClickHouse's clients know in place of the files' texts.
 use std::collections::{BTreeMap, BTreeSet};
 
-use pumphouse_clickhouse::{Certificates, Client, Endpoint, LineageNames, Password, TableName};
+use pumphouse_clickhouse::{
+    Certificates, Client, Endpoint, KeeperLedger, LineageNames, Password, StateTable, TableName,
+};
 use pumphouse_config::{
     BadRecords, BareValue, BatchDecision, ConnectorConfig, ExactlyOnce, LedgerStore, TableCreation,
     ValueConverter, WorkerConfig,
@@ -53,6 +55,8 @@ pub(crate) struct ConnectorSpec {
     pub table_creation: Option<TableCreation>,
     pub client: Client,
     pub memory_ledger: Option<MemoryLedger>,
+    /// The group's entries in KeeperMap; `None`: the ledger is elsewhere.
+    pub keeper_ledger: Option<KeeperLedger>,
 }
 
 impl ConnectorSpec {
@@ -159,12 +163,25 @@ impl ConnectorSpec {
                 converter_class: config.value_converter.class(),
             }),
             table_creation: config.table_creation.clone(),
+            keeper_ledger: keeper_ledger(config, &client),
             client,
             memory_ledger: match config.ledger_store {
-                LedgerStore::Kafka => None,
+                LedgerStore::Kafka | LedgerStore::KeeperMap => None,
                 LedgerStore::Memory => Some(MemoryLedger::default()),
             },
         })
+    }
+}
+
+fn keeper_ledger(config: &ConnectorConfig, client: &Client) -> Option<KeeperLedger> {
+    match config.ledger_store {
+        LedgerStore::Kafka | LedgerStore::Memory => None,
+        LedgerStore::KeeperMap => {
+            let database = config.endpoint.database.clone();
+            let name = TableName { database, table: config.keeper_table.table.clone() };
+            let table = StateTable { name, path: config.keeper_table.path.clone() };
+            Some(KeeperLedger::new(client.clone(), table, &config.group_id))
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod evidence;
 mod facts;
 mod hosts;
 mod inserts;
+mod keeper_ledger;
 mod proofs;
 mod quiet;
 mod reconcile;

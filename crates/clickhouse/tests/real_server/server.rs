@@ -81,6 +81,10 @@ impl Server {
         Client::new(self.endpoint(username, password)).unwrap()
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn endpoint(&self, username: &str, password: &str) -> Endpoint {
         let (username, password) = (username.to_owned(), Password::new(password));
         Endpoint { host: self.host.clone(), port: self.port, ssl: false, username, password }

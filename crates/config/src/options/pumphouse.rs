@@ -37,8 +37,8 @@ pub(super) const PUMPHOUSE: &[OptionDef] = &[
         .integer(1000, 3_600_000)
         .default("60000")
         .group(GROUP),
-    option("pumphouse.ledger.store", "Where the ledger lives: in the group's offsets, or, for trials only, in memory.")
-        .kind(Kind::OneOf(&["kafka", "memory"]))
+    option("pumphouse.ledger.store", "Where the ledger lives: in the group's offsets, in a KeeperMap table of ClickHouse (docs/ledger-stores.md), or, for trials only, in memory. Nothing else chooses it: not `exactlyOnce`, nor that `zkPath` is given.")
+        .kind(Kind::OneOf(&["kafka", "keepermap", "memory"]))
         .default("kafka")
         .group(GROUP),
     option("pumphouse.unknown.fields", "What happens to a field without a column: `ignore` it, or `refuse` the record.")

@@ -115,13 +115,13 @@ pub(super) const SINK: &[OptionDef] = &[
     .boolean()
     .high()
     .group(DELIVERY),
-    option("zkPath", "Where the official sink keeps its KeeperMap table.")
+    option("zkPath", "With `pumphouse.ledger.store=keepermap`: the path of the ledger's KeeperMap table, below the server's `keeper_map_path_prefix`; one of its own, not the official sink's. Else without effect.")
         .default("/kafka-connect")
-        .no_effect("The ledger lives in the consumer group's offsets.")
+        .low()
         .group(DELIVERY),
-    option("zkDatabase", "The official sink's state table.")
+    option("zkDatabase", "With `pumphouse.ledger.store=keepermap`: the ledger's KeeperMap table, in the connector's `database`; one of its own, the official sink's is refused. Else without effect.")
         .default("connect_state")
-        .no_effect("The ledger lives in the consumer group's offsets.")
+        .low()
         .group(DELIVERY),
     option("keeperOnCluster", "The cluster on which the official sink creates its state table.")
         .default("")

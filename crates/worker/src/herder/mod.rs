@@ -344,7 +344,7 @@ impl Herder for StandaloneHerder {
 
     fn offsets(&self, name: &str) -> Result<Vec<PartitionOffset>, Refusal> {
         let spec = self.lock().find(name, not_found)?.spec.clone();
-        offsets::read(&spec)
+        offsets::read(&spec, &self.shared.runtime)
     }
 
     fn change_offsets(&self, name: &str, change: OffsetChange) -> Result<(), Refusal> {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pumphouse_clickhouse::{KeeperAnswer, KeeperLedger};
 use pumphouse_delivery::Entry;
 use pumphouse_kafka::{
     Admin, Consumer, ConsumerEvent, Fence, KafkaError, Leaving, LedgerProducer, Mark, OutgoingRecord,
@@ -13,11 +14,13 @@ use pumphouse_kafka::{
 };
 use pumphouse_rest::{OffsetChange, PartitionOffset, Refusal};
 use pumphouse_types::{Offset, OffsetRange, Partition, TopicId, TopicName, TopicPartition};
+use tokio::runtime::Handle;
 use tracing::{info, warn};
 
 use crate::board::{Board, State};
 use crate::connector::Connector;
 use crate::spec::ConnectorSpec;
+use crate::task::informed;
 use crate::worker::Shared;
 
 /// One question to a broker.
@@ -35,14 +38,15 @@ const JOIN_LOOK: Duration = Duration::from_millis(50);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What the group has committed for the connector's topics.
-pub(super) fn read(spec: &ConnectorSpec) -> Result<Vec<PartitionOffset>, Refusal> {
+pub(super) fn read(spec: &ConnectorSpec, runtime: &Handle) -> Result<Vec<PartitionOffset>, Refusal> {
     if spec.memory_ledger.is_some() {
         return Ok(Vec::new());
     }
-    let failed = |error: KafkaError| Refusal::new(500, format!("The offsets cannot be read: {error}"));
-    let spec = &with_topics(spec).map_err(failed)?;
-    let consumer = Consumer::open(&spec.consumer_settings, &spec.group, None).map_err(failed)?;
-    let read = Ledger::read(&consumer, spec).map_err(failed);
+    let failed = |why: String| Refusal::new(500, format!("The offsets cannot be read: {why}"));
+    let text = |error: KafkaError| failed(error.to_string());
+    let spec = &with_topics(spec).map_err(text)?;
+    let consumer = Consumer::open(&spec.consumer_settings, &spec.group, None).map_err(text)?;
+    let read = Ledger::read(&consumer, spec, runtime).map_err(failed);
     let _ = consumer.close(Leaving::Leave, CLOSE_TIMEOUT);
     let shown = |(tp, entry): (TopicPartition, StoredEntry)| PartitionOffset {
         topic: tp.topic.to_string(),
@@ -68,7 +72,7 @@ pub(super) fn change(
     };
     let spec = &with_topics(spec).map_err(|error| said(spec, verb, &error.to_string()))?;
     settle(spec, shared).map_err(|why| said(spec, verb, &why))?;
-    let mut member = Member::join(spec).map_err(|why| said(spec, verb, &why))?;
+    let mut member = Member::join(spec, shared).map_err(|why| said(spec, verb, &why))?;
     let wanted = member.wanted(spec, change).and_then(|wanted| {
         member.write(spec, shared, &wanted).map_err(|why| said(spec, verb, &why))?;
         Ok(wanted)
@@ -109,16 +113,26 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn read(consumer: &Consumer, spec: &ConnectorSpec) -> Result<Ledger, KafkaError> {
+    fn read(consumer: &Consumer, spec: &ConnectorSpec, runtime: &Handle) -> Result<Ledger, String> {
+        let text = |error: KafkaError| error.to_string();
         let names: Vec<TopicName> = spec.tables.keys().cloned().collect();
-        let described = consumer.describe(&names, ASK_TIMEOUT)?;
+        let described = consumer.describe(&names, ASK_TIMEOUT).map_err(text)?;
         let exists = |(topic, is): (TopicName, Option<pumphouse_kafka::TopicDescription>)| {
             is.map(|is| (topic, (is.topic_id, is.partitions)))
         };
         let topics: BTreeMap<_, _> = described.into_iter().filter_map(exists).collect();
         let partitions: Vec<TopicPartition> = partitions(&topics).collect();
-        let committed = consumer.committed(&partitions, ASK_TIMEOUT)?;
-        let entries = committed.into_iter().filter_map(|(tp, entry)| Some((tp, entry?))).collect();
+        let entries = match &spec.keeper_ledger {
+            // Not the group's offsets: they only inform.
+            Some(keeper) => {
+                let read = runtime.block_on(keeper.another().read(&partitions));
+                read.map_err(|error| error.to_string())?
+            }
+            None => {
+                let committed = consumer.committed(&partitions, ASK_TIMEOUT).map_err(text)?;
+                committed.into_iter().filter_map(|(tp, entry)| Some((tp, entry?))).collect()
+            }
+        };
         Ok(Ledger { topics, entries })
     }
 
@@ -150,7 +164,7 @@ fn settle(spec: &ConnectorSpec, shared: &Arc<Shared>) -> Result<(), String> {
 }
 
 fn settle_seen(spec: &ConnectorSpec, shared: &Arc<Shared>, consumer: &Consumer) -> Result<(), String> {
-    let ledger = || Ledger::read(consumer, spec).map_err(|error| error.to_string());
+    let ledger = || Ledger::read(consumer, spec, &shared.runtime);
     let Some(open) = ledger()?.open()?.cloned() else { return Ok(()) };
     info!(connector = spec.name, topic_partition = %open, "an open batch is settled before offsets are changed (R6)");
     // Nobody looks at this board: the connector is shown as STOPPED meanwhile.
@@ -202,10 +216,10 @@ struct Member {
 impl Member {
     /// Joins, and reads the entries under the membership. Errors: somebody else is in the group, or an open
     /// batch has come up.
-    fn join(spec: &ConnectorSpec) -> Result<Member, String> {
+    fn join(spec: &ConnectorSpec, shared: &Shared) -> Result<Member, String> {
         let text = |error: KafkaError| error.to_string();
         let mut consumer = Consumer::open(&spec.consumer_settings, &spec.group, None).map_err(text)?;
-        match Member::joined(spec, &mut consumer) {
+        match Member::joined(spec, shared, &mut consumer) {
             Ok((fence, ledger)) => Ok(Member { consumer, fence, ledger }),
             Err(why) => {
                 let _ = consumer.close(Leaving::Leave, CLOSE_TIMEOUT);
@@ -214,14 +228,18 @@ impl Member {
         }
     }
 
-    fn joined(spec: &ConnectorSpec, consumer: &mut Consumer) -> Result<(Fence, Ledger), String> {
+    fn joined(
+        spec: &ConnectorSpec,
+        shared: &Shared,
+        consumer: &mut Consumer,
+    ) -> Result<(Fence, Ledger), String> {
         let text = |error: KafkaError| error.to_string();
         let topics: Vec<TopicName> = spec.tables.keys().cloned().collect();
         consumer.subscribe(&topics).map_err(text)?;
         let assigned = assignment(consumer)?;
         // R5: the fence first, then every queued event; what is read is used only if nothing was lost by that.
         let fence = consumer.group_metadata().ok_or("the group has not taken the member")?;
-        let ledger = Ledger::read(consumer, spec).map_err(text)?;
+        let ledger = Ledger::read(consumer, spec, &shared.runtime)?;
         if consumer
             .poll_events(Duration::ZERO)
             .iter()
@@ -316,16 +334,24 @@ impl Member {
         if entries.is_empty() {
             return Ok(());
         }
+        if let Some(keeper) = &spec.keeper_ledger {
+            write_keeper(keeper, &shared.runtime, &entries)?;
+        }
         let id = spec.transactional_id(&shared.worker_id, 0);
         let mut producer = LedgerProducer::open(&spec.producer_settings, &id, ASK_TIMEOUT).map_err(text)?;
-        match producer.record(&self.fence, &entries, &records) {
+        let shown = match &spec.keeper_ledger {
+            None => entries.clone(),
+            Some(_) => entries.iter().map(|(tp, entry)| (tp.clone(), informed(entry))).collect(),
+        };
+        match producer.record(&self.fence, &shown, &records) {
             RecordOutcome::Recorded => Ok(()),
             RecordOutcome::Fenced(error) | RecordOutcome::NotRecorded(error) => Err(error.to_string()),
             RecordOutcome::Unknown(error) => {
                 // Settles the write, one way or the other; then the entries say which.
                 producer.replace().map_err(text)?;
-                let now = Ledger::read(&self.consumer, spec).map_err(text)?.entries;
-                if entries.iter().all(|(tp, entry)| now.get(tp) == Some(entry)) {
+                let partitions: Vec<TopicPartition> = shown.keys().cloned().collect();
+                let now = self.consumer.committed(&partitions, ASK_TIMEOUT).map_err(text)?;
+                if shown.iter().all(|(tp, entry)| now.get(tp).and_then(Option::as_ref) == Some(entry)) {
                     Ok(())
                 } else {
                     Err(error.to_string())
@@ -333,6 +359,31 @@ impl Member {
             }
         }
     }
+}
+
+/// The entries in KeeperMap, before the marks: a mark beside an entry says nothing (R16). A member of the group
+/// has no claim there yet; raising the epoch shuts out whoever holds an older one.
+fn write_keeper(
+    keeper: &KeeperLedger,
+    runtime: &Handle,
+    entries: &BTreeMap<TopicPartition, StoredEntry>,
+) -> Result<(), String> {
+    let keeper = keeper.another();
+    let partitions: Vec<TopicPartition> = entries.keys().cloned().collect();
+    runtime.block_on(async {
+        keeper.ensure().await.map_err(|error| error.to_string())?;
+        let stand = keeper.claim(rand::random(), &partitions).await.map_err(|error| error.to_string())?;
+        for (tp, stored) in &stand {
+            let entry = Entry::parse(tp.partition, stored).map_err(|error| format!("{tp}: {error}"))?;
+            if entry.batch_id().is_some() {
+                return Err(format!("{tp} carries an open batch again: somebody writes"));
+            }
+        }
+        match keeper.record(rand::random(), entries).await {
+            KeeperAnswer::Recorded => Ok(()),
+            KeeperAnswer::Fenced(why) | KeeperAnswer::Refused(why) | KeeperAnswer::Unknown(why) => Err(why),
+        }
+    })
 }
 
 /// Waits for the partitions that the group gives to a new member.

@@ -21,6 +21,7 @@ use super::reread::Reread;
 use super::server_jobs::{self, Attempt, Question};
 use super::shell::{Outcome, Shell};
 use super::state;
+use super::stores::LedgerWrite;
 use crate::failpoint::{self, Moment};
 
 /// A configuration version on its way to the state topic, and the event that waits for it.
@@ -180,7 +181,8 @@ impl Shell<'_> {
             );
         }
         let fence = self.fence.clone();
-        self.order(Order::Record { claim, write, fence, entries, records });
+        let of = LedgerWrite { fence, entries, records, at_rest };
+        self.order(Order::Record { claim, write, of });
     }
 
     /// R14: has the next write lie ready. One that takes marks along is not foreseen as it will be.

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pumphouse_delivery::{Action, ClaimId, Event, StoredEntry};
+use pumphouse_clickhouse::{ClickHouseError, KeeperAnswer};
+use pumphouse_delivery::{Action, ClaimId, Entry, Event, StoredEntry};
 use pumphouse_kafka::{KafkaError, Mark, StartAt};
 use pumphouse_types::{BatchId, Millis, Offset, Partition, TopicId, TopicName, TopicPartition};
 use tracing::{debug, info, warn};
@@ -13,6 +14,7 @@ use super::failure::Failure;
 use super::ledger_thread::Order;
 use super::marks;
 use super::shell::Shell;
+use super::stores::is_informed;
 
 /// One question to a broker.
 const ASK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -44,6 +46,24 @@ struct PendingRead {
 struct PendingStart {
     claim: ClaimId,
     partitions: Vec<TopicPartition>,
+}
+
+/// Why a question has no answer.
+enum Unanswered {
+    Kafka(KafkaError),
+    ClickHouse(ClickHouseError),
+}
+
+impl From<KafkaError> for Unanswered {
+    fn from(error: KafkaError) -> Unanswered {
+        Unanswered::Kafka(error)
+    }
+}
+
+impl From<ClickHouseError> for Unanswered {
+    fn from(error: ClickHouseError) -> Unanswered {
+        Unanswered::ClickHouse(error)
+    }
 }
 
 /// Questions that wait for their answer.
@@ -160,13 +180,19 @@ impl Shell<'_> {
         }
     }
 
+    /// Entries are read once no earlier owner can write them any more: under a new member of the group (R5), or under
+    /// a higher epoch.
     #[allow(clippy::type_complexity)]
     fn read_claim(
         &self,
         partitions: &[TopicPartition],
-    ) -> Result<(BTreeMap<TopicPartition, StoredEntry>, BTreeMap<TopicName, TopicId>), KafkaError> {
-        let entries = self.entries(partitions)?;
+    ) -> Result<(BTreeMap<TopicPartition, StoredEntry>, BTreeMap<TopicName, TopicId>), Unanswered> {
+        let entries = match &self.keeper {
+            Some(keeper) => self.cx.runtime.block_on(keeper.claim(rand::random(), partitions))?,
+            None => self.entries(partitions)?,
+        };
         let mut topics: Vec<TopicName> = partitions.iter().map(|tp| tp.topic.clone()).collect();
+        topics.sort();
         topics.dedup();
         let ids = self.consumer.topic_ids(&topics, ASK_TIMEOUT)?;
         Ok((entries, ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect()))
@@ -175,14 +201,18 @@ impl Shell<'_> {
     fn entries(
         &self,
         partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, StoredEntry>, KafkaError> {
+    ) -> Result<BTreeMap<TopicPartition, StoredEntry>, Unanswered> {
         if let Some(memory) = &self.cx.memory_ledger {
             let ledger = memory.lock().expect("nobody panics holding it");
             let found = partitions.iter().filter_map(|tp| Some((tp.clone(), ledger.get(tp)?.clone())));
             return Ok(found.collect());
         }
+        if let Some(keeper) = &self.keeper {
+            return Ok(self.cx.runtime.block_on(keeper.read(partitions))?);
+        }
         let found = self.consumer.committed(partitions, ASK_TIMEOUT)?;
-        Ok(found.into_iter().filter_map(|(tp, entry)| Some((tp, entry?))).collect())
+        let entries = found.into_iter().filter_map(|(tp, entry)| Some((tp, entry?)));
+        Ok(entries.filter(|(_, entry)| !is_informed(entry)).collect())
     }
 
     fn serve_reads(&mut self) -> bool {
@@ -216,7 +246,15 @@ impl Shell<'_> {
                 continue;
             }
             match self.starts(&start) {
-                Ok(Ok(offsets)) => self.hear(Event::StartOffsets { claim: start.claim, offsets }),
+                Ok(Ok(offsets)) => match self.enter(&offsets) {
+                    Ok(true) => self.hear(Event::StartOffsets { claim: start.claim, offsets }),
+                    // Somebody else has the partitions.
+                    Ok(false) => return true,
+                    Err(error) => {
+                        self.asks.starts.push(start);
+                        return self.not_answered(error);
+                    }
+                },
                 Ok(Err(failure)) => {
                     self.fail(failure);
                     return true;
@@ -230,13 +268,36 @@ impl Shell<'_> {
         true
     }
 
+    /// R6: a partition without an entry gets one at claim. In KeeperMap at once, before its mark goes to the state
+    /// topic, which no transaction joins with it: a process that dies in between leaves an entry that says where to
+    /// begin, not a mark without one (R16). False: the claim is not in force any more.
+    fn enter(&mut self, offsets: &BTreeMap<TopicPartition, Offset>) -> Result<bool, Unanswered> {
+        let Some(keeper) = self.keeper.clone().filter(|_| !offsets.is_empty()) else { return Ok(true) };
+        let entry = |(tp, offset): (&TopicPartition, &Offset)| {
+            let topic_id = *self.topic_ids.get(&tp.topic)?;
+            Some((tp.clone(), Entry::plain(*offset, topic_id).to_stored()))
+        };
+        let entries = offsets.iter().filter_map(entry).collect();
+        let why = match self.cx.runtime.block_on(keeper.record(rand::random(), &entries)) {
+            KeeperAnswer::Recorded => return Ok(true),
+            KeeperAnswer::Fenced(why) => why,
+            KeeperAnswer::Refused(why) | KeeperAnswer::Unknown(why) => {
+                let asked = "writing the first entries of the ledger";
+                return Err(Unanswered::ClickHouse(ClickHouseError::NoAnswer { asked, why }));
+            }
+        };
+        warn!(task = %self.cx.task_id, why, "partitions were claimed by somebody else; the membership ends (R5)");
+        self.rejoin();
+        Ok(false)
+    }
+
     /// R16: a missing entry is a fresh start only for a partition that was never taken; one that a clean
     /// stop left at rest goes on from there.
     /// Errors: Kafka's, and inside of those, why a person has to look.
     fn starts(
         &self,
         start: &PendingStart,
-    ) -> Result<Result<BTreeMap<TopicPartition, Offset>, Failure>, KafkaError> {
+    ) -> Result<Result<BTreeMap<TopicPartition, Offset>, Failure>, Unanswered> {
         let named: Vec<(TopicPartition, TopicId)> = start
             .partitions
             .iter()
@@ -266,6 +327,10 @@ impl Shell<'_> {
                 }
             }
         }
+        match self.left_by_others(&mut fresh)? {
+            Ok(left) => offsets.extend(left),
+            Err(failure) => return Ok(Err(failure)),
+        }
         if fresh.is_empty() {
             return Ok(Ok(offsets));
         }
@@ -276,9 +341,44 @@ impl Shell<'_> {
         Ok(Ok(offsets))
     }
 
-    fn not_answered(&mut self, error: KafkaError) -> bool {
-        debug!(task = %self.cx.task_id, %error, "a question to Kafka is asked again");
-        self.kafka_trouble(error);
+    /// A connector whose ledger is in KeeperMap from now on goes on where the group stands that another tool, such
+    /// as Kafka Connect, has brought there. An offset of ours without a mark of ours is none of these (R16).
+    fn left_by_others(
+        &self,
+        fresh: &mut Vec<TopicPartition>,
+    ) -> Result<Result<BTreeMap<TopicPartition, Offset>, Failure>, Unanswered> {
+        let mut left = BTreeMap::new();
+        if self.keeper.is_none() || fresh.is_empty() {
+            return Ok(Ok(left));
+        }
+        for (topic_partition, stored) in self.consumer.committed(fresh, ASK_TIMEOUT * 5)? {
+            let Some(stored) = stored else { continue };
+            let ours = is_informed(&stored)
+                || !matches!(
+                    Entry::parse(topic_partition.partition, &stored),
+                    Ok(Entry::Plain { topic_id: None, .. })
+                );
+            if !ours {
+                left.insert(topic_partition, stored.offset);
+            } else if self.cx.limits.exactly_once {
+                return Ok(Err(Failure::OffsetsLost { topic_partition }));
+            }
+        }
+        fresh.retain(|topic_partition| !left.contains_key(topic_partition));
+        Ok(Ok(left))
+    }
+
+    fn not_answered(&mut self, error: Unanswered) -> bool {
+        match error {
+            Unanswered::Kafka(error) => {
+                debug!(task = %self.cx.task_id, %error, "a question to Kafka is asked again");
+                self.kafka_trouble(error);
+            }
+            Unanswered::ClickHouse(error) if error.is_transient() => {
+                warn!(task = %self.cx.task_id, %error, "a question to the ledger is asked again");
+            }
+            Unanswered::ClickHouse(error) => self.fail(Failure::from(error)),
+        }
         false
     }
 

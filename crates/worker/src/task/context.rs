@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use pumphouse_clickhouse::{Client, TableName};
+use pumphouse_clickhouse::{Client, KeeperLedger, TableName};
 use pumphouse_delivery::TaskOptions;
 use pumphouse_kafka::{Settings, StartAt};
 use pumphouse_types::{TopicName, TopicPartition};
@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use tokio::runtime::Handle;
 
 use super::lane_shell::Ends;
-use super::ledger_thread::MemoryLedger;
 use super::letters::LetterRules;
 use super::recipe::RecipeSource;
 use super::schemas::SchemaSource;
+use super::stores::MemoryLedger;
 use crate::clock::Clock;
 use crate::metrics::{
     CauseLabels, ConnectorLabels, LaneLabels, Metrics, PartitionLabels, RuleLabels, in_seconds,
@@ -61,6 +61,8 @@ pub struct TaskContext {
     pub client: Client,
     /// Entries of the `memory` store, if that is the ledger.
     pub memory_ledger: Option<MemoryLedger>,
+    /// The group's entries in KeeperMap, if they are the ledger.
+    pub keeper_ledger: Option<KeeperLedger>,
     /// Jobs beside the consuming thread run here.
     pub runtime: Handle,
     /// The process's clock.

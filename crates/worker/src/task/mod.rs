@@ -22,12 +22,14 @@ mod server_jobs;
 mod shell;
 mod spare;
 mod state;
+mod stores;
 #[cfg(test)]
 mod test_batch;
 mod trial;
 
 use std::time::{Duration, Instant};
 
+use pumphouse_clickhouse::KeeperLedger;
 use pumphouse_delivery::{Task, TaskOptions};
 use pumphouse_kafka::{KafkaError, LedgerProducer, Remedy};
 use tracing::{info, warn};
@@ -35,13 +37,13 @@ use tracing::{info, warn};
 pub use context::{Meters, TaskContext};
 pub use failure::Failure;
 pub(crate) use lane_shell::Ends;
-pub(crate) use ledger_thread::MemoryLedger;
-use ledger_thread::Store;
 pub use letters::LetterRules;
 pub use recipe::RecipeSource;
 pub(crate) use replayed::Replayed;
 pub use schemas::SchemaSource;
 use shell::{Outcome, Shell};
+use stores::{KafkaStore, KeeperStore, LedgerStore, MemoryStore};
+pub(crate) use stores::{MemoryLedger, informed};
 pub(crate) use trial::{Trial, Tried};
 
 use crate::restart::pause_or_stop;
@@ -100,10 +102,17 @@ pub fn run(cx: &TaskContext) -> Result<Stopped, Failure> {
 }
 
 fn membership(cx: &TaskContext, task: &mut Task, cut_off: bool) -> Result<Outcome, Failure> {
-    let store = match &cx.memory_ledger {
-        Some(memory) => Store::Memory(memory.clone()),
+    // A claim of its own for each membership.
+    let keeper = cx.keeper_ledger.as_ref().map(KeeperLedger::another);
+    let store: Box<dyn LedgerStore> = match &cx.memory_ledger {
+        Some(memory) => Box::new(MemoryStore(memory.clone())),
         None => match open_producer(cx) {
-            Ok(producer) => Store::Kafka { producer: Box::new(producer), unsettled: false },
+            Ok(producer) => match keeper.clone() {
+                None => Box::new(KafkaStore::new(producer)),
+                Some(ledger) => {
+                    Box::new(KeeperStore::new(ledger, cx.runtime.clone(), KafkaStore::new(producer)))
+                }
+            },
             Err(error) if error.remedy() == Remedy::StopTask => return Err(error.into()),
             Err(error) => {
                 warn!(task = %cx.task_id, %error, "the ledger's producer cannot be opened yet");
@@ -111,7 +120,7 @@ fn membership(cx: &TaskContext, task: &mut Task, cut_off: bool) -> Result<Outcom
             }
         },
     };
-    let (shell, thread) = Shell::join(cx, task, store, cut_off)?;
+    let (shell, thread) = Shell::join(cx, task, (store, keeper), cut_off)?;
     let outcome = shell.run();
     // Nothing of an abandoned producer may still be on its way when the next one is opened (R5).
     if thread.join().is_err() {

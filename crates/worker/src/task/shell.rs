@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use pumphouse_clickhouse::KeeperLedger;
 use pumphouse_delivery::{Event, InsertAnswer, Letter, Task, WriteId};
 use pumphouse_kafka::{Consumer, ConsumerEvent, Fence, KafkaError, Leaving, Remedy};
 use pumphouse_types::{ConfigVersion, Millis, SchemaId, TopicId, TopicName, TopicPartition};
@@ -17,10 +18,11 @@ use super::asks::Asks;
 use super::context::TaskContext;
 use super::failure::Failure;
 use super::lane_shell::LaneShell;
-use super::ledger_thread::{self, Order, Store};
+use super::ledger_thread::{self, Order};
 use super::mail::Mail;
 use super::marks::Unmarked;
 use super::schemas::{self, Fetched, Wanted};
+use super::stores::LedgerStore;
 use crate::failpoint::{self, Moment};
 
 /// Longest wait for mail when there is nothing to take.
@@ -65,6 +67,8 @@ pub(super) struct Shell<'a> {
     /// Lives longer than a membership: it remembers what it has seen under earlier ones (R17).
     pub(super) task: &'a mut Task,
     pub(super) consumer: Consumer,
+    /// Where entries are claimed and read; `None`: with the consumer, or in memory.
+    pub(super) keeper: Option<KeeperLedger>,
     pub(super) lanes: BTreeMap<TopicName, LaneShell>,
     pub(super) mail: Sender<Mail>,
     letters: Receiver<Mail>,
@@ -98,13 +102,14 @@ pub(super) struct Shell<'a> {
 }
 
 impl<'a> Shell<'a> {
-    /// Joins the group. `store`: where the ledger's entries are written. `cut_off`: an earlier membership
+    /// Joins the group. `store`: where the ledger's entries are written;
+    /// `keeper`: where they are claimed, if that is in KeeperMap. `cut_off`: an earlier membership
     /// ended before everything that it took had landed.
     /// Errors: settings that the client refuses, a thread that cannot be started.
     pub(super) fn join(
         cx: &'a TaskContext,
         task: &'a mut Task,
-        store: Store,
+        (store, keeper): (Box<dyn LedgerStore>, Option<KeeperLedger>),
         cut_off: bool,
     ) -> Result<(Shell<'a>, JoinHandle<()>), Failure> {
         let consumer = Consumer::open(&cx.consumer_settings, &cx.group, Some(&cx.transactional_id))?;
@@ -122,6 +127,7 @@ impl<'a> Shell<'a> {
             cx,
             task,
             consumer,
+            keeper,
             lanes: BTreeMap::new(),
             mail,
             letters,

@@ -1,0 +1,273 @@
+//! What every store of the ledger has to keep, asked of each on real servers: the same questions for all. A store
+//! that fences nobody (`memory`) is asked only what it promises.
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use pumphouse_clickhouse::{Client, Endpoint, KeeperLedger, Password, StateTable, TableName};
+use pumphouse_delivery::{LedgerAnswer, StoredEntry};
+use pumphouse_kafka::{Consumer, ConsumerEvent, Fence, LedgerProducer, Settings};
+use pumphouse_testkit::{DATABASE, Testbed, TestbedOptions, unique_name};
+use pumphouse_types::{Offset, Partition, TopicName, TopicPartition};
+use tokio::runtime::Runtime;
+
+use super::{KafkaStore, KeeperStore, LedgerStore, LedgerWrite, MemoryLedger, MemoryStore, is_informed};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+static BED: LazyLock<Testbed> = LazyLock::new(|| {
+    Testbed::start(TestbedOptions { zookeeper: true, ..TestbedOptions::default() }).unwrap()
+});
+
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap());
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Kafka,
+    KeeperMap,
+    Memory,
+}
+
+/// A topic of two partitions, a group, and the store of its entries.
+struct Place {
+    kind: Kind,
+    topic: TopicName,
+    group: String,
+    memory: MemoryLedger,
+}
+
+/// One member of the group, which has all partitions until another one takes its name.
+struct Member<'p> {
+    place: &'p Place,
+    consumer: Consumer,
+    fence: Fence,
+    keeper: Option<KeeperLedger>,
+    store: Box<dyn LedgerStore>,
+}
+
+type Entries = BTreeMap<TopicPartition, StoredEntry>;
+
+impl Place {
+    fn new(kind: Kind) -> Place {
+        let topic = unique_name("conformance");
+        BED.topics().unwrap().create(&topic, 2, &[]).unwrap();
+        let group = format!("connect-{topic}");
+        Place { kind, topic: TopicName::new(&topic), group, memory: MemoryLedger::default() }
+    }
+
+    fn at(&self, partition: u32) -> TopicPartition {
+        TopicPartition { topic: self.topic.clone(), partition: Partition(partition) }
+    }
+
+    fn both(&self) -> Vec<TopicPartition> {
+        vec![self.at(0), self.at(1)]
+    }
+
+    fn entries(&self, written: &[(u32, i64, &str)]) -> Entries {
+        let entry = |(partition, offset, text): &(u32, i64, &str)| {
+            let offset = Offset::new(*offset).unwrap();
+            (self.at(*partition), StoredEntry { offset, metadata: (*text).to_owned() })
+        };
+        written.iter().map(entry).collect()
+    }
+
+    fn keeper(&self) -> KeeperLedger {
+        let (host, port) = BED.clickhouse_host_and_port();
+        let (username, password) = ("default".to_owned(), Password::new(""));
+        let client = Client::new(Endpoint { host, port, ssl: false, username, password }).unwrap();
+        let name = TableName { database: DATABASE.to_owned(), table: "conformance_state".to_owned() };
+        let table = StateTable { name, path: "/conformance".to_owned() };
+        let ledger = KeeperLedger::new(client, table, &self.group);
+        RUNTIME.block_on(ledger.ensure()).unwrap();
+        ledger
+    }
+
+    /// Joins under the one name that all members share: whoever had it before is replaced. The producer is
+    /// another one each time, so that it is not what fences.
+    fn join(&self) -> Member<'_> {
+        let settings = Settings::from([("bootstrap.servers".to_owned(), BED.bootstrap().to_owned())]);
+        let mut consumer = Consumer::open(&settings, &self.group, Some("the-member")).unwrap();
+        consumer.subscribe(std::slice::from_ref(&self.topic)).unwrap();
+        let until = Instant::now() + PATIENCE;
+        let fence = loop {
+            assert!(Instant::now() < until, "no assignment");
+            let events = consumer.poll_events(Duration::from_millis(20));
+            if events.iter().any(|event| matches!(event, ConsumerEvent::Revoking { .. })) {
+                consumer.revoked().unwrap();
+            }
+            let assigned =
+                |event: &ConsumerEvent| matches!(event, ConsumerEvent::Assigned(all) if all.len() == 2);
+            if events.iter().any(assigned)
+                && let Some(fence) = consumer.group_metadata()
+            {
+                break fence;
+            }
+        };
+        let id = unique_name("producer");
+        let producer = || KafkaStore::new(LedgerProducer::open(&settings, &id, PATIENCE).unwrap());
+        let keeper = (self.kind == Kind::KeeperMap).then(|| self.keeper());
+        let store: Box<dyn LedgerStore> = match self.kind {
+            Kind::Kafka => Box::new(producer()),
+            Kind::KeeperMap => {
+                let ledger = keeper.clone().unwrap();
+                Box::new(KeeperStore::new(ledger, RUNTIME.handle().clone(), producer()))
+            }
+            Kind::Memory => Box::new(MemoryStore(self.memory.clone())),
+        };
+        Member { place: self, consumer, fence, keeper, store }
+    }
+}
+
+impl Member<'_> {
+    fn claim(&mut self) -> Entries {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            self.store.prepare(&AtomicBool::new(false)).unwrap();
+            let Some(keeper) = &self.keeper else { return self.read() };
+            match RUNTIME.block_on(keeper.claim(rand::random(), &self.place.both())) {
+                Ok(entries) => return entries,
+                Err(error) => assert!(error.is_transient() && Instant::now() < until, "{error}"),
+            }
+        }
+    }
+
+    fn read(&self) -> Entries {
+        let both = self.place.both();
+        if let Some(keeper) = &self.keeper {
+            return RUNTIME.block_on(keeper.read(&both)).unwrap();
+        }
+        if self.place.kind == Kind::Memory {
+            return self.place.memory.lock().unwrap().clone();
+        }
+        let found = self.consumer.committed(&both, PATIENCE).unwrap();
+        found.into_iter().filter_map(|(tp, entry)| Some((tp, entry?))).collect()
+    }
+
+    fn record(&mut self, entries: &Entries) -> LedgerAnswer {
+        let (fence, entries) = (Some(self.fence.clone()), entries.clone());
+        self.store.record(LedgerWrite { fence, entries, records: Vec::new(), at_rest: false })
+    }
+}
+
+/// An entry stands as it was written, whatever its text is, and none stands that was not written.
+fn what_is_recorded_is_read(kind: Kind) {
+    let place = Place::new(kind);
+    let mut member = place.join();
+    assert_eq!(member.claim(), Entries::new());
+    let first = place.entries(&[(0, 0, "it's \"quoted\", `so` \\ and \u{e4}\u{1f600}\ta tab")]);
+    assert_eq!(member.record(&first), LedgerAnswer::Recorded);
+    assert_eq!(member.read(), first);
+    let long = "x".repeat(4_096);
+    let second = place.entries(&[(0, 7, ""), (1, i64::MAX - 1, &long)]);
+    assert_eq!(member.record(&second), LedgerAnswer::Recorded);
+    assert_eq!(member.read(), second);
+    assert_eq!(member.claim(), second);
+    // A write names some of the entries, and leaves the others.
+    assert_eq!(member.record(&place.entries(&[(1, 9, "m")])), LedgerAnswer::Recorded);
+    assert_eq!(member.read(), place.entries(&[(0, 7, ""), (1, 9, "m")]));
+}
+
+/// Whoever was replaced writes nothing any more: not of one partition, and not a part of two.
+fn a_replaced_owner_writes_nothing(kind: Kind) {
+    let place = Place::new(kind);
+    let mut first = place.join();
+    first.claim();
+    let before = place.entries(&[(0, 1, "a"), (1, 1, "a")]);
+    assert_eq!(first.record(&before), LedgerAnswer::Recorded);
+    let mut second = place.join();
+    assert_eq!(second.claim(), before);
+    for late in [&[(0, 2, "late")][..], &[(0, 2, "late"), (1, 2, "late")], &[(1, 2, "late")]] {
+        assert_eq!(first.record(&place.entries(late)), LedgerAnswer::Fenced, "{late:?}");
+        assert_eq!(second.read(), before);
+    }
+    let after = place.entries(&[(0, 3, "b"), (1, 3, "b")]);
+    assert_eq!(second.record(&after), LedgerAnswer::Recorded);
+    assert_eq!(first.record(&place.entries(&[(0, 4, "late")])), LedgerAnswer::Fenced);
+    assert_eq!(second.read(), after);
+}
+
+/// Two that replace one another again and again: each write that was answered stands when the next one is
+/// claimed, and both partitions always agree.
+fn racing_owners_lose_nothing(kind: Kind) {
+    const ROUNDS: usize = 6;
+    let place = Place::new(kind);
+    let recorded: i64 = std::thread::scope(|scope| {
+        let owners: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut recorded = 0;
+                    for _ in 0..ROUNDS {
+                        let mut member = place.join();
+                        let found = member.claim();
+                        let at = |partition| found.get(&place.at(partition)).map_or(0, |e| e.offset.get());
+                        assert_eq!(at(0), at(1), "a torn write: {found:?}");
+                        let next = place.entries(&[(0, at(0) + 1, "n"), (1, at(0) + 1, "n")]);
+                        match member.record(&next) {
+                            LedgerAnswer::Recorded => recorded += 1,
+                            LedgerAnswer::Fenced | LedgerAnswer::NotRecorded => {}
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                    recorded
+                })
+            })
+            .collect();
+        owners.into_iter().map(|owner| owner.join().unwrap()).sum()
+    });
+    let last = place.join().claim();
+    assert!(recorded > 0);
+    assert_eq!(last, place.entries(&[(0, recorded, "n"), (1, recorded, "n")]));
+}
+
+#[test]
+fn kafka_keeps_what_is_recorded() {
+    what_is_recorded_is_read(Kind::Kafka);
+}
+
+#[test]
+fn keepermap_keeps_what_is_recorded() {
+    what_is_recorded_is_read(Kind::KeeperMap);
+}
+
+#[test]
+fn memory_keeps_what_is_recorded() {
+    what_is_recorded_is_read(Kind::Memory);
+}
+
+#[test]
+fn kafka_refuses_a_replaced_owner() {
+    a_replaced_owner_writes_nothing(Kind::Kafka);
+}
+
+#[test]
+fn keepermap_refuses_a_replaced_owner() {
+    a_replaced_owner_writes_nothing(Kind::KeeperMap);
+}
+
+#[test]
+fn kafka_keeps_every_write_of_racing_owners() {
+    racing_owners_lose_nothing(Kind::Kafka);
+}
+
+#[test]
+fn keepermap_keeps_every_write_of_racing_owners() {
+    racing_owners_lose_nothing(Kind::KeeperMap);
+}
+
+/// Kafka's tools see how far the ledger is, and the store `kafka` does not take that for entries.
+#[test]
+fn keepermap_informs_the_group() {
+    let place = Place::new(Kind::KeeperMap);
+    let mut member = place.join();
+    member.claim();
+    assert_eq!(member.record(&place.entries(&[(0, 5, "a"), (1, 6, "b")])), LedgerAnswer::Recorded);
+    assert!(member.store.idle_within().is_some());
+    member.store.idle().unwrap();
+    assert!(member.store.idle_within().is_none());
+    let shown = member.consumer.committed(&place.both(), PATIENCE).unwrap();
+    let shown: Vec<_> = shown.into_values().flatten().collect();
+    assert_eq!(shown.iter().map(|entry| entry.offset.get()).collect::<Vec<_>>(), [5, 6]);
+    assert!(shown.iter().all(is_informed));
+}

@@ -1,0 +1,145 @@
+//! The store `kafka`: the group's committed offsets, each write one transaction, its records in it.
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use pumphouse_delivery::{LedgerAnswer, StoredEntry};
+use pumphouse_kafka::{
+    Fence, KafkaError, LedgerProducer, OutgoingRecord, RecordOutcome, Remedy, STAGED_TIME_MAX,
+};
+use pumphouse_types::TopicPartition;
+use tracing::warn;
+
+use super::{LedgerStore, LedgerWrite};
+use crate::failpoint::{self, Moment};
+
+/// Pause before a producer that could not be replaced is tried again.
+const REPLACE_AGAIN: Duration = Duration::from_millis(500);
+
+/// A producer that cannot be replaced for so long ends the membership: the next one opens its own, and in
+/// between the task can be stopped.
+const REPLACE_LIMIT: Duration = Duration::from_secs(60);
+
+/// One task's transactions.
+pub(crate) struct KafkaStore {
+    producer: Box<LedgerProducer>,
+    /// The fate of its last write is unknown until it is replaced.
+    unsettled: bool,
+}
+
+impl KafkaStore {
+    /// `producer`: whose transactions they are.
+    pub(crate) fn new(producer: LedgerProducer) -> KafkaStore {
+        KafkaStore { producer: Box::new(producer), unsettled: false }
+    }
+
+    /// One transaction under a membership.
+    pub(crate) fn transact(
+        &mut self,
+        fence: &Fence,
+        entries: &BTreeMap<TopicPartition, StoredEntry>,
+        records: &[OutgoingRecord],
+    ) -> RecordOutcome {
+        let outcome = self.producer.record(fence, entries, records);
+        self.unsettled = matches!(outcome, RecordOutcome::Unknown(_));
+        outcome
+    }
+}
+
+impl LedgerStore for KafkaStore {
+    fn prepare(&mut self, abandoned: &AtomicBool) -> Result<(), KafkaError> {
+        // The claim reads what is stable.
+        self.producer.unstage();
+        // A handle whose last write is in doubt, or that lost a connection, is replaced: that settles
+        // the write, and what is read afterwards is what stands.
+        let until = Instant::now() + REPLACE_LIMIT;
+        while self.unsettled || self.producer.tainted() {
+            match self.producer.replace() {
+                Ok(()) => self.unsettled = false,
+                Err(error)
+                    if error.remedy() == Remedy::Retry
+                        && Instant::now() < until
+                        && !abandoned.load(Ordering::Relaxed) =>
+                {
+                    warn!(%error, "the ledger's producer is being replaced");
+                    std::thread::sleep(REPLACE_AGAIN);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, write: LedgerWrite) -> LedgerAnswer {
+        let LedgerWrite { fence: Some(fence), entries, records, .. } = write else {
+            return LedgerAnswer::Fenced;
+        };
+        failpoint::reach_during(Moment::LedgerSent);
+        answer(self.transact(&fence, &entries, &records))
+    }
+
+    fn publish(&mut self, record: OutgoingRecord) -> Result<(), KafkaError> {
+        match self.producer.produce_in_transaction(std::slice::from_ref(&record)) {
+            RecordOutcome::Recorded => Ok(()),
+            RecordOutcome::Unknown(error) => {
+                self.unsettled = true;
+                Err(error)
+            }
+            // Written again under the next claim; twice is harmless, the topic is compacted.
+            RecordOutcome::NotRecorded(error) | RecordOutcome::Fenced(error) => Err(error),
+        }
+    }
+
+    fn stage(&mut self, fence: &Fence, entries: &BTreeMap<TopicPartition, StoredEntry>) {
+        self.producer.stage(fence, entries);
+        failpoint::reach(Moment::Staged);
+    }
+
+    fn unstage(&mut self) {
+        self.producer.unstage();
+    }
+
+    /// What lies ready holds up readers of its partitions: it does not lie for long.
+    fn idle_within(&self) -> Option<Duration> {
+        self.producer.has_staged().then_some(STAGED_TIME_MAX)
+    }
+
+    fn idle(&mut self) -> Result<(), KafkaError> {
+        self.unstage();
+        Ok(())
+    }
+}
+
+/// What became of a write, in the protocol's words.
+pub(super) fn answer(outcome: RecordOutcome) -> LedgerAnswer {
+    match outcome {
+        RecordOutcome::Recorded => LedgerAnswer::Recorded,
+        RecordOutcome::Fenced(error) => {
+            warn!(%error, "the ledger refused a write of a replaced member (R5)");
+            LedgerAnswer::Fenced
+        }
+        RecordOutcome::NotRecorded(error) if refused_for_good(&error) => {
+            LedgerAnswer::Refused(error.to_string())
+        }
+        RecordOutcome::NotRecorded(error) => {
+            warn!(%error, "a ledger write did not come about; it is tried again");
+            LedgerAnswer::NotRecorded
+        }
+        RecordOutcome::Unknown(error) => {
+            warn!(%error, "the fate of a ledger write is unknown; the claim begins anew (R5)");
+            LedgerAnswer::Unknown
+        }
+    }
+}
+
+fn refused_for_good(error: &KafkaError) -> bool {
+    // Which topic is gone is told by the identities, which the consuming thread compares: without a source
+    // the claim begins anew (R15), without one of the connector's own topics the task does.
+    if matches!(error, KafkaError::TopicGone { .. }) {
+        return false;
+    }
+    match error.remedy() {
+        Remedy::StopTask => true,
+        Remedy::Retry | Remedy::Rejoin | Remedy::ReplaceProducer => false,
+    }
+}

@@ -1,0 +1,63 @@
+//! Where the ledger's entries live, behind one trait: what the ledger's thread writes through. Reading and
+//! claiming is the consuming thread's (`asks.rs`). What every store has to keep is `conformance.rs`.
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use pumphouse_delivery::{LedgerAnswer, StoredEntry};
+use pumphouse_kafka::{Fence, KafkaError, OutgoingRecord};
+use pumphouse_types::TopicPartition;
+
+#[cfg(test)]
+mod conformance;
+mod kafka;
+mod keeper;
+mod memory;
+
+pub(super) use kafka::KafkaStore;
+pub(super) use keeper::KeeperStore;
+pub(crate) use keeper::{informed, is_informed};
+pub(crate) use memory::MemoryLedger;
+pub(super) use memory::MemoryStore;
+
+/// One write of the ledger.
+pub(super) struct LedgerWrite {
+    /// The proof of membership, as it was read for the claim.
+    pub fence: Option<Fence>,
+    /// What is to stand: all of it, or nothing.
+    pub entries: BTreeMap<TopicPartition, StoredEntry>,
+    /// What goes out with it: dead letters, and marks of the state topic.
+    pub records: Vec<OutgoingRecord>,
+    /// The marks say that the partitions are left at rest (R16).
+    pub at_rest: bool,
+}
+
+/// A store of the ledger's entries, as one member writes to it: one write at a time (R14).
+pub(super) trait LedgerStore: Send {
+    /// Makes sure that no write so far can come to stand unseen after this. Gives up when `abandoned`.
+    /// Errors: the store cannot be had.
+    fn prepare(&mut self, abandoned: &AtomicBool) -> Result<(), KafkaError>;
+
+    /// Writes all of it or nothing, and nothing for a member that was replaced (R5).
+    fn record(&mut self, write: LedgerWrite) -> LedgerAnswer;
+
+    /// Writes to the state topic alone (R15). Errors: it is not certain to stand.
+    fn publish(&mut self, record: OutgoingRecord) -> Result<(), KafkaError>;
+
+    /// Has a write lie ready, if the store can (R14).
+    fn stage(&mut self, _fence: &Fence, _entries: &BTreeMap<TopicPartition, StoredEntry>) {}
+
+    /// What lies ready will not be asked for.
+    fn unstage(&mut self) {}
+
+    /// Something is to be done within this time, by [`idle`](LedgerStore::idle).
+    fn idle_within(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The time is over, and nobody has asked for anything.
+    /// Errors: another process has this task's name.
+    fn idle(&mut self) -> Result<(), KafkaError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! The ledger in a KeeperMap table: the same deaths, zombies and owners as with the ledger in Kafka, and what only
+//! this store has: its table, offsets that only inform, letters that go before their entries, and a way to it and back.
+
+use std::time::Duration;
+
+use pumphouse_testkit::events;
+use pumphouse_tests::{Corner, Engine, WorkerOptions, bed};
+
+use crate::{fail_points, sharing, zombie};
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+fn in_keeper_map<'b>(corner: Corner<'b>) -> Corner<'b> {
+    corner
+        .with("pumphouse.ledger.store", "keepermap")
+        .with("zkDatabase", "ledger_state")
+        .with("zkPath", "/ledger_state")
+}
+
+fn corner(name: &str, partitions: i32) -> Corner<'static> {
+    in_keeper_map(Corner::new(bed(), name, partitions))
+}
+
+/// Every moment that this store has: nothing of it lies `staged`.
+const MOMENTS: [&str; 5] = ["after_seal", "ledger_sent", "ledger_answered", "half_body", "accepted"];
+
+#[test]
+fn dies_at_every_moment_into_merge_tree() {
+    fail_points::dies_at(&MOMENTS, &[1], corner("keeper_fail", 4), Engine::Plain);
+}
+
+#[test]
+fn dies_at_every_moment_into_replicated_merge_tree() {
+    fail_points::dies_at(&MOMENTS, &[2], corner("keeper_fail", 4), Engine::Replicated);
+}
+
+#[test]
+fn another_worker_took_over_into_merge_tree() {
+    zombie::wakes_up("a", "b", 1, corner("keeper_zombie", 4), Engine::Plain);
+}
+
+#[test]
+fn its_own_restart_took_over_into_replicated_merge_tree() {
+    zombie::wakes_up("a", "a", 1, corner("keeper_zombie", 4), Engine::Replicated);
+}
+
+#[test]
+fn one_of_two_is_killed_into_replicated_merge_tree() {
+    sharing::is_killed(2, corner("keeper_sharing", 4), Engine::Replicated);
+}
+
+fn write_events(corner: &Corner<'_>, first: u64, count: u64) {
+    corner.write(events::events(1, first).take(count as usize).map(|event| event.into_record(2)));
+}
+
+/// After a clean stop the state topic says where each partition is at rest (R16), whichever store is asked next.
+/// What a store wrote before it was left is never taken for the truth again.
+#[test]
+fn a_connector_moves_to_keeper_map_and_back() {
+    let mut corner = Corner::new(bed(), "keeper_move", 2).with_small_batches(500, 50);
+    corner.create_events_table(Engine::Plain);
+    let options = WorkerOptions::called("w");
+    for (round, store) in ["kafka", "keepermap", "kafka"].into_iter().enumerate() {
+        corner = in_keeper_map(corner).with("pumphouse.ledger.store", store);
+        let mut worker = corner.worker(&options);
+        write_events(&corner, 1_000 * round as u64, 1_000);
+        corner.wait_caught_up(&mut [&mut worker], LIMIT);
+        corner.check_events().assert_exactly_once(1_000 * (round as u64 + 1));
+        assert!(worker.stop().success(), "{}", worker.log());
+    }
+    // Nobody stopped cleanly: the other store cannot know what was under way, and does not begin.
+    let mut worker = corner.worker(&options);
+    write_events(&corner, 3_000, 500);
+    corner.wait_caught_up(&mut [&mut worker], LIMIT);
+    worker.kill();
+    corner = corner.with("pumphouse.ledger.store", "keepermap");
+    corner
+        .sql()
+        .run(&format!("ALTER TABLE ledger_state DELETE WHERE key LIKE '{}/%'", corner.group()))
+        .unwrap();
+    let mut worker = corner.worker(&options);
+    let trace = worker.wait_refused();
+    assert!(trace.contains("WORKER-006"), "{trace}");
+    corner.check_events().assert_exactly_once(3_500);
+}
+
+/// What Kafka Connect has committed is where a connector begins whose ledger is in KeeperMap from its first day here.
+#[test]
+fn it_goes_on_where_another_tool_left_the_group() {
+    let corner = corner("keeper_migrated", 2).with_small_batches(500, 50);
+    corner.create_events_table(Engine::Plain);
+    corner.write_json(&["not", "for", "us"]);
+    corner.set_offset(0, 3);
+    let mut worker = corner.worker(&WorkerOptions::called("w"));
+    write_events(&corner, 0, 1_000);
+    corner.wait_caught_up(&mut [&mut worker], LIMIT);
+    assert_eq!(corner.rows(), 1_000, "{}", worker.log());
+}
+
+/// Rows of the table are what counts: without them nothing begins anew, whatever the group's offsets say.
+#[test]
+fn entries_that_are_gone_stop_the_task() {
+    let corner = corner("keeper_gone", 2).with_small_batches(500, 50);
+    corner.create_events_table(Engine::Plain);
+    write_events(&corner, 0, 1_000);
+    let mut worker = corner.worker(&WorkerOptions::called("w"));
+    corner.wait_caught_up(&mut [&mut worker], LIMIT);
+    worker.kill();
+    // With another tool the group's offsets are set: nothing follows from it.
+    corner
+        .sql()
+        .run(&format!("ALTER TABLE ledger_state DELETE WHERE key LIKE '{}/%'", corner.group()))
+        .unwrap();
+    let mut worker = corner.worker(&WorkerOptions::called("w"));
+    let trace = worker.wait_refused();
+    assert!(trace.contains("WORKER-006"), "{trace}");
+    corner.check_events().assert_exactly_once(1_000);
+}
+
+/// A letter goes out before the entry that passes its record; without a death in between there is one.
+#[test]
+fn a_bad_record_has_one_letter() {
+    let letters = pumphouse_testkit::unique_name("keeper_letters");
+    let corner = corner("keeper_bad", 1)
+        .with_small_batches(500, 50)
+        .with("errors.tolerance", "all")
+        .with("errors.deadletterqueue.topic.name", &letters)
+        .with("errors.deadletterqueue.topic.replication.factor", "1");
+    corner.create_table("n UInt64", "n", Engine::Plain);
+    corner.write_json(&[r#"{"n":1}"#, "no json", r#"{"n":2}"#]);
+    let mut worker = corner.worker(&WorkerOptions::called("w"));
+    corner.wait_caught_up(&mut [&mut worker], LIMIT);
+    assert_eq!(corner.sql().text(&format!("SELECT sum(n), count() FROM {}", corner.table)).unwrap(), "3\t2");
+    let found = corner.read_topic(&letters);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(worker.stop().success());
+}
+
+#[test]
+fn the_official_sinks_table_is_refused() {
+    let corner =
+        corner("keeper_official", 1).with("zkDatabase", "connect_state").with("zkPath", "/kafka-connect");
+    corner.create_events_table(Engine::Plain);
+    let sql = "CREATE TABLE connect_state (key String, minOffset BIGINT, maxOffset BIGINT, state String) \
+               ENGINE = KeeperMap('/kafka-connect') PRIMARY KEY key";
+    corner.sql().run(sql).unwrap();
+    let mut worker = corner.worker(&WorkerOptions::called("w"));
+    let trace = worker.wait_refused();
+    assert!(trace.contains("CLICKHOUSE-009") && trace.contains("zkDatabase"), "{trace}");
+}
