@@ -85,6 +85,23 @@ fn the_usual_connector_is_understood() {
 fn the_official_sinks_state_options_are_noted() {
     let config = good(&[("zkPath", "/kafka-connect"), ("zkDatabase", "connect_state")]);
     assert_eq!(noted(&config), ["zkDatabase", "zkPath"]);
+    assert_eq!(config.ledger_store, LedgerStore::Kafka);
+}
+
+#[test]
+fn a_ledger_in_keeper_map_takes_the_official_sinks_names() {
+    let changes = [("pumphouse.ledger.store", "KeeperMap"), ("zkPath", "/p"), ("zkDatabase", "state")];
+    let config = good(&changes);
+    assert!(config.notes.is_empty(), "{:?}", config.notes);
+    assert_eq!(config.ledger_store, LedgerStore::KeeperMap);
+    assert_eq!((config.keeper_table.path.as_str(), config.keeper_table.table.as_str()), ("/p", "state"));
+    for path in ["p", "/", "/p/", "/p//q"] {
+        let refused = refusals(read(&[("pumphouse.ledger.store", "keepermap"), ("zkPath", path)]));
+        assert!(
+            refused.iter().any(|refusal| format!("{refusal:?}").contains("zkPath")),
+            "{path}: {refused:?}"
+        );
+    }
 }
 
 #[test]
