@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod chaos;
 mod check;
 mod closings;
 mod decode_bench;
@@ -44,6 +45,8 @@ enum Task {
         /// The seed that a failure printed.
         seed: Option<String>,
     },
+    /// Faults against real servers under load, drawn from a seed, and the whole history looked up after each kind.
+    Chaos(chaos::Options),
     /// The black-box suites on real servers, or one of them (exactly_once, type_roundtrip, connect_rest, formats,
     /// verify).
     E2e {
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Check => check::run(),
         Task::Test { room } => test::run(room.as_deref()),
         Task::Sim { seed } => sim::run(seed.as_deref()),
+        Task::Chaos(options) => chaos::run(&options),
         Task::E2e { suite } => test::run_suites(suite.as_deref()),
         Task::Quickstart(options) => quickstart::run(options),
         Task::Run(options) => run::run(&options),

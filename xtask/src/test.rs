@@ -19,7 +19,7 @@ use crate::tool::{cargo, root, shown, succeed};
 const FEATURES: [&str; 2] = ["--features", "pumphouse/failpoints"];
 
 /// The suites' variable with the path of the worker under test.
-const BINARY_VARIABLE: &str = "PUMPHOUSE_TEST_BINARY";
+pub const BINARY_VARIABLE: &str = "PUMPHOUSE_TEST_BINARY";
 
 /// Longer than any test takes on a slow machine, and than a test program takes to build: what is silent for
 /// so long hangs.
@@ -73,7 +73,7 @@ fn packages(room: Option<&str>) -> Result<Vec<String>> {
 }
 
 /// Builds the worker and all tests in one go and answers the worker's path.
-fn build() -> Result<PathBuf> {
+pub fn build() -> Result<PathBuf> {
     succeed(cargo().args(["build", "--workspace", "--bins", "--tests"]).args(FEATURES))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let built = root().join(target).join("debug/pumphouse");

@@ -24,7 +24,7 @@ pub(crate) struct Home {
 }
 
 /// The table of the batch that is being resolved, where it is not the lane's home.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Away {
     pub name: String,
     /// The batch, as it was found.

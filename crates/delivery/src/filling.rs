@@ -30,7 +30,7 @@ impl FillRange {
 }
 
 /// What a lane has taken since its last seal.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Filling {
     ranges: BTreeMap<Partition, FillRange>,
     rows: u64,

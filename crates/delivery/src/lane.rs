@@ -60,7 +60,7 @@ pub(crate) enum Part {
     Active { next: Offset, landed: Offset, recorded: Option<Offset> },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Lane {
     pub topic: TopicName,
     pub topic_id: TopicId,

@@ -20,7 +20,7 @@ use crate::work::{Attempts, Draft, Open, Work};
 const WRITE_AGAIN_MS: u64 = 200;
 
 /// What a write is to say.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Composed {
     pub entries: BTreeMap<Partition, Entry>,
     pub letters: Vec<Letter>,

@@ -20,7 +20,7 @@ const WINDOW_FACTOR: u64 = 4;
 const LAST_ATTEMPT_FACTOR: u64 = 2;
 
 /// The count of a table's blocks over time.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Rate {
     readings: VecDeque<(ServerMillis, u64)>,
     warned: bool,

@@ -72,6 +72,7 @@ impl TaskOptions {
 }
 
 /// Draws identities that never repeat: distinct within a task, and random across tasks.
+#[derive(Debug, Clone)]
 pub(crate) struct Ids {
     seed: u128,
     drawn: u128,
@@ -103,7 +104,9 @@ enum Phase {
     Ended,
 }
 
-/// One connector task's protocol state. See [`Event`] and [`Action`].
+/// One connector task's protocol state. See [`Event`] and [`Action`]. It is data and nothing else: the model check
+/// copies it at every step, and tells states apart by their text.
+#[derive(Debug, Clone)]
 pub struct Task {
     options: TaskOptions,
     rules: Rules,

@@ -13,7 +13,7 @@ use crate::talk::{Letter, Refusal};
 use crate::window::NeedsEvidence;
 
 /// A batch under a token that the ledger does not know yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Draft {
     pub id: BatchId,
     pub token: DedupToken,
@@ -34,7 +34,7 @@ impl Draft {
 }
 
 /// The open batch, as the ledger carries it or is about to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Open {
     pub batch: Batch,
     pub attempts: Attempts,
@@ -82,7 +82,7 @@ impl Open {
 }
 
 /// What is known of the open batch beside what the ledger holds. It ends with the claim.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Notes {
     /// Dead letters that no write has carried yet.
     pub letters: Vec<Letter>,
@@ -131,7 +131,7 @@ impl Attempts {
 }
 
 /// Why the rows of a batch are read again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Purpose {
     /// Found at claim: to send them again (R6).
     Resolve,
@@ -152,7 +152,7 @@ pub(crate) struct Doubt {
 }
 
 /// The one batch that may be open (R3), and what it waits for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Work {
     Idle,
     /// Plain marks are being written.

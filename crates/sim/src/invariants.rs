@@ -6,6 +6,7 @@ use pumphouse_delivery::Entry;
 use pumphouse_types::{BatchId, ConfigVersion, DedupToken, Partition, TopicId};
 
 use crate::ledger::{Ledger, Place};
+use crate::promises;
 use crate::source::{Kind, Slot, Source};
 use crate::table::{Row, Server};
 
@@ -60,9 +61,7 @@ impl Watch {
         let lost = |(partition, offset): &Row| {
             matches!(source.at(topic, *partition, *offset), Some(Slot::Removed(_)))
         };
-        // A member that stood still may send its whole block after its successor has sent what is left.
-        let same = before.iter().all(|row| rows.binary_search(row).is_ok() || lost(row))
-            && rows.iter().all(|row| before.binary_search(row).is_ok() || lost(row));
+        let same = promises::same_rows_per_token(before, &rows, lost);
         if !same || *before_version != version {
             let what = format!("token {token}: {before_version} {before:?}, then {version} {rows:?}");
             self.violated("same_rows_per_token", what);
@@ -105,7 +104,7 @@ impl Watch {
         if self.at_least_once {
             return;
         }
-        if delivered(place, offset, ledger, server) > most {
+        if !promises::no_row_twice(delivered(place, offset, ledger, server), most) {
             let (rows, letters) = (server.count(place.0, place.1, offset), ledger.letters(place, offset));
             let what = format!("{place:?}: {offset}: {rows} rows, {letters} dead letters, {most} owed");
             self.violated("no_row_twice", what);
@@ -162,29 +161,8 @@ impl Watch {
 
     /// All entries of an open batch carry it, with the same ranges, unless somebody else set them.
     pub fn shares_agree(&mut self, entries: &BTreeMap<Place, Entry>) {
-        for (&(topic, partition), entry) in entries {
-            if entry.batch_id().is_some_and(|id| self.torn.contains(&id)) {
-                continue;
-            }
-            let why = match entry {
-                Entry::Plain { .. } => None,
-                Entry::Lead(batch) => batch.ranges.iter().find_map(|(member, share)| {
-                    if member.0 == partition {
-                        return None;
-                    }
-                    match entries.get(&(topic, member.0)) {
-                        Some(Entry::Member(m)) if m.batch == batch.id && m.share.range == share.range => None,
-                        other => Some(format!("batch {} of {partition}: {member} has {other:?}", batch.id)),
-                    }
-                }),
-                Entry::Member(member) => match entries.get(&(topic, member.lead.0)) {
-                    Some(Entry::Lead(lead)) if lead.id == member.batch => None,
-                    other => Some(format!("share of {} at {partition}: lead has {other:?}", member.batch)),
-                },
-            };
-            if let Some(why) = why {
-                self.violated("shares_agree", why);
-            }
+        if let Err(why) = promises::shares_agree(entries, &self.torn) {
+            self.violated("shares_agree", why);
         }
     }
 
@@ -198,21 +176,21 @@ impl Watch {
         bound: i64,
     ) {
         let before = self.passed.get(&place).copied().unwrap_or(0);
-        if bound < before {
+        if !promises::offsets_never_go_back(before, bound) {
             self.violated("offsets_never_go_back", format!("{place:?}: {before}, then {bound}"));
         }
-        for offset in before..bound {
-            let (topic, partition) = place;
+        let (topic, partition) = place;
+        let lacks = |offset: i64| {
             let must_be = matches!(source.at(topic, partition, offset), Some(Slot::Record(_)));
-            let rows = u64::from(server.count(topic, partition, offset));
-            let letters = u64::from(ledger.letters(place, offset));
+            must_be && delivered(place, offset, ledger, server) < self.owed(place, offset).0
+        };
+        if let Err(offset) = promises::passed_is_landed(before, bound, lacks) {
+            let (rows, letters) = (server.count(topic, partition, offset), ledger.letters(place, offset));
             let (least, _) = self.owed(place, offset);
-            if must_be && rows + letters < least {
-                let what = format!(
-                    "{place:?}: {offset} lies below {bound}: {rows} rows, {letters} dead letters, {least} owed"
-                );
-                self.violated("passed_is_landed", what);
-            }
+            let what = format!(
+                "{place:?}: {offset} lies below {bound}: {rows} rows, {letters} dead letters, {least} owed"
+            );
+            self.violated("passed_is_landed", what);
         }
         self.passed.insert(place, bound);
     }

@@ -13,6 +13,7 @@ mod ledger;
 mod needed;
 mod operator;
 mod person;
+pub mod promises;
 mod rng;
 mod run;
 mod source;

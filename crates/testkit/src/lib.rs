@@ -23,7 +23,8 @@
 
 #![deny(unsafe_code)]
 
-// Servers.
+// Servers, and what breaks the connections to them.
+pub mod fault_proxy;
 pub mod install;
 pub mod servers;
 pub mod testbed;
@@ -54,6 +55,7 @@ mod sys;
 pub mod wait;
 
 pub use error::{Result, TestkitError};
+pub use fault_proxy::{Fault, FaultProxy};
 pub use process::Process;
 pub use servers::{
     ClickHouse, ClickHouseOptions, DATABASE, Kafka, KafkaOptions, SchemaRegistry, SchemaRegistryOptions,

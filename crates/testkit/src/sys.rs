@@ -1,10 +1,13 @@
 //! The few system calls that the standard library does not offer: the only unsafe code here.
 //!
-//! Signals to a process group, a child that dies with its parent, and the clock tick of `/proc`.
+//! Signals to a process group, a child that dies with its parent, connections that end with a reset, and the clock
+//! tick of `/proc`.
 
 #![allow(unsafe_code)]
 
 use std::io;
+use std::net::TcpStream;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -65,6 +68,23 @@ pub(crate) fn lead_group_and_die_with_parent(command: &mut Command) {
             }
             Ok(())
         });
+    }
+}
+
+/// From now on closing the socket resets the connection: what was not sent yet is dropped, and the other side gets an
+/// error rather than an end. Best effort: on an error it ends as connections do.
+pub(crate) fn reset_on_close(socket: &TcpStream) {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    // SAFETY: the descriptor is open as long as `socket` is borrowed, and the kernel reads `linger`, which lives over
+    // the call, in the length that is given.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            std::ptr::from_ref(&linger).cast(),
+            size_of::<libc::linger>() as libc::socklen_t,
+        );
     }
 }
 

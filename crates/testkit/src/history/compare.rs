@@ -55,9 +55,9 @@ pub struct HistoryReport {
     pub committed_records: u64,
     /// Rows found.
     pub table_rows: u64,
-    /// Records without a row.
+    /// Rows that records lack.
     pub missing: u64,
-    /// Rows beyond the first of a record.
+    /// Rows beyond those that a record is to have, one mostly.
     pub duplicated: u64,
     /// Rows of no committed record.
     pub foreign: u64,
@@ -103,23 +103,25 @@ impl fmt::Display for HistoryReport {
     }
 }
 
-/// Takes the rows one by one and remembers, per record, whether it was seen.
-pub(super) struct Comparison {
+/// Takes the rows one by one and remembers, per record, how often it was seen.
+pub(super) struct Comparison<'c> {
     committed: Committed,
-    seen: BTreeMap<i32, Vec<bool>>,
+    seen: BTreeMap<i32, Vec<u32>>,
+    /// How many rows a record (partition, offset) is to have.
+    copies: &'c dyn Fn(i32, i64) -> u64,
     report: HistoryReport,
 }
 
-impl Comparison {
-    pub(super) fn new(committed: Committed) -> Comparison {
+impl Comparison<'_> {
+    pub(super) fn new(committed: Committed, copies: &dyn Fn(i32, i64) -> u64) -> Comparison<'_> {
         for records in committed.values() {
             assert!(records.is_sorted_by_key(|record| record.offset), "a log is in offset order");
         }
         let seen =
-            committed.iter().map(|(&partition, records)| (partition, vec![false; records.len()])).collect();
+            committed.iter().map(|(&partition, records)| (partition, vec![0; records.len()])).collect();
         let committed_records = committed.values().map(|records| records.len() as u64).sum();
         let report = HistoryReport { committed_records, ..HistoryReport::default() };
-        Comparison { committed, seen, report }
+        Comparison { committed, seen, copies, report }
     }
 
     pub(super) fn row(&mut self, row: TableRow) {
@@ -131,7 +133,8 @@ impl Comparison {
         };
         let content = records[place].content;
         let seen = self.seen.get_mut(&row.partition).expect("made for the same partitions");
-        if std::mem::replace(&mut seen[place], true) {
+        seen[place] += 1;
+        if u64::from(seen[place]) > (self.copies)(row.partition, row.offset) {
             self.report.duplicated += 1;
             self.example(Problem::Duplicated, row.partition, row.offset);
         }
@@ -144,9 +147,10 @@ impl Comparison {
     pub(super) fn report(mut self) -> HistoryReport {
         for (partition, seen) in std::mem::take(&mut self.seen) {
             for (place, seen) in seen.into_iter().enumerate() {
-                if !seen {
-                    self.report.missing += 1;
-                    let offset = self.committed[&partition][place].offset;
+                let offset = self.committed[&partition][place].offset;
+                let lacking = (self.copies)(partition, offset).saturating_sub(u64::from(seen));
+                if lacking > 0 {
+                    self.report.missing += lacking;
                     self.example(Problem::Missing, partition, offset);
                 }
             }
@@ -170,12 +174,19 @@ mod tests {
     /// Partition 0 has records at 0..10 except the control record at 4, partition 2 has one at 7;
     /// a record's content is its offset times 100.
     fn compared(rows: impl IntoIterator<Item = (i32, i64, u64)>) -> HistoryReport {
+        compared_with(rows, &|_, _| 1)
+    }
+
+    fn compared_with(
+        rows: impl IntoIterator<Item = (i32, i64, u64)>,
+        copies: &dyn Fn(i32, i64) -> u64,
+    ) -> HistoryReport {
         let record = |offset: i64| CommittedRecord { offset, content: offset as u64 * 100 };
         let committed = Committed::from([
             (0, (0..10).filter(|&offset| offset != 4).map(record).collect()),
             (2, vec![record(7)]),
         ]);
-        let mut comparison = Comparison::new(committed);
+        let mut comparison = Comparison::new(committed, copies);
         for (partition, offset, content) in rows {
             comparison.row(TableRow { partition, offset, content });
         }
@@ -217,6 +228,17 @@ mod tests {
         let mut rows = right_rows();
         rows.extend([(0, 3, 300), (0, 3, 300)]);
         assert_eq!(problems(&compared(rows)), [0, 2, 0, 0]);
+    }
+
+    #[test]
+    fn records_that_were_asked_for_again_are_there_twice_and_the_others_once() {
+        let again = |partition, offset| if partition == 0 && offset >= 8 { 2 } else { 1 };
+        assert_eq!(problems(&compared_with(right_rows(), &again)), [2, 0, 0, 0]);
+        let mut rows = right_rows();
+        rows.extend([(0, 8, 800), (0, 9, 900)]);
+        assert_eq!(problems(&compared_with(rows.clone(), &again)), [0; 4]);
+        rows.push((0, 7, 700));
+        assert_eq!(problems(&compared_with(rows, &again)), [0, 1, 0, 0]);
     }
 
     #[test]

@@ -1,0 +1,105 @@
+//! The command line.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pumphouse_tests::Engine;
+
+use crate::kind::Kind;
+use crate::trouble::Result;
+
+/// Shown for a word that nobody knows.
+const USAGE: &str = "chaos [--seconds N] [--seed S] [--workers 1..3] [--engine plain|replicated|both] [--only KIND]... \
+                     [--times N] [--set OPTION=VALUE]... [--kinds]";
+
+/// Faults of each kind in one round.
+const TIMES: u32 = 3;
+
+/// What is to be tried.
+#[derive(Debug)]
+pub struct Options {
+    /// Rounds over all kinds are begun for so long; the first one is done in any case.
+    pub lasting: Duration,
+    /// What everything is drawn from.
+    pub seed: u64,
+    /// Workers of the group, beside those that come and go.
+    pub workers: usize,
+    /// The tables, one connector each.
+    pub engines: Vec<Engine>,
+    /// The kinds of faults.
+    pub kinds: Vec<Kind>,
+    /// Faults of each kind in one round.
+    pub times: u32,
+    /// Options of the connectors that are added to, or replace, the suite's own.
+    pub connector: BTreeMap<String, String>,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Asked {
+    /// To run.
+    Run(Options),
+    /// The names of the kinds.
+    Kinds,
+    /// Nothing of this suite's: `cargo test <filter>` and `--list` reach every test program.
+    Nothing,
+}
+
+/// Reads the command line.
+pub fn read(words: impl Iterator<Item = String>) -> Result<Asked> {
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+    let mut options = Options {
+        lasting: Duration::ZERO,
+        seed: now_ms % 1_000_000,
+        workers: 2,
+        engines: vec![Engine::Plain, Engine::Replicated],
+        kinds: Vec::new(),
+        times: TIMES,
+        connector: BTreeMap::new(),
+    };
+    let mut words = words;
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value\n{USAGE}"));
+        match word.as_str() {
+            "--seconds" => options.lasting = Duration::from_secs(number(&value()?)?),
+            "--seed" => options.seed = number(&value()?)?,
+            "--times" => options.times = number(&value()?)?.clamp(1, 1_000) as u32,
+            "--workers" => {
+                options.workers = number(&value()?)? as usize;
+                if !(1..=3).contains(&options.workers) {
+                    return Err("--workers is 1, 2 or 3".to_owned());
+                }
+            }
+            "--engine" => options.engines = engines(&value()?)?,
+            "--only" => options.kinds.push(Kind::of_name(&value()?)?),
+            "--set" => {
+                let text = value()?;
+                let (name, value) = text.split_once('=').ok_or_else(|| format!("{text} has no `=`"))?;
+                options.connector.insert(name.to_owned(), value.to_owned());
+            }
+            "--kinds" => return Ok(Asked::Kinds),
+            // What the test harness of cargo is told.
+            "--nocapture" | "--quiet" | "--test-threads=1" | "chaos" => {}
+            "--list" => return Ok(Asked::Nothing),
+            filter if !filter.starts_with('-') => return Ok(Asked::Nothing),
+            _ => return Err(format!("{word}: unknown\n{USAGE}")),
+        }
+    }
+    if options.kinds.is_empty() {
+        options.kinds = Kind::ALL.to_vec();
+    }
+    Ok(Asked::Run(options))
+}
+
+fn number(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| format!("{text:?} is no number\n{USAGE}"))
+}
+
+fn engines(text: &str) -> Result<Vec<Engine>> {
+    match text {
+        "plain" => Ok(vec![Engine::Plain]),
+        "replicated" => Ok(vec![Engine::Replicated]),
+        "both" => Ok(vec![Engine::Plain, Engine::Replicated]),
+        other => Err(format!("{other} is no engine\n{USAGE}")),
+    }
+}
