@@ -90,7 +90,8 @@ pub struct Report {
 }
 
 /// What the columns are.
-pub const HEAD: &str = "kind                faults  p50 [s] max [s]  rows seen  letters  missing  doubled  foreign  restarts";
+pub const HEAD: &str =
+    "kind                faults  p50 [s] max [s]  rows seen  letters  missing  doubled  foreign  restarts";
 
 impl Report {
     /// Adds a phase to those of its kind.

@@ -38,12 +38,7 @@ pub struct Outcome {
 
 impl Sink {
     /// A connector from the topic into a table that is named by it.
-    pub fn new(
-        label: &str,
-        topic: &str,
-        clickhouse_port: u16,
-        options: &BTreeMap<String, String>,
-    ) -> Sink {
+    pub fn new(label: &str, topic: &str, clickhouse_port: u16, options: &BTreeMap<String, String>) -> Sink {
         Sink {
             label: label.to_owned(),
             topic: topic.to_owned(),
@@ -96,7 +91,8 @@ impl Sink {
 
     /// Where the group is, per partition, and whether a batch is open anywhere.
     pub fn marks(&self, topics: &Topics) -> Result<(BTreeMap<i32, i64>, bool)> {
-        let committed = topics.committed(&format!("connect-{}", self.connector), &self.topic).map_err(text)?;
+        let committed =
+            topics.committed(&format!("connect-{}", self.connector), &self.topic).map_err(text)?;
         let open = committed.values().any(|mark| mark.metadata.contains("\"share\""));
         Ok((committed.into_iter().map(|(partition, mark)| (partition, mark.offset)).collect(), open))
     }
@@ -107,9 +103,11 @@ impl Sink {
         let behind = |end: &(&i32, &i64)| marks.get(end.0).copied().unwrap_or(0) < *end.1;
         match ends.iter().find(behind) {
             None => Ok(()),
-            Some((partition, end)) => {
-                Err(format!("{}: partition {partition} is at {:?} of {end}", self.label, marks.get(partition)))
-            }
+            Some((partition, end)) => Err(format!(
+                "{}: partition {partition} is at {:?} of {end}",
+                self.label,
+                marks.get(partition)
+            )),
         }
     }
 
@@ -188,7 +186,8 @@ impl Sink {
         let strange = found.values().sum::<u64>() + nameless as u64;
         if strange > 0 {
             outcome.foreign += strange;
-            outcome.says += &format!("{}: dead letters of good records: {found:?}, {nameless} nameless\n", self.label);
+            outcome.says +=
+                &format!("{}: dead letters of good records: {found:?}, {nameless} nameless\n", self.label);
         }
         outcome
     }

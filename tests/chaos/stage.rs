@@ -108,7 +108,9 @@ pub fn name_of(engine: Engine) -> &'static str {
 
 fn create_table(table: &str, engine: Engine) -> String {
     let engine = match engine {
-        Engine::Plain => "MergeTree ORDER BY id SETTINGS non_replicated_deduplication_window = 10000".to_owned(),
+        Engine::Plain => {
+            "MergeTree ORDER BY id SETTINGS non_replicated_deduplication_window = 10000".to_owned()
+        }
         Engine::Replicated => format!("ReplicatedMergeTree('/tables/{table}', '{{replica}}') ORDER BY id"),
     };
     let columns = events::TABLE_COLUMNS;
@@ -131,10 +133,7 @@ fn kafka_properties(inner_port: u16, proxy_port: u16) -> BTreeMap<String, String
                  CONTROLLER://127.0.0.1:{{controller_port}}"
             ),
         ),
-        (
-            "advertised.listeners",
-            format!("PLAINTEXT://127.0.0.1:{{port}},PROXY://127.0.0.1:{proxy_port}"),
-        ),
+        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{{port}},PROXY://127.0.0.1:{proxy_port}")),
         (
             "listener.security.protocol.map",
             "PLAINTEXT:PLAINTEXT,PROXY:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),

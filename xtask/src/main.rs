@@ -11,9 +11,11 @@ mod deny;
 mod fuzz;
 mod instructions;
 mod interrupt;
+mod model;
 mod quickstart;
 mod run;
 mod sim;
+mod soak;
 mod test;
 mod tidy;
 mod tool;
@@ -42,9 +44,14 @@ enum Task {
     },
     /// The simulator: thousands of seeds, or one seed again with its whole story.
     Sim {
-        /// The seed that a failure printed.
-        seed: Option<String>,
+        /// The seed that a failure printed; or the simulator's own options, such as `--without R7` and `--needed`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
     },
+    /// New seeds of the simulator for as long as one likes.
+    Soak(soak::Options),
+    /// The protocol in every order of a few faults, and without its rules.
+    Model(model::Options),
     /// Faults against real servers under load, drawn from a seed, and the whole history looked up after each kind.
     Chaos(chaos::Options),
     /// The black-box suites on real servers, or one of them (exactly_once, type_roundtrip, connect_rest, formats,
@@ -78,7 +85,9 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Check => check::run(),
         Task::Test { room } => test::run(room.as_deref()),
-        Task::Sim { seed } => sim::run(seed.as_deref()),
+        Task::Sim { words } => sim::run(&words),
+        Task::Soak(options) => soak::run(&options),
+        Task::Model(options) => model::run(&options),
         Task::Chaos(options) => chaos::run(&options),
         Task::E2e { suite } => test::run_suites(suite.as_deref()),
         Task::Quickstart(options) => quickstart::run(options),

@@ -30,7 +30,11 @@ pub fn second_worker(run: &mut Run) -> Result<()> {
         run.crew.guest.start()?;
         let stay = run.draw_ms(1_500, 4_000);
         run.let_pass(stay)?;
-        if run.rng.chance(0.5) { run.crew.guest.kill()? } else { run.crew.guest.stop()? }
+        if run.rng.chance(0.5) {
+            run.crew.guest.kill()?
+        } else {
+            run.crew.guest.stop()?
+        }
         let pause = run.draw_ms(0, 1_000);
         run.let_pass(pause)?;
     }

@@ -70,11 +70,8 @@ fn refused(run: &mut Run, tables: &[String], setting: &str, value: &str, said: &
     let mut heard = Ok(());
     for _ in 0..200 {
         run.let_pass(Duration::from_millis(300))?;
-        heard = if run.crew.logged(said) > before {
-            Ok(())
-        } else {
-            Err(format!("no worker has logged {said}"))
-        };
+        heard =
+            if run.crew.logged(said) > before { Ok(()) } else { Err(format!("no worker has logged {said}")) };
         if heard.is_ok() {
             break;
         }
