@@ -60,8 +60,8 @@ impl Worker {
 
     fn start(mut setup: WorkerSetup) -> Worker {
         let [port] = free_ports().unwrap();
-        let rest = format!("http://127.0.0.1:{port}");
-        setup.worker.entry("listeners".to_owned()).or_insert_with(|| rest.clone());
+        let own = || format!("http://127.0.0.1:{port}");
+        let rest = setup.worker.entry("listeners".to_owned()).or_insert_with(own).clone();
         let connector = setup.connectors[0].name.clone();
         let process = WorkerProcess::start(&setup).unwrap();
         Worker { process, rest, connector, begun: Instant::now() }

@@ -119,7 +119,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-fn words(state: &ConnectorState) -> (&'static str, Option<String>) {
+pub(crate) fn words(state: &ConnectorState) -> (&'static str, Option<String>) {
     match state {
         ConnectorState::Unassigned => ("UNASSIGNED", None),
         ConnectorState::Running => ("RUNNING", None),

@@ -2,6 +2,7 @@
 //! what it leads to shows in the connector's status.
 use std::collections::BTreeMap;
 
+use crate::figures::LetterSample;
 use crate::view::{ConnectorView, WorkerView};
 
 /// What a connector is to be.
@@ -133,6 +134,11 @@ pub trait Herder: WorkerView {
     /// Errors: 400, 404, 500.
     fn change_offsets(&self, name: &str, change: OffsetChange) -> Result<(), Refusal> {
         let _ = (name, change);
+        Err(Refusal::read_only())
+    }
+    /// A look at the newest dead letters, that changes nothing. Errors: 404, 500.
+    fn dead_letters(&self, name: &str) -> Result<LetterSample, Refusal> {
+        let _ = name;
         Err(Refusal::read_only())
     }
 }

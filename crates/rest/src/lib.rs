@@ -1,7 +1,8 @@
-//! Kafka Connect's REST API, health and metrics: the wire's words, statuses and bodies. What happens is the
+//! Kafka Connect's REST API, health, metrics and the page: the wire's words, statuses and bodies. What happens is the
 //! worker's, behind [`WorkerView`] and [`Herder`]; what differs from Kafka Connect is in docs/rest.md.
 #![forbid(unsafe_code)]
 
+mod figures;
 mod herder;
 mod view;
 
@@ -14,9 +15,14 @@ mod loggers;
 mod offsets;
 mod plugins;
 
+mod page;
+
 mod routes;
 mod server;
 
+pub use figures::{
+    Excerpt, Figures, LaneFigures, LetterSample, Mishap, OpenBatch, Promise, SampledLetter, TableProof,
+};
 pub use herder::{Herder, OffsetChange, PartitionOffset, Refusal, Restart, TargetState};
 pub use loggers::{Levels, Loggers, ROOT};
 pub use server::{ServeError, Server};

@@ -2,23 +2,26 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use tokio::sync::Semaphore;
 
 use crate::answers::{self, Health, ServerInfo};
 use crate::herder::{Herder, Refusal};
 use crate::loggers::Loggers;
 use crate::view::WorkerView;
-use crate::{connectors, lifecycle, loggers, offsets, plugins};
+use crate::{connectors, lifecycle, loggers, offsets, page, plugins};
 
 /// What every request may need.
 #[derive(Clone)]
 pub(crate) struct Context {
     pub herder: Arc<dyn Herder>,
     pub loggers: Arc<Loggers>,
+    /// How many may look at dead letters at once.
+    pub looks: Arc<Semaphore>,
 }
 
 /// OpenMetrics, as `prometheus-client` writes it.
@@ -53,8 +56,10 @@ pub(crate) fn router(context: Context) -> Router {
         .route("/", get(root))
         .route("/metrics", get(metrics))
         .merge(api)
+        .merge(page::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
+        .layer(from_fn(page::not_from_elsewhere))
         .with_state(context);
     // A path is changed before it is looked up only by what stands around the whole of them.
     Router::new().fallback_service(routes).layer(map_request(without_slash))
@@ -124,12 +129,17 @@ async fn acceptable(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-async fn root(State(context): State<Context>) -> Json<ServerInfo> {
-    Json(ServerInfo {
+/// Browsers get the page.
+async fn root(State(context): State<Context>, headers: HeaderMap) -> Response {
+    if page::is_wanted(&headers) {
+        return page::overview(context).await;
+    }
+    let info = ServerInfo {
         version: env!("CARGO_PKG_VERSION"),
         commit: option_env!("PUMPHOUSE_COMMIT").unwrap_or("unknown"),
         kafka_cluster_id: context.herder.kafka_cluster_id(),
-    })
+    };
+    Json(info).into_response()
 }
 
 async fn health() -> Json<Health> {

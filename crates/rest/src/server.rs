@@ -3,10 +3,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::herder::Herder;
 use crate::loggers::Loggers;
 use crate::routes::{Context, router};
+
+/// Looks at dead letters: each opens a consumer of its own.
+const LOOKS_AT_ONCE: usize = 1;
 
 /// The API cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +54,8 @@ impl Server {
         loggers: Arc<Loggers>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) {
-        let routes = router(Context { herder, loggers });
+        let looks = Arc::new(Semaphore::new(LOOKS_AT_ONCE));
+        let routes = router(Context { herder, loggers, looks });
         let server = axum::serve(self.listener, routes).with_graceful_shutdown(stop);
         if let Err(error) = server.await {
             tracing::error!(%error, "the REST API has ended");

@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 
 use pumphouse_config::{ConfigError, ConfigInfos, RawConfig};
 
+use crate::figures::Figures;
+
 /// A state in Kafka Connect's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectorState {
@@ -48,6 +50,11 @@ pub trait WorkerView: Send + Sync + 'static {
     /// Checks a connector's configuration as its start would, without starting anything. `further` are
     /// mistakes that the request itself has.
     fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos;
+    /// What the page shows of a connector beside its states.
+    fn figures(&self, name: &str) -> Figures {
+        let _ = name;
+        Figures::default()
+    }
     /// Prometheus' text format.
     fn metrics_text(&self) -> String;
 }

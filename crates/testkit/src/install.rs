@@ -6,6 +6,7 @@
 //! exists is good, so later starts only look whether it is there. Its name carries a digest of
 //! what was pinned; a changed pin is another directory.
 
+mod browser;
 mod checksums;
 mod clickhouse;
 mod connect_client;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Result, TestkitError, io};
 
+pub use browser::chromium;
 pub use clickhouse::{ClickHouseFiles, clickhouse};
 pub use connect_client::{ConnectClient, connect_client};
 pub use flights::flights_csv;
@@ -48,6 +50,7 @@ pub fn everything() -> Result<()> {
     registry()?;
     schema_producers()?;
     connect_client()?;
+    chromium()?;
     Ok(())
 }
 

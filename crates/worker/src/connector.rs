@@ -121,6 +121,7 @@ impl Run {
             limits: TaskOptions { exactly_once: promise.is_exactly_once(), ..spec.limits.clone() },
             ..with_letters(spec, letters)
         };
+        self.shared.metrics.pulses.promised(&spec.name, promise.is_exactly_once());
         self.voice.connector_is(State::Running(promise.note()));
         let mut slots: Vec<Slot> = (0..spec.tasks).map(|number| self.begin(&spec, number)).collect();
         loop {
@@ -246,6 +247,7 @@ fn prepared(spec: &ConnectorSpec, shared: &Shared, voice: &Voice, stop: &AtomicB
         };
         error!(connector = spec.name, %failure, "the connector cannot start");
         let why = failure.to_string();
+        shared.metrics.pulses.failed(&spec.name, "connector".to_owned(), why.clone());
         voice.connector_is(State::Failed(why.clone()));
         (0..spec.tasks).for_each(|task| task_is(spec, shared, &voice.task(task), State::Failed(why.clone())));
         // What a person puts right is seen without a restart.
@@ -276,6 +278,7 @@ fn run_task(spec: &ConnectorSpec, shared: &Arc<Shared>, run: &TaskRun) {
         };
         lacks_topic = failure.lacks_topic();
         let task = format!("{}-{}", spec.name, run.number);
+        shared.metrics.pulses.failed(&spec.name, format!("task {}", run.number), failure.to_string());
         task_is(spec, shared, &run.voice, State::Failed(failure.to_string()));
         if !failure.may_pass() {
             error!(task, %failure, "task failed");
@@ -456,6 +459,7 @@ fn prove_tables(spec: &ConnectorSpec, shared: &Shared) -> Result<Promise, NotYet
     let mut failed = Vec::new();
     for (table, limits) in tables_with_limits(spec) {
         let proof = shared.runtime.block_on(spec.client.prove(table, limits))?;
+        shared.metrics.pulses.proved(&spec.name, table, &proof);
         for warning in &proof.warnings {
             warn!(connector = spec.name, warning, "start-up proof (R12)");
         }

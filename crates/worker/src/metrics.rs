@@ -1,5 +1,5 @@
 //! All metrics of the worker: base units, counters end in `_total`, labels from small closed sets.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -10,6 +10,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use pumphouse_types::TopicName;
+
+use crate::pulse::Pulses;
 
 /// Labels of what belongs to a lane.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -99,6 +102,8 @@ pub struct Metrics {
     pub exactly_once: Family<ConnectorLabels, Gauge>,
     /// Blocks that are being filled, encoded or sent, in bytes of column data.
     pub block_bytes: Family<ConnectorLabels, Gauge<u64, AtomicU64>>,
+    /// What the page shows.
+    pub pulses: Pulses,
 }
 
 /// From 1 ms to about 65 s.
@@ -130,6 +135,7 @@ impl Metrics {
             audit_rows_distinct: Family::default(),
             exactly_once: Family::default(),
             block_bytes: Family::default(),
+            pulses: Pulses::default(),
             registry: Mutex::new(Registry::default()),
         };
         registry.register(
@@ -213,6 +219,17 @@ impl Metrics {
         self.lag_of.lock().expect("nobody panics holding it").insert(labels);
     }
 
+    /// Records behind the logs' ends, by topic.
+    pub fn lags(&self, connector: &str) -> BTreeMap<TopicName, i64> {
+        let known = self.lag_of.lock().expect("nobody panics holding it");
+        let mut lags = BTreeMap::new();
+        for labels in known.iter().filter(|labels| labels.connector == connector) {
+            let records = self.lag.get(labels).map_or(0, |gauge| gauge.get());
+            *lags.entry(TopicName::new(&labels.topic)).or_default() += records;
+        }
+        lags
+    }
+
     /// A connector has ended: what is said of its present is no longer true. Its counters stay.
     pub fn forget(&self, connector: &str) {
         let mut known = self.lag_of.lock().expect("nobody panics holding it");
@@ -227,6 +244,7 @@ impl Metrics {
         self.exactly_once.remove(&labels);
         self.failed_tasks.remove(&labels);
         self.block_bytes.remove(&labels);
+        self.pulses.forget(connector);
     }
 
     /// Prometheus' text format.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pumphouse_config::{ConfigError, ConfigInfos, RawConfig, WorkerConfig};
 use pumphouse_kafka::{Admin, client_settings};
-use pumphouse_rest::{ConnectorState, ConnectorView};
+use pumphouse_rest::{ConnectorState, ConnectorView, Figures};
 use tokio::runtime::Handle;
 use tracing::warn;
 
@@ -81,6 +81,10 @@ impl Shared {
         let Shown { config, state, tasks } = self.board.show(name)?;
         let tasks = tasks.into_iter().map(in_rest_words).collect();
         Some(ConnectorView { name: name.to_owned(), config, state: in_rest_words(state), tasks })
+    }
+
+    pub(crate) fn figures(&self, name: &str) -> Figures {
+        self.metrics.pulses.figures(name, &self.metrics.lags(name))
     }
 
     pub(crate) fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {

@@ -17,6 +17,7 @@ pub(crate) const MAVEN: Tool = Tool { name: "mvn", package: "maven" };
 pub(crate) const NPM: Tool = Tool { name: "npm", package: "npm" };
 pub(crate) const C_COMPILER: Tool = Tool { name: "cc", package: "build-essential" };
 pub(crate) const PYTHON: Tool = Tool { name: "python3", package: "python3-pip" };
+pub(crate) const CHROMIUM: Tool = Tool { name: "chromium", package: "chromium" };
 pub(crate) const TAR: Tool = Tool { name: "tar", package: "tar" };
 
 /// Characters of a failed tool's output that its error shows.

@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 
 use pumphouse_config::{ConfigError, ConfigInfos, ConnectorConfig, RawConfig, WorkerConfig};
 use pumphouse_rest::{
-    ConnectorView, Herder, OffsetChange, PartitionOffset, Refusal, Restart, TargetState, WorkerView,
+    ConnectorView, Figures, Herder, LetterSample, OffsetChange, PartitionOffset, Refusal, Restart,
+    TargetState, WorkerView,
 };
 use pumphouse_types::TopicName;
 use tracing::info;
 
 use crate::board::{Face, State};
+use crate::letter_sample;
 use crate::metrics::LaneLabels;
 use crate::spec::ConnectorSpec;
 use crate::worker::Shared;
@@ -106,7 +108,8 @@ impl StandaloneHerder {
 
     fn bytes_taken(&self, connector: &str, topic: &TopicName) -> u64 {
         let labels = LaneLabels { connector: connector.to_owned(), topic: topic.to_string() };
-        self.shared.metrics.record_bytes.get_or_create(&labels).get()
+        // Asking makes no series: a name that was refused would stay in the metrics.
+        self.shared.metrics.record_bytes.get(&labels).map_or(0, |bytes| bytes.get())
     }
 
     fn all_bytes_taken(&self, spec: &ConnectorSpec) -> BTreeMap<TopicName, u64> {
@@ -211,6 +214,10 @@ impl WorkerView for StandaloneHerder {
         self.shared.validate(config, further)
     }
 
+    fn figures(&self, name: &str) -> Figures {
+        self.shared.figures(name)
+    }
+
     fn metrics_text(&self) -> String {
         self.shared.metrics.text()
     }
@@ -271,6 +278,7 @@ impl Herder for StandaloneHerder {
         connectors.find(name, not_found)?;
         let Some(managed) = connectors.managed.remove(name) else { return Err(not_found(name)) };
         self.shared.board.remove(name);
+        self.shared.metrics.pulses.remove(name);
         managed.keeper.order(Order::End);
         connectors.ending.retain(|_, keeper| !keeper.has_ended());
         connectors.ending.insert(name.to_owned(), managed.keeper);
@@ -345,6 +353,11 @@ impl Herder for StandaloneHerder {
     fn offsets(&self, name: &str) -> Result<Vec<PartitionOffset>, Refusal> {
         let spec = self.lock().find(name, not_found)?.spec.clone();
         offsets::read(&spec, &self.shared.runtime)
+    }
+
+    fn dead_letters(&self, name: &str) -> Result<LetterSample, Refusal> {
+        let spec = self.lock().find(name, not_found)?.spec.clone();
+        letter_sample::sample(&spec)
     }
 
     fn change_offsets(&self, name: &str, change: OffsetChange) -> Result<(), Refusal> {

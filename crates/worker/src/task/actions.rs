@@ -110,7 +110,10 @@ impl Shell<'_> {
                     self.with_lane(&topic, |lane| lane.audit(|| audit::start(cx, audit, table)));
                 }
             }
-            Action::Release { topic, batch } => self.with_lane(&topic, |lane| lane.release(batch)),
+            Action::Release { topic, batch } => {
+                self.cx.pulses().closed(&self.cx.connector, &self.cx.task_id, &topic, batch);
+                self.with_lane(&topic, |lane| lane.release(batch));
+            }
             Action::Report { topic, batch, verdict } => report::report(self.cx, &topic, batch, &verdict),
             Action::WarnTopicGone { topic, partition } => {
                 warn!(task = %self.cx.task_id, %topic, %partition,
@@ -247,6 +250,7 @@ impl Shell<'_> {
 
     fn reread(&mut self, claim: ClaimId, topic: TopicName, batch: Batch, version: ConfigVersion) {
         let Some(lane) = self.lanes.get(&topic) else { return };
+        self.cx.pulses().opened(&self.cx.connector, &self.cx.task_id, &topic, &batch);
         info!(task = %self.cx.task_id, %topic, batch = %batch.id, ranges = batch.ranges_text(),
             rows = batch.rows(), %version, "an open batch is resolved: its ranges are read again (R6)");
         let reread = Reread {
@@ -279,6 +283,7 @@ impl Shell<'_> {
             self.fail(Failure::Thread(format!("the block of batch {} is missing", batch.id)));
             return;
         };
+        self.cx.pulses().opened(&self.cx.connector, &self.cx.task_id, &topic, &batch);
         let rows =
             rows.map_or_else(|| batch.rows(), |rows| rows.values().map(|offsets| offsets.len() as u64).sum());
         let pause = lane.pace.pause();
@@ -301,6 +306,7 @@ impl Shell<'_> {
     pub(super) fn drop_lanes(&mut self) {
         // A thread that has died is told of by the next write.
         let _ = self.orders.send(Order::Unstage);
+        self.cx.pulses().let_go(&self.cx.connector, &self.cx.task_id);
         self.lanes.clear();
         self.nothing_waits();
         self.publishing.clear();

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::metrics::{
     CauseLabels, ConnectorLabels, LaneLabels, Metrics, PartitionLabels, RuleLabels, in_seconds,
 };
+use crate::pulse::Pulses;
 
 /// Fixed for the life of a task.
 pub struct TaskContext {
@@ -81,6 +82,11 @@ pub struct TaskContext {
 }
 
 impl TaskContext {
+    /// What the page shows.
+    pub(super) fn pulses(&self) -> &Pulses {
+        &self.meters.metrics.pulses
+    }
+
     /// The topics that ledger writes go to beside the entries.
     pub(super) fn own_topics(&self) -> Vec<TopicName> {
         let letters = self.letters.as_ref().and_then(|rules| rules.topic.as_ref());
@@ -118,6 +124,7 @@ impl Meters {
         let lane = self.lane(topic);
         self.metrics.batches.get_or_create(&lane).inc_by(u64::from(last));
         self.metrics.rows.get_or_create(&lane).inc_by(rows);
+        self.metrics.pulses.landed(&self.connector, topic, rows, last);
     }
 
     pub(super) fn inserted(&self, topic: &TopicName, took: Duration, bytes: u64, accepted: bool) {
@@ -127,6 +134,7 @@ impl Meters {
         if !accepted {
             self.metrics.retries.get_or_create(&lane).inc();
         }
+        self.metrics.pulses.inserted(&self.connector, topic, took, accepted);
     }
 
     pub(super) fn ledger_written(&self, took: Duration) {
@@ -136,6 +144,7 @@ impl Meters {
     /// A record was left out: it could not be decoded (`refused` false), or ClickHouse refuses it; `kept`:
     /// as a dead letter.
     pub(super) fn left_out(&self, topic: &TopicName, refused: bool, kept: bool) {
+        self.metrics.pulses.left_out(&self.connector, topic, kept);
         let cause = if refused { "refused" } else { "undecodable" }.to_owned();
         let (connector, topic) = (self.connector.clone(), topic.to_string());
         let labels = CauseLabels { connector, topic, cause };

@@ -44,6 +44,8 @@ pub use schemas::SchemaSource;
 use shell::{Outcome, Shell};
 use stores::{KafkaStore, KeeperStore, LedgerStore, MemoryStore};
 pub(crate) use stores::{MemoryLedger, informed};
+#[cfg(test)]
+pub(crate) use test_batch::batch as test_batch;
 pub(crate) use trial::{Trial, Tried};
 
 use crate::restart::pause_or_stop;

@@ -5,7 +5,7 @@ use pumphouse_delivery::{Batch, BatchRange, TableEngine, TableSeen};
 use pumphouse_types::{BatchId, ConfigVersion, DedupToken, Partition, ServerMillis, TableUuid, TopicId};
 
 /// Of token 7, for the table `d.t`, whole.
-pub(super) fn batch(id: u128, ranges: BTreeMap<Partition, BatchRange>) -> Batch {
+pub(crate) fn batch(id: u128, ranges: BTreeMap<Partition, BatchRange>) -> Batch {
     Batch {
         id: BatchId(id),
         token: DedupToken(7),
