@@ -24,18 +24,21 @@ const HOSTILE: &str =
 /// A connector that works and has dead letters with hostile texts, and one that has failed.
 fn scene(listen: &str) -> (Corner<'static>, Corner<'static>, Worker) {
     let letters = unique_name("orders-dead");
-    let good = Corner::new(bed(), "orders", 2)
+    let mut good = Corner::new(bed(), "orders", 2)
         .with_small_batches(1_000, 200)
         .with("errors.tolerance", "all")
         .with("errors.deadletterqueue.topic.name", &letters)
         .with("errors.deadletterqueue.topic.replication.factor", "1")
         .with("errors.deadletterqueue.context.headers.enable", "true");
+    // As people call them.
+    good.connector = unique_name("orders");
     good.create_table("id UInt32", "id", Engine::Plain);
     let values: Vec<String> = (0..5_000).map(|id| format!("{{\"id\": {id}}}")).collect();
     let mut values: Vec<&str> = values.iter().map(String::as_str).collect();
     values.push(HOSTILE);
     good.write_json(&values);
-    let bad = Corner::new(bed(), "payments", 1).with_small_batches(100, 50);
+    let mut bad = Corner::new(bed(), "payments", 1).with_small_batches(100, 50);
+    bad.connector = unique_name("payments");
     bad.create_table("n UInt8", "n", Engine::Plain);
     bad.write_json(&[r#"{"n": 1}"#, r#"{"n": 1000}"#]);
     let worker = start(&good, &bad, listen);
@@ -106,6 +109,7 @@ fn the_page_shows_what_happens_and_takes_orders() {
     let seen = browser.ask("document.querySelector('.summary').innerText").to_string();
     browser.wait_for(&format!("document.querySelector('.summary').innerText !== {seen}"));
     assert_eq!(browser.ask("window.notReloaded"), true);
+    keep_picture(&mut browser);
     // The style came, although the policy lets no other in, and what was opened stays open.
     assert_eq!(browser.ask("getComputedStyle(document.querySelector('.card')).borderRadius"), "12px");
     browser.ask(&card(&good, ".querySelector('details').open = true"));
@@ -113,7 +117,6 @@ fn the_page_shows_what_happens_and_takes_orders() {
     browser.wait_for(&format!("document.querySelector('.summary').innerText !== {seen}"));
     assert_eq!(browser.ask(&card(&good, ".querySelector('details').open")), true);
 
-    keep_picture(&mut browser);
     readable_on_a_phone(&mut browser);
 
     // Orders.

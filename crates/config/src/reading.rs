@@ -115,6 +115,11 @@ impl<'a> Reading<'a> {
         self.raw.get(name).map(str::trim).filter(|text| !text.is_empty())
     }
 
+    /// Whether the option stands in the file, be it with an empty text.
+    pub(crate) fn is_there(&self, name: &str) -> bool {
+        self.raw.get(name).is_some()
+    }
+
     /// The text given, as it stands: passwords may begin with a blank.
     pub(crate) fn exact(&self, name: &str) -> &'a str {
         self.raw.get(name).or_else(|| self.row(name).default).unwrap_or("")

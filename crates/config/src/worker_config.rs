@@ -3,13 +3,14 @@ use std::collections::BTreeMap;
 
 use crate::error::{ConfigCode, ConfigErrors, Note};
 use crate::kafka_options::{self, KafkaOptions, WorkerClients};
-use crate::listener::Listener;
+use crate::listener::Listeners;
 use crate::masked;
 use crate::option::Scope;
 use crate::override_policy::OverridePolicy;
 use crate::providers::Providers;
 use crate::raw::RawConfig;
 use crate::reading::Reading;
+use crate::rest_security::{self, PageAccess, RestTls};
 use crate::start_at::StartAt;
 
 /// A worker's configuration, defaults filled in.
@@ -18,7 +19,13 @@ pub struct WorkerConfig {
     /// Brokers, `host:port` with commas between.
     pub bootstrap_servers: String,
     /// Where the REST API listens.
-    pub listener: Listener,
+    pub listeners: Listeners,
+    /// TLS of its https listeners.
+    pub rest_tls: Option<RestTls>,
+    /// The file with those who may use it, `user=password`; `None`: everybody may.
+    pub rest_users_file: Option<String>,
+    /// What its page shows.
+    pub page: PageAccess,
     /// `rest.advertised.host.name`.
     pub advertised_host: Option<String>,
     /// `rest.advertised.port`.
@@ -49,7 +56,9 @@ impl WorkerConfig {
         let filled = providers.fill(raw);
         let mut reading = Reading::new(&filled.raw, Scope::Worker);
         reading.errors.extend(provider_errors);
-        let listener = Listener::read(&mut reading);
+        let listeners = Listeners::read(&mut reading);
+        let rest_tls = RestTls::read(&mut reading, &listeners);
+        let rest_users_file = rest_security::read_users_file(&mut reading);
         let clients = kafka_options::read_worker(&mut reading);
         let state_topic_replication = match reading.text("pumphouse.state.topic.replication.factor") {
             "0" => {
@@ -67,7 +76,10 @@ impl WorkerConfig {
         let owned = |name: &str| reading.given(name).map(str::to_owned);
         let config = WorkerConfig {
             bootstrap_servers: reading.text("bootstrap.servers").to_owned(),
-            listener,
+            listeners,
+            rest_tls,
+            rest_users_file,
+            page: PageAccess::read(&reading),
             advertised_host: owned("rest.advertised.host.name"),
             advertised_port: reading.given("rest.advertised.port").and_then(|port| port.parse().ok()),
             state_topic: reading.text("pumphouse.state.topic").to_owned(),
@@ -89,15 +101,26 @@ impl WorkerConfig {
     /// machine's name or address, for a listener on every address; `bound_port` the port that the REST
     /// API got, for one on port 0.
     pub fn worker_id(&self, local_host: &str, bound_port: u16) -> String {
-        if let Some(id) = &self.explicit_worker_id {
-            return id.clone();
+        match &self.explicit_worker_id {
+            Some(id) => id.clone(),
+            None => self.advertised_address(local_host, bound_port),
         }
+    }
+
+    fn advertised_address(&self, local_host: &str, bound_port: u16) -> String {
         let host = match &self.advertised_host {
             Some(host) => host,
-            None if self.listener.is_wildcard() => local_host,
-            None => &self.listener.host,
+            None if self.listeners.advertised.is_wildcard() => local_host,
+            None => &self.listeners.advertised.host,
         };
         format!("{host}:{}", self.advertised_port.unwrap_or(bound_port))
+    }
+
+    /// Where other workers and people reach the REST API: `https://host:port`, of `rest.advertised.*` and the
+    /// listener. The arguments are those of [`WorkerConfig::worker_id`].
+    pub fn advertised_url(&self, local_host: &str, bound_port: u16) -> String {
+        let protocol = self.listeners.advertised.protocol.as_str();
+        format!("{protocol}://{}", self.advertised_address(local_host, bound_port))
     }
 
     /// What every client of Kafka's is told, under Java's names: for questions that belong to no connector.

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::answers::{self, Expanded};
 use crate::body::{self, Body};
+use crate::doors::Arrival;
 use crate::herder::{Refusal, TargetState};
 use crate::routes::{Context, blocking, flag, percent_encoded};
 
@@ -42,6 +43,7 @@ pub(crate) async fn list(State(context): State<Context>, RawQuery(query): RawQue
 
 pub(crate) async fn create(
     State(context): State<Context>,
+    ConnectInfo(arrival): ConnectInfo<Arrival>,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, Refusal> {
@@ -54,7 +56,7 @@ pub(crate) async fn create(
     let config = config.ok_or_else(|| body::null("java.util.Map.get(Object)", "connectorConfig"))?;
     let config = named(name.trim(), config)?;
     let created = blocking(&context, move |herder| herder.create(config, initial)).await?;
-    Ok((StatusCode::CREATED, location(&headers, &created.name), Json(answers::info(&created)))
+    Ok((StatusCode::CREATED, location(arrival, &headers, &created.name), Json(answers::info(&created)))
         .into_response())
 }
 
@@ -95,9 +97,10 @@ fn named(name: &str, config: BTreeMap<String, Option<String>>) -> Result<BTreeMa
     }
 }
 
-fn location(headers: &HeaderMap, name: &str) -> [(header::HeaderName, String); 1] {
+fn location(arrival: Arrival, headers: &HeaderMap, name: &str) -> [(header::HeaderName, String); 1] {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let base = host.map(|host| format!("http://{host}")).unwrap_or_default();
+    let scheme = if arrival.tls { "https" } else { "http" };
+    let base = host.map(|host| format!("{scheme}://{host}")).unwrap_or_default();
     [(header::LOCATION, format!("{base}/connectors/{}", percent_encoded(name)))]
 }
 
@@ -123,6 +126,7 @@ pub(crate) async fn config(
 
 pub(crate) async fn put_config(
     State(context): State<Context>,
+    ConnectInfo(arrival): ConnectInfo<Arrival>,
     Path(name): Path<String>,
     headers: HeaderMap,
     Body(body): Body,
@@ -133,7 +137,7 @@ pub(crate) async fn put_config(
     let (now, created) = blocking(&context, move |herder| herder.put_config(&name, config)).await?;
     let info = Json(answers::info(&now));
     Ok(match created {
-        true => (StatusCode::CREATED, location(&headers, &now.name), info).into_response(),
+        true => (StatusCode::CREATED, location(arrival, &headers, &now.name), info).into_response(),
         false => info.into_response(),
     })
 }

@@ -17,8 +17,11 @@ mod plugins;
 
 mod page;
 
+mod auth;
+mod doors;
 mod routes;
 mod server;
+mod tls;
 
 pub use figures::{
     Excerpt, Figures, LaneFigures, LetterSample, Mishap, OpenBatch, Promise, SampledLetter, TableProof,

@@ -3,13 +3,15 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::middleware::{Next, from_fn, map_request};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use pumphouse_config::PageAccess;
 use tokio::sync::Semaphore;
 
 use crate::answers::{self, Health, ServerInfo};
+use crate::auth::{self, Users};
 use crate::herder::{Herder, Refusal};
 use crate::loggers::Loggers;
 use crate::view::WorkerView;
@@ -22,12 +24,15 @@ pub(crate) struct Context {
     pub loggers: Arc<Loggers>,
     /// How many may look at dead letters at once.
     pub looks: Arc<Semaphore>,
+    /// What the page shows.
+    pub page: PageAccess,
 }
 
 /// OpenMetrics, as `prometheus-client` writes it.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub(crate) fn router(context: Context) -> Router {
+/// Everything. `with_admin`: admin requests, too.
+pub(crate) fn router(context: Context, with_admin: bool, users: Option<Arc<Users>>) -> Router {
     let view: Arc<dyn WorkerView> = Arc::clone(&context.herder) as _;
     let api = Router::new()
         .route("/health", get(health))
@@ -48,21 +53,38 @@ pub(crate) fn router(context: Context) -> Router {
         .route("/connectors/{name}/tasks/{task}/status", get(lifecycle::task_status))
         .route("/connectors/{name}/tasks/{task}/restart", post(lifecycle::restart_task))
         .route("/connectors/{name}/offsets", get(offsets::show).patch(offsets::alter).delete(offsets::reset))
+        .merge(plugins::routes().with_state(view))
+        .merge(if with_admin { admin_routes() } else { Router::new() })
+        .route_layer(from_fn(acceptable));
+    let page = if context.page == PageAccess::Off { Router::new() } else { page::routes() };
+    let routes = Router::new().route("/", get(root)).route("/metrics", get(metrics)).merge(api).merge(page);
+    around(routes, context, users)
+}
+
+/// What `admin.listeners` serve.
+pub(crate) fn admin_router(context: Context, users: Option<Arc<Users>>) -> Router {
+    around(admin_routes().route_layer(from_fn(acceptable)), context, users)
+}
+
+fn admin_routes() -> Router<Context> {
+    Router::new()
         .route("/admin/loggers", get(loggers::list))
         .route("/admin/loggers/{name}", get(loggers::show).put(loggers::set))
-        .merge(plugins::routes().with_state(view))
-        .route_layer(from_fn(acceptable));
-    let routes = Router::new()
-        .route("/", get(root))
-        .route("/metrics", get(metrics))
-        .merge(api)
-        .merge(page::routes())
+}
+
+/// What every request meets, whatever its path.
+fn around(routes: Router<Context>, context: Context, users: Option<Arc<Users>>) -> Router {
+    let routes = routes
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(from_fn(page::not_from_elsewhere))
         .with_state(context);
     // A path is changed before it is looked up only by what stands around the whole of them.
-    Router::new().fallback_service(routes).layer(map_request(without_slash))
+    let routes = Router::new().fallback_service(routes).layer(map_request(without_slash));
+    match users {
+        Some(users) => routes.layer(from_fn_with_state(users, auth::authenticated)),
+        None => routes,
+    }
 }
 
 /// Runs what may wait for brokers or locks where it holds up no other request.
@@ -131,7 +153,7 @@ async fn acceptable(request: Request, next: Next) -> Response {
 
 /// Browsers get the page.
 async fn root(State(context): State<Context>, headers: HeaderMap) -> Response {
-    if page::is_wanted(&headers) {
+    if context.page != PageAccess::Off && page::is_wanted(&headers) {
         return page::overview(context).await;
     }
     let info = ServerInfo {

@@ -2,12 +2,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
+use pumphouse_config::{Listener, PageAccess, Protocol, WorkerConfig};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 
+use crate::auth::Users;
+use crate::doors::{Arrival, Door, Doors};
 use crate::herder::Herder;
 use crate::loggers::Loggers;
-use crate::routes::{Context, router};
+use crate::routes::{self, Context};
+use crate::tls;
 
 /// Looks at dead letters: each opens a consumer of its own.
 const LOOKS_AT_ONCE: usize = 1;
@@ -24,25 +30,59 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    /// Keys or certificates of the https listeners cannot be used.
+    #[error("REST-002: {option}: {what}")]
+    Tls {
+        /// The option that names them.
+        option: String,
+        /// Why not, without secrets.
+        what: String,
+    },
+    /// The file with users and passwords cannot be used.
+    #[error("REST-003: pumphouse.rest.basic.auth.file: {path}: {what}")]
+    Users {
+        /// The file.
+        path: String,
+        /// Why not, without secrets.
+        what: String,
+    },
 }
 
-/// A bound address that is not served yet.
+/// Bound addresses that are not served yet.
 pub struct Server {
-    listener: TcpListener,
+    doors: Vec<Door>,
+    /// `None`: admin requests come by the doors of all others.
+    admin: Option<Vec<Door>>,
     bound: SocketAddr,
+    users: Option<Arc<Users>>,
+    page: PageAccess,
 }
 
 impl Server {
-    /// Binds `address` (`host:port`; port 0 = any free one).
+    /// Binds the listeners of a worker's file, and reads what they need: keys, certificates, passwords.
     /// Errors: [`ServeError`].
-    pub async fn bind(address: &str) -> Result<Server, ServeError> {
-        let failed = |source| ServeError::Bind { address: address.to_owned(), source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let bound = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, bound })
+    pub async fn bind(worker: &WorkerConfig) -> Result<Server, ServeError> {
+        let tls = worker.rest_tls.as_ref().map(tls::server_config).transpose()?.map(TlsAcceptor::from);
+        let users = worker.rest_users_file.as_deref().map(Users::read).transpose()?.map(Arc::new);
+        let listeners = &worker.listeners;
+        let (mut doors, mut bound) = (Vec::new(), None);
+        for listener in &listeners.all {
+            let (door, address) = door(listener, tls.as_ref()).await?;
+            if *listener == listeners.advertised {
+                bound = Some(address);
+            }
+            doors.push(door);
+        }
+        let mut admin = listeners.admin.is_some().then(Vec::new);
+        for listener in listeners.admin.iter().flatten() {
+            let (door, _) = door(listener, tls.as_ref()).await?;
+            admin.get_or_insert_default().push(door);
+        }
+        let bound = bound.expect("the advertised listener is one of them");
+        Ok(Server { doors, admin, bound, users, page: worker.page })
     }
 
-    /// What was bound.
+    /// Where the advertised listener was bound.
     pub fn address(&self) -> SocketAddr {
         self.bound
     }
@@ -55,10 +95,44 @@ impl Server {
         stop: impl Future<Output = ()> + Send + 'static,
     ) {
         let looks = Arc::new(Semaphore::new(LOOKS_AT_ONCE));
-        let routes = router(Context { herder, loggers, looks });
-        let server = axum::serve(self.listener, routes).with_graceful_shutdown(stop);
-        if let Err(error) = server.await {
-            tracing::error!(%error, "the REST API has ended");
+        let context = Context { herder, loggers, looks, page: self.page };
+        let (stopping, stopped) = watch::channel(false);
+        let main = routes::router(context.clone(), self.admin.is_none(), self.users.clone());
+        let mut servers = vec![tokio::spawn(serve(self.doors, main, stopped.clone()))];
+        if let Some(doors) = self.admin.filter(|doors| !doors.is_empty()) {
+            let admin = routes::admin_router(context, self.users);
+            servers.push(tokio::spawn(serve(doors, admin, stopped)));
         }
+        stop.await;
+        // They hear it as long as they serve.
+        let _ = stopping.send(true);
+        for server in servers {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the REST API has ended");
+            }
+        }
+    }
+}
+
+async fn door(listener: &Listener, tls: Option<&TlsAcceptor>) -> Result<(Door, SocketAddr), ServeError> {
+    let address = listener.address();
+    let failed = |source| ServeError::Bind { address: address.clone(), source };
+    let socket = TcpListener::bind(&address).await.map_err(failed)?;
+    let bound = socket.local_addr().map_err(failed)?;
+    let tls = match listener.protocol {
+        Protocol::Http => None,
+        Protocol::Https => Some(tls.cloned().expect("a configuration with https listeners has their keys")),
+    };
+    Ok((Door { listener: socket, tls }, bound))
+}
+
+async fn serve(doors: Vec<Door>, routes: Router, mut stopped: watch::Receiver<bool>) {
+    let service = routes.into_make_service_with_connect_info::<Arrival>();
+    let server = axum::serve(Doors::open(doors), service).with_graceful_shutdown(async move {
+        // Whoever could say so is gone: then it ends, too.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    });
+    if let Err(error) = server.await {
+        tracing::error!(%error, "the REST API has ended");
     }
 }

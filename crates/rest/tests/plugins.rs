@@ -45,7 +45,8 @@ const JSON: &str = "content-type: application/json\r\n";
 /// Status and body.
 async fn ask(method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let file = parse_properties(b"bootstrap.servers=k:9092\nlisteners=http://127.0.0.1:0\n").unwrap();
+    let server = Server::bind(&WorkerConfig::from_raw(&file).unwrap()).await.unwrap();
     let address = server.address();
     let loggers = Arc::new(Loggers::new(BTreeMap::new(), |_| {}));
     let served =

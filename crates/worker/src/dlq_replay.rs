@@ -113,7 +113,7 @@ pub fn replay_dead_letters(
         heard.store(true, Ordering::Relaxed);
     });
     let shared = Arc::new(Shared {
-        worker_id: worker.worker_id(&local_host(), worker.listener.port),
+        worker_id: worker.worker_id(&local_host(), worker.listeners.advertised.port),
         board: Board::default(),
         metrics: Arc::new(Metrics::new()),
         runtime: runtime.handle().clone(),

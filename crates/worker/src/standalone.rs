@@ -73,7 +73,7 @@ pub fn run_standalone(worker: &Path, connectors: &[PathBuf], loggers: Loggers) -
     let worker = read_worker(worker)?;
     let connectors = read_connectors(connectors, &worker)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let server = runtime.block_on(Server::bind(&worker.listener.address()))?;
+    let server = runtime.block_on(Server::bind(&worker))?;
     let shared = Arc::new(shared(&worker, &server, &runtime));
     log_worker_notes(&worker.notes);
     ask_cluster_id(&shared)?;

@@ -9,7 +9,6 @@ const DISTRIBUTED: &str = "Worker: distributed mode";
 
 const NOT_DISTRIBUTED: &str = "It belongs to distributed mode.";
 const METRICS: &str = "Metrics are served on /metrics.";
-const HTTPS: &str = "Serve http and put a TLS proxy before it.";
 
 const fn option(name: &'static str, doc: &'static str) -> OptionDef {
     OptionDef::new(name, doc).worker()
@@ -104,7 +103,7 @@ pub(super) const WORKER: &[OptionDef] = &[
         .group(WORKER_GROUP),
     option(
         "listeners",
-        "Where the REST API listens, `http://host:port`; without host, on every address. Exactly one.",
+        "Where the REST API listens: `http://host:port`, `https://host:port`, with commas between; without host, on every address.",
     )
     .kind(Kind::List)
     .default("http://:8083")
@@ -113,14 +112,19 @@ pub(super) const WORKER: &[OptionDef] = &[
     option("rest.advertised.host.name", "The host under which other workers and people reach this one.")
         .group(REST),
     option("rest.advertised.port", "The port for them.").integer(1, 65535).group(REST),
-    option("rest.advertised.listener", "The protocol for them.")
-        .default("http")
-        .not_yet(&["http", ""], HTTPS)
-        .group(REST),
-    option("admin.listeners", "Where admin requests are served.")
-        .default("")
-        .not_yet(&[""], "Remove it; admin requests are served on `listeners`.")
-        .group(REST),
+    option(
+        "rest.advertised.listener",
+        "The protocol for them, `http` or `https`; not given, that of the first listener.",
+    )
+    .default("")
+    .group(REST),
+    option(
+        "admin.listeners",
+        "Where admin requests (`/admin/loggers`) are served, and nothing else is. Not given: on `listeners`. Empty: nowhere.",
+    )
+    .kind(Kind::List)
+    .default("")
+    .group(REST),
     option("access.control.allow.origin", "Origins that browsers may call from.")
         .default("")
         .not_yet(&[""], "Set the header in a proxy.")
@@ -133,14 +137,34 @@ pub(super) const WORKER: &[OptionDef] = &[
         .default("")
         .not_yet(&[""], "Set the headers in a proxy.")
         .group(REST),
-    option("rest.extension.classes", "Java extensions of the REST API.")
-        .default("")
-        .not_yet(&[""], "Remove it; Java classes cannot be loaded. A proxy can ask for passwords.")
-        .group(REST),
-    option("listeners.https.*", "TLS of the REST API.").not_yet(&[], HTTPS).group(REST),
-    option("ssl.client.auth", "Whether REST clients show certificates.")
+    option(
+        "rest.extension.classes",
+        "`org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension`: every request shows a user and a password of `pumphouse.rest.basic.auth.file`. Other classes are refused.",
+    )
+    .kind(Kind::List)
+    .default("")
+    .group(REST),
+    option(
+        "pumphouse.rest.basic.auth.file",
+        "Who may use the REST API: `user=password` lines, the file that the JAAS entry of Kafka Connect's `PropertyFileLoginModule` names (`java.security.auth.login.config` is a flag of the JVM). Read at the start. Given alone, it asks for passwords, too.",
+    )
+    .default("")
+    .group(REST),
+    option(
+        "pumphouse.page",
+        "The page that browsers get on `/`. `full`: with dead letters as they are; `without-records`: dead letters without keys and values; `off`: no page.",
+    )
+    .kind(Kind::OneOf(&["full", "without-records", "off"]))
+    .default("full")
+    .group(REST),
+    option(
+        "listeners.https.*",
+        "TLS of the https listeners: `ssl.keystore.*`, `ssl.key.password`, `ssl.truststore.*` (PEM and PKCS12; JKS is refused with the command that converts it), `ssl.client.auth`, `ssl.enabled.protocols` (`TLSv1.2`, `TLSv1.3`). As in Kafka Connect, one of them makes the plain `ssl.*` options count for Kafka's clients alone.",
+    )
+    .group(REST),
+    option("ssl.client.auth", "Whether clients of https listeners show certificates.")
+        .kind(Kind::OneOf(&["none", "requested", "required"]))
         .default("none")
-        .not_yet(&["none", ""], HTTPS)
         .group(REST),
     client("security.protocol", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL, for every Kafka client.")
         .default("PLAINTEXT")

@@ -5,6 +5,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
+use pumphouse_config::PageAccess;
 
 use super::{errors, format, shell};
 use crate::figures::{Excerpt, LetterSample, SampledLetter};
@@ -19,7 +20,7 @@ pub(super) async fn page(
     match sample(&context, name.clone()).await {
         Ok(sample) => {
             let title = format!("Pumphouse: dead letters of {name}");
-            shell::answer(StatusCode::OK, shell::whole(&title, false, &content(&name, &sample)))
+            shell::answer(StatusCode::OK, shell::whole(&title, false, &content(&name, &sample, context.page)))
         }
         Err(refusal) => shell::refused(refusal.status, &refusal.message),
     }
@@ -33,7 +34,7 @@ async fn sample(context: &Context, name: String) -> Result<LetterSample, Refusal
     blocking(context, move |herder| herder.dead_letters(&name)).await
 }
 
-fn content(name: &str, sample: &LetterSample) -> Markup {
+fn content(name: &str, sample: &LetterSample, access: PageAccess) -> Markup {
     html! {
         header.top { h1 { a href="/" { "Pumphouse" } } p { "Dead letters of " b { (name) } } }
         main {
@@ -43,14 +44,14 @@ fn content(name: &str, sample: &LetterSample) -> Markup {
                 "Nothing was changed by looking."
             }
             @if let Some(why) = &sample.cut_short { p.warning { "Not all could be read: " (errors::linked(why)) } }
-            @for letter in &sample.letters { (one(letter)) }
+            @for letter in &sample.letters { (one(letter, access)) }
             @if sample.letters.is_empty() { p.empty { "There are none." } }
             p { a href="/" { "Back" } }
         }
     }
 }
 
-fn one(letter: &SampledLetter) -> Markup {
+fn one(letter: &SampledLetter, access: PageAccess) -> Markup {
     html! {
         section.card.letter {
             p.trace { (errors::linked(letter.reason.as_deref().unwrap_or("The letter does not say why it is here."))) }
@@ -59,8 +60,10 @@ fn one(letter: &SampledLetter) -> Markup {
                 "Letter " (letter.partition) "@" (letter.offset)
                 @if let Some(ms) = letter.timestamp_ms { ", " (format::moment(ms)) }
             }
-            (part("Key", letter.key.as_ref()))
-            (part("Value", letter.value.as_ref()))
+            @if access == PageAccess::Full {
+                (part("Key", letter.key.as_ref()))
+                (part("Value", letter.value.as_ref()))
+            }
         }
     }
 }
@@ -91,9 +94,11 @@ mod tests {
         };
         let sample =
             LetterSample { topic: hostile.to_owned(), letters: vec![letter], ..LetterSample::default() };
-        let markup = content(hostile, &sample).into_string();
+        let markup = content(hostile, &sample, PageAccess::Full).into_string();
         assert!(!markup.contains("<script"), "{markup}");
         assert_eq!(markup.matches("&lt;script&gt;alert(1)").count(), 6, "{markup}");
         assert!(markup.contains("<a href=\"/page/errors/DECODE-005\">"), "{markup}");
+        let without = content("c", &sample, PageAccess::WithoutRecords).into_string();
+        assert!(!without.contains("<pre>") && without.contains("DECODE-005"), "{without}");
     }
 }
