@@ -123,12 +123,11 @@ impl Listeners {
         // As in Kafka Connect: an empty one means that admin requests are served nowhere.
         let admin = reading.is_there(ADMIN).then(|| Listener::read_all(reading, ADMIN));
         let Some(first) = all.first().cloned() else {
-            reading.error(
-                ConfigCode::Missing,
-                OPTION,
-                "there is no listener",
-                "Give one, such as http://:8083.",
-            );
+            // What is no address was told of already.
+            if list(reading.text(OPTION)).is_empty() {
+                let remedy = "Give one, such as http://:8083.";
+                reading.error(ConfigCode::Missing, OPTION, "there is no listener", remedy);
+            }
             return Listeners { all, advertised: Listener::nowhere(), admin };
         };
         for clash in admin.iter().flatten().filter(|own| own.port != 0) {
