@@ -1,5 +1,5 @@
 //! A connector's file, understood.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use pumphouse_types::DedupToken;
@@ -257,12 +257,12 @@ pub(crate) fn is_topic_name(text: &str) -> bool {
 }
 
 fn topics(reading: &mut Reading<'_>) -> Vec<String> {
-    let mut topics: Vec<String> = Vec::new();
+    let (mut topics, mut known) = (Vec::<String>::new(), BTreeSet::new());
     for topic in list(reading.text("topics")) {
         if !is_topic_name(topic) {
             let remedy = "Topics have up to 249 letters, digits, dots, underscores and hyphens.";
             reading.error(ConfigCode::Value, "topics", format!("{topic:?} cannot be a topic"), remedy);
-        } else if !topics.iter().any(|known| known == topic) {
+        } else if known.insert(topic) {
             topics.push(topic.to_owned());
         }
     }

@@ -52,8 +52,15 @@ pub fn is_secret(name: &str, file: Scope) -> bool {
     by_row || SECRET_PARTS.iter().any(|part| lower.contains(part))
 }
 
+/// Longer than any option's name with its typing mistakes.
+const NEAR_BYTES_MAX: usize = 100;
+
 /// The option whose name is nearest to an unknown one, if any is near.
 pub fn nearest(name: &str, file: Scope) -> Option<&'static str> {
+    // No name of ours is near to such a text, and comparing takes its length times theirs.
+    if name.len() > NEAR_BYTES_MAX {
+        return None;
+    }
     let lower = name.to_ascii_lowercase();
     all()
         .filter(|option| option.scope.covers(file) && option.family_prefix().is_none())

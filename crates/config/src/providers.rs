@@ -1,7 +1,7 @@
 //! Config providers: `${file:path:key}`, `${env:NAME}` and `${dir:path:key}` in values become what a file or
 //! the environment holds when a connector starts. What they become is treated as a secret: the placeholder is
 //! what is shown, and no message quotes more.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use regex::Regex;
@@ -209,8 +209,8 @@ impl Filled {
             ..error
         };
         // An option that kept its placeholder is not wrong in another way as well.
-        let unfilled = |option: &str| self.errors.iter().any(|error| error.option == option);
-        let others = errors.into_iter().filter(|error| !unfilled(&error.option)).map(scrub);
+        let unfilled: BTreeSet<&str> = self.errors.iter().map(ConfigError::option).collect();
+        let others = errors.into_iter().filter(|error| !unfilled.contains(error.option())).map(scrub);
         self.errors.iter().cloned().chain(others).collect()
     }
 

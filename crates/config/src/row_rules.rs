@@ -1,5 +1,5 @@
 //! What else decides which row a record becomes: tombstones, nulls, fields of other names.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::error::ConfigCode;
@@ -43,11 +43,10 @@ impl RowRules {
 
 /// `has_fields`: the values have fields with names.
 pub(crate) fn read(reading: &mut Reading<'_>, has_fields: bool) -> RowRules {
-    let mut renamed: BTreeMap<String, String> = BTreeMap::new();
+    let (mut renamed, mut columns) = (BTreeMap::<String, String>::new(), BTreeSet::new());
     // Malformed pairs are reported by their kind.
     for (field, column) in pairs(reading.text(FIELDS)).unwrap_or_default() {
-        let (field_twice, column_twice) =
-            (renamed.contains_key(field), renamed.values().any(|known| known == column));
+        let (field_twice, column_twice) = (renamed.contains_key(field), columns.contains(column));
         if column.is_empty() {
             reading.error(ConfigCode::Value, FIELDS, format!("{field} has no column"), "Write field=column.");
         } else if field_twice || column_twice {
@@ -55,6 +54,7 @@ pub(crate) fn read(reading: &mut Reading<'_>, has_fields: bool) -> RowRules {
             reading.error(ConfigCode::Conflict, FIELDS, format!("{what} stands twice"), "Keep one of them.");
         } else {
             renamed.insert(field.to_owned(), column.to_owned());
+            columns.insert(column);
         }
     }
     if !renamed.is_empty() && !has_fields {

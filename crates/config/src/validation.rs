@@ -68,8 +68,14 @@ pub fn validate(given: &RawConfig, worker: &WorkerConfig, further: Vec<ConfigErr
     // Families, names that nobody knows, and options of the worker that this connector comes to depend on.
     let others: BTreeSet<&str> =
         given.iter().map(|(name, _)| name).chain(wrong.iter().map(ConfigError::option)).collect();
+    // Thousands of names that nobody knows are as many mistakes: each is looked up, not looked for.
+    let mut wrong_of: BTreeMap<&str, Vec<&ConfigError>> = BTreeMap::new();
+    for error in &wrong {
+        wrong_of.entry(error.option()).or_default().push(error);
+    }
     for name in others.into_iter().filter(|name| !known.contains(*name)) {
-        configs.push(ConfigInfo { definition: None, value: undefined(name, given.get(name), &wrong) });
+        let errors = wrong_of.get(name).map_or(&[][..], Vec::as_slice);
+        configs.push(ConfigInfo { definition: None, value: undefined(name, given.get(name), errors) });
     }
     let mut groups = Vec::new();
     for info in &configs {
@@ -127,7 +133,7 @@ fn info_of(
     }
 }
 
-fn undefined(name: &str, text: Option<&str>, wrong: &[ConfigError]) -> ConfigValue {
+fn undefined(name: &str, text: Option<&str>, wrong: &[&ConfigError]) -> ConfigValue {
     let secret = options::is_secret(name, Scope::Connector) && !text.is_some_and(is_placeholder);
     ConfigValue {
         name: name.to_owned(),
@@ -136,7 +142,7 @@ fn undefined(name: &str, text: Option<&str>, wrong: &[ConfigError]) -> ConfigVal
             false => crate::masked::without_user_info(text),
         }),
         recommended_values: Vec::new(),
-        errors: wrong.iter().filter(|error| error.option == name).map(ToString::to_string).collect(),
+        errors: wrong.iter().map(ToString::to_string).collect(),
         visible: true,
     }
 }

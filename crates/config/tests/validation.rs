@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use pumphouse_config::{
-    RawConfig, WorkerConfig, check_plugin, converter_definitions, parse_properties, sink_definitions,
-    validate,
+    RawConfig, SINK_CLASSES, WorkerConfig, check_plugin, converter_definitions, parse_properties,
+    sink_definitions, validate,
 };
 use serde_json::{Value, json};
 
@@ -196,4 +196,26 @@ fn every_option_of_a_connector_is_defined() {
         json.as_array().unwrap().iter().any(|definition| definition["name"] == "schemas.enable"),
         "{json}"
     );
+}
+
+#[test]
+fn a_configuration_as_long_as_a_request_can_be_is_checked() {
+    // Two megabytes, the most that the API takes: a check that compares everything with everything would take hours.
+    let many = 40_000;
+    let topics: Vec<String> = (0..many).map(|number| format!("t{number}")).collect();
+    let fields: Vec<String> = (0..many).map(|number| format!("f{number}=c{number}")).collect();
+    let mut config: RawConfig = [
+        ("name", "c"),
+        ("connector.class", SINK_CLASSES[0]),
+        ("topics", &topics.join(",")),
+        ("pumphouse.field.columns", &fields.join(",")),
+    ]
+    .into_iter()
+    .collect();
+    for number in 0..many {
+        config.set(format!("no.such.option.{number}"), "x".to_owned());
+    }
+    config.set("x".repeat(1_000_000), "x".to_owned());
+    let infos = validate(&config, &worker(), Vec::new());
+    assert!(infos.error_count() > many, "{}", infos.error_count());
 }
