@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::error::KafkaError;
 use crate::java_stores;
+use crate::oauth;
 use crate::settings::Settings;
 
 /// What the operator's options become.
@@ -44,8 +45,9 @@ use Rule::{Connection, ConnectionAs, Consumer, ConsumerAs, Ignored, Only, Own, R
 
 const PLUGIN: &str = "Java classes cannot be loaded";
 const NO_KERBEROS: &str = "this build has no Kerberos library: use SCRAM-SHA-512, or a client certificate with security.protocol=SSL";
-const NO_OAUTH: &str =
-    "this build fetches no tokens: use SCRAM-SHA-512, or a client certificate with security.protocol=SSL";
+const NO_OAUTH: &str = "it needs sasl.oauthbearer.token.endpoint.url (http or https), and clientId=\"..\" and clientSecret=\"..\" of OAuthBearerLoginModule in sasl.jaas.config: tokens are got by client credentials";
+const BROKERS: &str = "the broker checks tokens";
+const REFRESHED: &str = "a token is renewed when four fifths of its life are over";
 const OFFSETS: &str = "the ledger alone commits and chooses offsets";
 
 /// Kafka's consumer options (4.1) and librdkafka's own names for TLS files.
@@ -105,7 +107,31 @@ const RULES: &[(&str, Rule)] = &[
     ("sasl.jaas.config", Own),
     ("sasl.kerberos.service.name", Refused(NO_KERBEROS)),
     ("sasl.client.callback.handler.class", Refused(PLUGIN)),
-    ("sasl.login.callback.handler.class", Refused(PLUGIN)),
+    ("sasl.login.callback.handler.class", Own),
+    ("sasl.login.connect.timeout.ms", Ignored("a token is waited for 10 s at a time")),
+    ("sasl.login.read.timeout.ms", Ignored("a token is waited for 10 s at a time")),
+    ("sasl.login.retry.backoff.ms", Ignored("the pause is 1 s at first")),
+    ("sasl.login.retry.backoff.max.ms", Ignored("the longest pause is 15 s")),
+    ("sasl.login.refresh.window.factor", Ignored(REFRESHED)),
+    ("sasl.login.refresh.window.jitter", Ignored(REFRESHED)),
+    ("sasl.login.refresh.min.period.seconds", Ignored(REFRESHED)),
+    ("sasl.login.refresh.buffer.seconds", Ignored(REFRESHED)),
+    ("sasl.oauthbearer.token.endpoint.url", Own),
+    ("sasl.oauthbearer.client.credentials.client.id", ConnectionAs(oauth::CLIENT_ID)),
+    ("sasl.oauthbearer.client.credentials.client.secret", ConnectionAs(oauth::CLIENT_SECRET)),
+    ("sasl.oauthbearer.scope", ConnectionAs(oauth::SCOPE)),
+    ("sasl.oauthbearer.header.urlencode", ConnectionAs(oauth::URL_ENCODE)),
+    ("sasl.oauthbearer.sub.claim.name", ConnectionAs(oauth::SUBJECT_CLAIM)),
+    ("sasl.oauthbearer.scope.claim.name", Ignored(BROKERS)),
+    ("sasl.oauthbearer.clock.skew.seconds", Ignored(BROKERS)),
+    ("sasl.oauthbearer.expected.audience", Ignored(BROKERS)),
+    ("sasl.oauthbearer.expected.issuer", Ignored(BROKERS)),
+    ("sasl.oauthbearer.jwks.endpoint.url", Ignored(BROKERS)),
+    ("sasl.oauthbearer.jwks.endpoint.refresh.ms", Ignored(BROKERS)),
+    ("sasl.oauthbearer.jwks.endpoint.retry.backoff.ms", Ignored(BROKERS)),
+    ("sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms", Ignored(BROKERS)),
+    ("sasl.oauthbearer.jwt.retriever.class", Own),
+    ("sasl.oauthbearer.jwt.validator.class", Ignored(BROKERS)),
     ("sasl.login.class", Refused(PLUGIN)),
     ("security.providers", Refused(PLUGIN)),
     ("ssl.engine.factory.class", Refused(PLUGIN)),
@@ -192,9 +218,27 @@ fn own(
         "sasl.mechanism" | "sasl.mechanisms" => match value.trim() {
             "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" => done.connect("sasl.mechanisms", value.trim()),
             "GSSAPI" => return refused(NO_KERBEROS),
+            "OAUTHBEARER" if has_credentials(all) => done.connect("sasl.mechanisms", "OAUTHBEARER"),
             "OAUTHBEARER" => return refused(NO_OAUTH),
-            _ => return refused("there are PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512"),
+            _ => return refused("there are PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER"),
         },
+        "sasl.login.callback.handler.class" | "sasl.oauthbearer.jwt.retriever.class" => {
+            let class = value.trim().rsplit('.').next().unwrap_or_default();
+            if !["OAuthBearerLoginCallbackHandler", "ClientCredentialsJwtRetriever", "DefaultJwtRetriever"]
+                .contains(&class)
+            {
+                return refused(
+                    "tokens are got by client credentials (OAuthBearerLoginCallbackHandler) only",
+                );
+            }
+        }
+        "sasl.oauthbearer.token.endpoint.url" => {
+            let url = value.trim();
+            if !["http://", "https://"].iter().any(|scheme| url.to_ascii_lowercase().starts_with(scheme)) {
+                return refused("only http:// and https:// endpoints are asked");
+            }
+            done.connect(oauth::URL, url);
+        }
         "partition.assignment.strategy" => done.consume(name, &strategies(value)?),
         "ssl.endpoint.identification.algorithm" => {
             done.connect(name, if value.trim().is_empty() { "none" } else { value });
@@ -222,6 +266,18 @@ fn own(
         "ssl.keystore.type" | "ssl.keystore.location" | "ssl.keystore.password" => {
             return refused(&key_store_advice(all));
         }
+        "sasl.jaas.config" if module_of(value).ends_with(".OAuthBearerLoginModule") => {
+            let names = [
+                ("clientId", oauth::CLIENT_ID),
+                ("clientSecret", oauth::CLIENT_SECRET),
+                ("scope", oauth::SCOPE),
+            ];
+            for (name, setting) in names {
+                if let Some(text) = jaas_option(value, name) {
+                    done.connect(setting, &text);
+                }
+            }
+        }
         "sasl.jaas.config" => {
             let (user, password) = jaas(value)?;
             done.connect("sasl.username", &user);
@@ -230,6 +286,19 @@ fn own(
         other => unreachable!("{other} has a rule of its own but no translation"),
     }
     Ok(())
+}
+
+fn module_of(jaas: &str) -> &str {
+    jaas.split_whitespace().next().unwrap_or_default()
+}
+
+/// Whether everything that a token is asked for with is given.
+fn has_credentials(all: &BTreeMap<String, String>) -> bool {
+    let jaas = all.get("sasl.jaas.config").map_or("", String::as_str);
+    let own = |name: &str| all.contains_key(&format!("sasl.oauthbearer.client.credentials.client.{name}"));
+    all.contains_key("sasl.oauthbearer.token.endpoint.url")
+        && (own("id") || jaas_option(jaas, "clientId").is_some())
+        && (own("secret") || jaas_option(jaas, "clientSecret").is_some())
 }
 
 /// The certificates of the trust store, where it is PKCS12; what the file is counts more than what it is called.
@@ -281,15 +350,14 @@ fn jaas(value: &str) -> Result<(String, String), KafkaError> {
         name: "sasl.jaas.config".to_owned(),
         advice: advice.to_owned(),
     };
-    let module = value.split_whitespace().next().unwrap_or_default();
+    let module = module_of(value);
     if module.ends_with(".Krb5LoginModule") {
         return Err(refused(NO_KERBEROS));
     }
-    if module.ends_with(".OAuthBearerLoginModule") {
-        return Err(refused(NO_OAUTH));
-    }
     if !module.ends_with(".PlainLoginModule") && !module.ends_with(".ScramLoginModule") {
-        return Err(refused("only PlainLoginModule and ScramLoginModule are understood"));
+        return Err(refused(
+            "only PlainLoginModule, ScramLoginModule and OAuthBearerLoginModule are understood",
+        ));
     }
     let option = |name: &str| {
         jaas_option(value, name).ok_or_else(|| {
@@ -395,6 +463,44 @@ mod tests {
         let options = [("sasl.jaas.config", line), ("sasl.mechanism", "SCRAM-SHA-512")];
         assert_eq!(consumer_setting(&options, "sasl.username").as_deref(), Some("al ice"));
         assert_eq!(consumer_setting(&options, "sasl.mechanisms").as_deref(), Some("SCRAM-SHA-512"));
+    }
+
+    #[test]
+    fn client_credentials_become_a_source_of_tokens() {
+        let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required";
+        let jaas = format!("{module} clientId=\"me\" clientSecret=\"hush\" scope=\"a b\";");
+        let url = ("sasl.oauthbearer.token.endpoint.url", "https://idp/token");
+        let handler = "org.apache.kafka.common.security.oauthbearer.secured.OAuthBearerLoginCallbackHandler";
+        let options = [
+            ("sasl.mechanism", "OAUTHBEARER"),
+            ("sasl.jaas.config", &jaas),
+            ("sasl.login.callback.handler.class", handler),
+            url,
+        ];
+        let done = translate(&options).unwrap();
+        for (name, value) in [
+            ("sasl.mechanisms", "OAUTHBEARER"),
+            (oauth::URL, "https://idp/token"),
+            (oauth::CLIENT_ID, "me"),
+            (oauth::CLIENT_SECRET, "hush"),
+            (oauth::SCOPE, "a b"),
+        ] {
+            assert_eq!(done.connection.get(name).map(String::as_str), Some(value), "{name}");
+        }
+        // What Kafka 4.1 has beside the JAAS line counts more.
+        let own = [
+            ("sasl.mechanism", "OAUTHBEARER"),
+            ("sasl.jaas.config", &jaas),
+            ("sasl.oauthbearer.client.credentials.client.id", "other"),
+            url,
+        ];
+        assert_eq!(consumer_setting(&own, oauth::CLIENT_ID).as_deref(), Some("other"));
+        for lacking in [&options[..3], &[options[0], url]] {
+            let refused = translate(lacking).unwrap_err().to_string();
+            assert!(refused.contains("sasl.mechanism") && !refused.contains("hush"), "{refused}");
+        }
+        assert!(translate(&[("sasl.oauthbearer.token.endpoint.url", "file:///t")]).is_err());
+        assert!(translate(&[("sasl.login.callback.handler.class", "x.Y")]).is_err());
     }
 
     #[test]

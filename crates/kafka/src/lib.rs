@@ -19,6 +19,7 @@ mod ledger_producer;
 mod ledger_topics;
 mod ledger_transaction;
 mod letter_origin;
+mod oauth;
 mod outgoing_record;
 mod range_reader;
 mod settings;

@@ -170,7 +170,7 @@ pub(super) const WORKER: &[OptionDef] = &[
         .default("PLAINTEXT")
         .high(),
     client("ssl.*", "TLS towards Kafka, for every client: PEM and PKCS12. JKS is refused with the command that converts it."),
-    client("sasl.*", "SASL towards Kafka, for every client: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. GSSAPI and OAUTHBEARER are refused: this build has neither a Kerberos library nor a client that fetches tokens."),
+    client("sasl.*", "SASL towards Kafka, for every client: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, and OAUTHBEARER with tokens by client credentials (`sasl.oauthbearer.token.endpoint.url`). GSSAPI is refused: this build has no Kerberos library."),
     client("client.id", "The name under which clients show up in the broker's logs."),
     client("client.dns.lookup", "How broker names are looked up.").low(),
     client("request.timeout.ms", "How long a broker may take to answer.").integer(10, 300_000).low(),

@@ -13,6 +13,7 @@ use super::message::error_code_of;
 use super::partition_list::{c_text, elements_of};
 use super::raw::{self, RawError, text};
 use crate::error::KafkaError;
+use crate::oauth::{self, NoToken, Token, TokenSource};
 
 /// Which kind of handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub(crate) struct Callbacks {
     sockets_closed: AtomicU64,
     /// Why the first record that was not delivered was not; taken by the producer's owner.
     delivery_error: Mutex<Option<RawError>>,
+    /// Where tokens come from, if the broker wants some.
+    tokens: Option<TokenSource>,
 }
 
 impl Callbacks {
@@ -68,10 +71,10 @@ impl Client {
     /// Errors: `Setting` for a name or value that librdkafka refuses, `Client` for everything else.
     pub(crate) fn new(kind: Kind, settings: &BTreeMap<String, String>) -> Result<Arc<Client>, KafkaError> {
         let conf = Conf::new();
-        for (name, value) in settings {
+        for (name, value) in settings.iter().filter(|(name, _)| !name.starts_with(oauth::PREFIX)) {
             conf.set(name, value)?;
         }
-        let callbacks = Arc::new(Callbacks::default());
+        let callbacks = Arc::new(Callbacks { tokens: TokenSource::of(settings), ..Callbacks::default() });
         // SAFETY: the conf is ours; the opaque outlives the handle, because `Client` holds it until
         // after the handle is destroyed. The callbacks are plain functions.
         unsafe {
@@ -79,6 +82,10 @@ impl Client {
             rd::rd_kafka_conf_set_log_cb(conf.0, Some(on_log));
             rd::rd_kafka_conf_set_error_cb(conf.0, Some(on_error));
             rd::rd_kafka_conf_set_closesocket_cb(conf.0, Some(on_close_socket));
+            if callbacks.tokens.is_some() {
+                rd::rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf.0, Some(on_token_wanted));
+                rd::rd_kafka_conf_enable_sasl_queue(conf.0, 1);
+            }
             if kind == Kind::Consumer {
                 raw::rd_kafka_conf_set_rebalance_cb(conf.0, Some(on_rebalance));
             } else {
@@ -99,6 +106,11 @@ impl Client {
             return Err(KafkaError::Client { reason });
         }
         std::mem::forget(conf);
+        if callbacks.tokens.is_some() {
+            // A token is waited for on a thread of librdkafka's own: no poll is held up by it.
+            // SAFETY: a living handle with a queue for such callbacks. It fails for a handle without one only.
+            unsafe { rd::rd_kafka_sasl_background_callbacks_enable(rk) };
+        }
         if kind == Kind::Consumer {
             // The handle's own events then come with the consumer's: one place to poll.
             // SAFETY: a living handle. It fails only for a handle that is no consumer.
@@ -269,6 +281,86 @@ unsafe extern "C" fn on_close_socket(socket: c_int, opaque: *mut c_void) -> c_in
         callbacks(opaque).sockets_closed.fetch_add(1, Ordering::SeqCst);
         libc::close(socket)
     }
+}
+
+/// The pauses between questions to an endpoint that does not answer.
+const TOKEN_AGAIN: Duration = Duration::from_secs(1);
+const TOKEN_AGAIN_MAX: Duration = Duration::from_secs(15);
+
+/// How often a pause looks whether the handle is closed.
+const TOKEN_LOOK: Duration = Duration::from_millis(100);
+
+/// Gets a token, on librdkafka's background thread, for as long as that takes: until then nothing can be sent, and
+/// whoever waits sees an answer that does not come. Only a refusal is told as a login that failed.
+unsafe extern "C" fn on_token_wanted(rk: *mut rd::rd_kafka_t, _config: *const c_char, opaque: *mut c_void) {
+    // SAFETY: see `callbacks`.
+    let shared = unsafe { callbacks(opaque) };
+    let Some(source) = &shared.tokens else { return };
+    let mut pause = TOKEN_AGAIN;
+    while !shared.closing.load(Ordering::SeqCst) {
+        match source.fetch(now_ms()) {
+            Ok(token) => {
+                // SAFETY: a living handle: its destruction waits for this thread.
+                if let Err(why) = unsafe { set_token(rk, &token) } {
+                    // SAFETY: as above.
+                    unsafe { refuse_token(rk, &why) };
+                }
+                return;
+            }
+            Err(NoToken::Refused(why)) => {
+                // SAFETY: as above.
+                unsafe { refuse_token(rk, &format!("sasl.oauthbearer.token.endpoint.url: {why}")) };
+                return;
+            }
+            Err(NoToken::NotNow(why)) => {
+                tracing::warn!(why, "the token endpoint does not answer; it is asked again");
+                let until = std::time::Instant::now() + pause;
+                while std::time::Instant::now() < until && !shared.closing.load(Ordering::SeqCst) {
+                    std::thread::sleep(TOKEN_LOOK);
+                }
+                pause = (pause * 2).min(TOKEN_AGAIN_MAX);
+            }
+        }
+    }
+}
+
+fn now_ms() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// # Safety
+/// A living handle.
+unsafe fn set_token(rk: *mut rd::rd_kafka_t, token: &Token) -> Result<(), String> {
+    let no_nul = |text: &str| std::ffi::CString::new(text).map_err(|_| "the token holds a NUL".to_owned());
+    let (value, principal) = (no_nul(&token.text)?, no_nul(&token.principal)?);
+    let mut reason = [0 as c_char; 512];
+    // SAFETY: NUL-ended texts that are copied, no extensions, and a buffer of the size that is given.
+    let answer = unsafe {
+        rd::rd_kafka_oauthbearer_set_token(
+            rk,
+            value.as_ptr(),
+            token.expires_ms,
+            principal.as_ptr(),
+            std::ptr::null_mut(),
+            0,
+            reason.as_mut_ptr(),
+            reason.len(),
+        )
+    };
+    if answer as i32 == codes::NONE {
+        return Ok(());
+    }
+    // SAFETY: librdkafka ends the text with NUL.
+    Err(unsafe { text(reason.as_ptr()) })
+}
+
+/// # Safety
+/// A living handle.
+unsafe fn refuse_token(rk: *mut rd::rd_kafka_t, why: &str) {
+    let why = c_text(&why.replace('\0', " "));
+    // SAFETY: a NUL-ended text that is copied.
+    unsafe { rd::rd_kafka_oauthbearer_set_token_failure(rk, why.as_ptr()) };
 }
 
 unsafe extern "C" fn on_log(
