@@ -7,6 +7,9 @@ use crate::providers::Filled;
 use crate::raw::RawConfig;
 use crate::value::{boolean, check_kind};
 
+/// Mistakes for which the name that was meant is looked for.
+const NEAR_ERRORS_MAX: usize = 100;
+
 /// A configuration being read. Checks collect their findings here, so that all are reported at once.
 pub(crate) struct Reading<'a> {
     raw: &'a RawConfig,
@@ -76,7 +79,9 @@ impl<'a> Reading<'a> {
         let remedy = if options::find(name, other.0).is_some() {
             other.1.to_owned()
         } else {
-            match options::nearest(name, self.file) {
+            // Whoever has more mistakes than that has no typing mistakes, and looking for the nearest name takes time.
+            let near = self.errors.len() < NEAR_ERRORS_MAX;
+            match near.then(|| options::nearest(name, self.file)).flatten() {
                 Some(known) => format!("Did you mean {known}?"),
                 None => "Remove it; docs/configuration.md lists every option.".to_owned(),
             }
