@@ -9,6 +9,7 @@ mod data_type;
 mod data_type_parse;
 mod geo;
 mod quote;
+mod recent_texts;
 
 mod choices;
 mod column;

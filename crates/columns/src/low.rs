@@ -5,6 +5,7 @@ use crate::block::put_le_u64;
 use crate::column::Column;
 use crate::data_type::DataType;
 use crate::dictionary::Dictionary;
+use crate::recent_texts::RecentTexts;
 use crate::select::pick;
 use crate::text::put_varuint;
 
@@ -37,6 +38,7 @@ pub struct LowColumn {
     entries: Entries,
     default_entry: Vec<u8>,
     dictionary: Dictionary,
+    recent: RecentTexts,
     rows: Vec<u32>,
     /// One value of a type other than String on its way into the dictionary.
     staged: Column,
@@ -68,6 +70,7 @@ impl LowColumn {
             entries,
             default_entry,
             dictionary: Dictionary::new(),
+            recent: RecentTexts::default(),
             rows: Vec::new(),
             staged,
             staged_wire: Vec::new(),
@@ -79,15 +82,11 @@ impl LowColumn {
         self.nullable
     }
 
-    /// Appends a text, for LowCardinality(String); a text as long as the row before it, and equal to
-    /// it, costs no hash.
+    /// Appends a text, for LowCardinality(String). Short texts that came lately are not looked up.
     #[inline]
     pub fn push_text(&mut self, text: &[u8]) {
         debug_assert!(self.entries == Entries::Texts);
-        let number = match self.rows.last() {
-            Some(&last) if last != NULL_ROW && self.dictionary.get(last) == text => last,
-            _ => self.dictionary.number_of(text),
-        };
+        let number = self.recent.number_of(text, &mut self.dictionary);
         self.rows.push(number);
     }
 
@@ -160,6 +159,7 @@ impl LowColumn {
             entries: self.entries,
             default_entry: self.default_entry.clone(),
             dictionary,
+            recent: RecentTexts::default(),
             rows,
             staged: self.staged.select(&[]),
             staged_wire: Vec::new(),
@@ -174,6 +174,7 @@ impl LowColumn {
     pub(crate) fn clear(&mut self) {
         self.rows.clear();
         self.dictionary.clear();
+        self.recent.clear();
     }
 }
 

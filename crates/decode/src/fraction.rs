@@ -1,4 +1,5 @@
 //! The fraction of a second, as its digits.
+use crate::digits::leading_digits;
 
 /// Powers of ten that an i64 holds.
 pub(crate) const POWERS_OF_TEN: [i64; 19] = {
@@ -28,20 +29,19 @@ impl Fraction {
     /// eighteenth is not 0.
     #[inline]
     pub(crate) fn parse(text: &[u8]) -> Option<(Fraction, usize)> {
-        let (mut digits, mut length) = (0i64, 0);
-        for &byte in text {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                break;
-            }
-            if length < DIGITS_MAX {
-                digits = digits * 10 + i64::from(digit);
-            } else if digit != 0 {
-                return None;
-            }
-            length += 1;
+        let (digits, length) = leading_digits(text, 0);
+        if length > DIGITS_MAX {
+            return Fraction::parse_long(text, length);
         }
-        (length > 0).then_some((Fraction { digits, count: length.min(DIGITS_MAX) as u8 }, length))
+        (length > 0).then_some((Fraction { digits: digits as i64, count: length as u8 }, length))
+    }
+
+    #[cold]
+    fn parse_long(text: &[u8], length: usize) -> Option<(Fraction, usize)> {
+        let (kept, others) = text[..length].split_at(DIGITS_MAX);
+        let (digits, _) = leading_digits(kept, 0);
+        let zeros = others.iter().all(|&byte| byte == b'0');
+        zeros.then_some((Fraction { digits: digits as i64, count: DIGITS_MAX as u8 }, length))
     }
 
     pub(crate) fn is_zero(self) -> bool {

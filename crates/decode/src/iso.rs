@@ -2,6 +2,7 @@
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::civil::{days_from_civil, days_in_month};
+use crate::digits::above_nine;
 use crate::fraction::Fraction;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -38,6 +39,48 @@ impl IsoTime {
             _ => return None,
         }
         Some(time)
+    }
+
+    /// The time at the start of `text`, and its length, if it is written in full: `2013-01-01T10:00:00`, then
+    /// any digits of a second, then `Z` or nothing. `None` for others, good or bad. Shape: what follows has
+    /// still to be looked at.
+    #[inline]
+    pub(crate) fn parse_usual(text: &[u8]) -> Option<(IsoTime, usize)> {
+        const WHOLE_SECONDS: usize = 19;
+        const DATE: u64 = u64::from_le_bytes(*b"0000-00-");
+        const DATE_SIGNS: u64 = u64::from_le_bytes([0, 0, 0, 0, 0xff, 0, 0, 0xff]);
+        const CLOCK: u64 = u64::from_le_bytes(*b"00T00:00");
+        const CLOCK_SIGNS: u64 = u64::from_le_bytes([0, 0, 0xff, 0, 0, 0xff, 0, 0]);
+        const BLANK_SIGN: u64 = (b'T' ^ b' ') as u64 * 0x1_0000;
+        let (date, rest) = text.split_first_chunk::<8>()?;
+        let (clock, rest) = rest.split_first_chunk::<8>()?;
+        let &[b':', s1, s2, ref rest @ ..] = rest else { return None };
+        let (date, clock) = (u64::from_le_bytes(*date) ^ DATE, u64::from_le_bytes(*clock) ^ CLOCK);
+        let clock_sign = clock & CLOCK_SIGNS;
+        let signs = date & DATE_SIGNS == 0 && (clock_sign == 0 || clock_sign == BLANK_SIGN);
+        let clock = clock & !CLOCK_SIGNS;
+        if !signs || (above_nine(date) | above_nine(clock)) != 0 {
+            return None;
+        }
+        // In the byte of each number's first digit stands the number: at most 99, so nothing carries.
+        let (date, clock) = (date * 10 + (date >> 8), clock * 10 + (clock >> 8));
+        let number = |pairs: u64, at: u32| (pairs >> (8 * at)) as u32 & 0xff;
+        let year = (number(date, 0) * 100 + number(date, 2)) as i32;
+        let (month, day) = (number(date, 5), number(clock, 0));
+        let (hour, minute, second) = (number(clock, 3), number(clock, 6), two_digits(s1, s2)?);
+        let no_day = !(1..=12).contains(&month) || day == 0 || (day > 28 && day > days_in_month(year, month));
+        if no_day || hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let second_of_day = hour * 3600 + minute * 60 + second;
+        let (mut fraction, mut length) = (Fraction::NONE, WHOLE_SECONDS);
+        if let [b'.', digits @ ..] = rest {
+            let (written, count) = Fraction::parse(digits)?;
+            (fraction, length) = (written, length + 1 + count);
+        }
+        let utc = text.get(length) == Some(&b'Z');
+        let offset = utc.then_some(0);
+        Some((IsoTime { year, month, day, second_of_day, fraction, offset }, length + usize::from(utc)))
     }
 
     #[inline]
@@ -147,6 +190,33 @@ mod tests {
         assert_eq!(seconds("1969-12-31T23:59:59.5Z"), Some(-1));
         let time = IsoTime::parse(b"2013-01-01T10:00:00.120Z").unwrap();
         assert_eq!((time.subseconds(2), time.subseconds(1)), (Some(12), None));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_usual_way_agrees_with_the_other_one(
+            text in "[0-2][0-9]{3}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,20})?Z?",
+            place in 0usize..40, byte: u8, behind: Vec<u8>,
+        ) {
+            let mut broken = text.clone().into_bytes();
+            if let Some(at) = broken.get_mut(place) {
+                *at = byte;
+            }
+            for text in [text.into_bytes(), broken] {
+                let whole = [&text[..], b"\"", &behind[..]].concat();
+                if let Some((time, length)) = IsoTime::parse_usual(&whole) {
+                    proptest::prop_assert_eq!(IsoTime::parse(&whole[..length]), Some(time));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn usual_forms_go_the_usual_way() {
+        for text in ["2013-01-01T10:00:00Z", "2013-12-31 23:59:59", "2024-02-29T00:00:00.123456789Z"] {
+            let usual = IsoTime::parse_usual(format!("{text}\",").as_bytes());
+            assert_eq!(usual, IsoTime::parse(text.as_bytes()).map(|time| (time, text.len())), "{text}");
+        }
     }
 
     #[test]

@@ -8,12 +8,15 @@ use crate::dotted::{GroupFiller, Target};
 use crate::error::{DecodeError, DecodeReason, ValueKind};
 use crate::headers::HeadersRef;
 use crate::lineage::put_lineage;
+use crate::marks::Marks;
 use crate::nested_value::put_object_of_arrays;
 use crate::plan::{Absent, ColumnPlan, Source, TablePlan, UnknownFields};
 use crate::scalar::{Scalar, put_scalar};
 use crate::scanner::{JSON_DEPTH_MAX, Scanner, unescape};
 use crate::short_number::put_short;
 use crate::source_row::put_null_field;
+use crate::usual_value::{put_usual, put_usual_inner};
+use crate::utf8::check_utf8;
 
 /// How many fields of the last record are remembered in order; later ones are looked up by hash.
 const HINTS_MAX: usize = 1024;
@@ -45,7 +48,7 @@ pub struct RecordRef<'a> {
 #[derive(Debug)]
 struct Hint {
     /// All from behind the value before to the value: `,"name":`, or `{"name":`, with white space.
-    marks: Vec<u8>,
+    marks: Marks,
     field: Field,
 }
 
@@ -204,8 +207,8 @@ impl Buffers {
         take: &mut impl TakeFields,
     ) -> Result<(), DecodeError> {
         let value = record.value.ok_or_else(|| plain(DecodeReason::NotAnObject { found: None }))?;
-        if let Err(error) = std::str::from_utf8(&value[body_at..]) {
-            return Err(plain(DecodeReason::InvalidUtf8 { at: body_at + error.valid_up_to() }));
+        if let Err(good) = check_utf8(&value[body_at..]) {
+            return Err(plain(DecodeReason::InvalidUtf8 { at: body_at + good }));
         }
         let mut scanner = Scanner::starting_at(value, body_at);
         let kind = scanner.kind().map_err(plain)?;
@@ -306,11 +309,10 @@ impl Buffers {
         let marks = scanner.taken_since(begin);
         if marks.len() <= HINT_BYTES_MAX && place <= self.hints.len() && place < HINTS_MAX {
             if place == self.hints.len() {
-                self.hints.push(Hint { marks: Vec::new(), field });
+                self.hints.push(Hint { marks: Marks::default(), field });
             }
             let hint = &mut self.hints[place];
-            hint.marks.clear();
-            hint.marks.extend_from_slice(marks);
+            hint.marks.set(marks);
             hint.field = field;
         }
         Ok(Some(field))
@@ -350,6 +352,10 @@ pub(crate) fn put_field(
     let Source::Field { conversion, .. } = &column_plan.source else {
         unreachable!("lineage columns have no name to be found by")
     };
+    if put_usual(conversion, &mut columns[column_plan.wire], scanner) {
+        put_mask(column_plan, columns, 1);
+        return Ok(());
+    }
     if scanner.peek() == b'n' {
         scanner.null()?;
         return put_null_field(column_plan, columns);
@@ -479,7 +485,9 @@ fn put_compound(
             scanner.expect(b'[')?;
             if !scanner.empty(b']') {
                 loop {
-                    put_value(inner, array.values(), scanner, scratch, depth + 1)?;
+                    if !put_usual_inner(inner, array.values(), scanner) {
+                        put_value(inner, array.values(), scanner, scratch, depth + 1)?;
+                    }
                     if !scanner.another(b']')? {
                         break;
                     }

@@ -35,9 +35,11 @@ mod dynamic_value;
 mod headers;
 mod json_decoder;
 mod json_text;
+mod marks;
 mod nested_value;
 mod scanner;
 mod tuple_members;
+mod usual_value;
 mod variant_choice;
 
 mod connect_name;
@@ -61,12 +63,15 @@ mod decoder;
 mod civil;
 mod clock;
 mod date_format;
+mod digits;
 mod fraction;
 mod iso;
 mod number;
 mod scalar;
 mod short_number;
 mod utf8;
+mod uuid_text;
+mod varint;
 mod wide;
 
 pub use avro::AvroDecoder;

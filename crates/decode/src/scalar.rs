@@ -10,6 +10,7 @@ use crate::fraction::POWERS_OF_TEN;
 use crate::iso::IsoTime;
 use crate::number::{NumberError, exact, exact_signed, is_number, short_integer};
 use crate::typed::decode_base64;
+use crate::uuid_text;
 use crate::wide::{signed_wide, unsigned_wide};
 
 /// Last day of Date32 and first day of Date32, in days since 1970 (1900-01-01, 2299-12-31).
@@ -116,23 +117,14 @@ impl<'a> Scalar<'a> {
     fn seconds(self, zone: Option<&jiff::tz::TimeZone>) -> Result<i64, DecodeReason> {
         match self {
             Scalar::Number(_) => self.integer(),
-            _ => {
-                let time = self.time()?;
-                time.subseconds(0).and(time.seconds(zone)).ok_or(self.lossy())
-            }
+            _ => seconds_of(&self.time()?, zone).ok_or(self.lossy()),
         }
     }
 
     fn ticks(self, precision: u8, zone: Option<&jiff::tz::TimeZone>) -> Result<i64, DecodeReason> {
-        let unit = POWERS_OF_TEN[usize::from(precision)];
         let ticks = match self {
             Scalar::Number(_) => Some(self.integer()?).filter(|ticks| holds_ticks(*ticks, precision)),
-            _ => {
-                let time = self.time()?;
-                time.seconds(zone)
-                    .filter(|seconds| DATE_TIME64_SECONDS.contains(seconds))
-                    .and_then(|seconds| seconds.checked_mul(unit)?.checked_add(time.subseconds(precision)?))
-            }
+            _ => ticks_of(&self.time()?, precision, zone),
         };
         ticks.ok_or(self.lossy())
     }
@@ -194,24 +186,29 @@ impl<'a> Scalar<'a> {
         let Scalar::Text(text) = self else {
             return Err(self.wrong_kind());
         };
-        let hyphens = match text.len() {
-            32 => false,
-            36 => true,
-            _ => return Err(self.wrong_kind()),
-        };
-        let mut value = 0u128;
-        for (position, &byte) in text.iter().enumerate() {
-            if hyphens && matches!(position, 8 | 13 | 18 | 23) {
-                if byte != b'-' {
-                    return Err(self.wrong_kind());
-                }
-                continue;
-            }
-            let digit = (byte as char).to_digit(16).ok_or(self.wrong_kind())?;
-            value = value << 4 | u128::from(digit);
-        }
-        Ok(value)
+        uuid_text::parse(text).ok_or(self.wrong_kind())
     }
+}
+
+/// Whole seconds since 1970; `None` if the time has parts of one, or does not exist in its zone.
+#[inline]
+pub(crate) fn seconds_of(time: &IsoTime, zone: Option<&jiff::tz::TimeZone>) -> Option<i64> {
+    time.subseconds(0).and(time.seconds(zone))
+}
+
+/// Ticks of 10^-`precision` s since 1970; `None` for what a DateTime64 does not hold exactly.
+#[inline]
+pub(crate) fn ticks_of(time: &IsoTime, precision: u8, zone: Option<&jiff::tz::TimeZone>) -> Option<i64> {
+    let unit = POWERS_OF_TEN[usize::from(precision)];
+    let seconds = time.seconds(zone).filter(|seconds| DATE_TIME64_SECONDS.contains(seconds))?;
+    seconds.checked_mul(unit)?.checked_add(time.subseconds(precision)?)
+}
+
+/// The value, if a Decimal of at most 18 digits holds it.
+#[inline]
+pub(crate) fn decimal_fits(value: i64, precision: u8) -> Option<i64> {
+    let bound = *POWERS_OF_TEN.get(usize::from(precision))?;
+    (value.unsigned_abs() < bound.unsigned_abs()).then_some(value)
 }
 
 pub(crate) trait Float: fast_float2::FastFloat {

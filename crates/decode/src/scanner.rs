@@ -1,7 +1,10 @@
 //! A strict JSON scanner over the bytes of one record. It finds where values begin and end and
 //! checks the grammar of RFC 8259; what values mean is `scalar.rs`.
 //! The bytes were checked to be UTF-8 before, so only escapes can still break a text.
+use crate::digits::short_word;
 use crate::error::{DecodeReason, ValueKind};
+use crate::iso::IsoTime;
+use crate::marks::Marks;
 use crate::short_number::ShortNumber;
 
 /// Arrays and objects nest at most this deep: it bounds the stack, real records stay below twenty.
@@ -91,11 +94,11 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    /// Takes `bytes` if they come next. Shape: they begin and end with marks, or with white space, and were
+    /// Takes `marks` if they come next. Shape: they begin and end with marks, or with white space, and were
     /// taken from a record before.
     #[inline]
-    pub(crate) fn eat_marks(&mut self, marks: &[u8]) -> bool {
-        let found = begins_with(&self.bytes[self.at..], marks);
+    pub(crate) fn eat_marks(&mut self, marks: &Marks) -> bool {
+        let found = marks.begin(&self.bytes[self.at..]);
         self.at += if found { marks.len() } else { 0 };
         found
     }
@@ -220,6 +223,67 @@ impl<'a> Scanner<'a> {
         Some(number)
     }
 
+    /// Takes what `take` takes if `fit` makes something of it; else nothing is taken.
+    #[inline(always)]
+    pub(crate) fn usual<T, V>(
+        &mut self,
+        take: impl FnOnce(&mut Self) -> Option<T>,
+        fit: impl FnOnce(T) -> Option<V>,
+    ) -> Option<V> {
+        let at = self.at;
+        let value = take(self).and_then(fit);
+        if value.is_none() {
+            self.at = at;
+        }
+        value
+    }
+
+    /// Takes a short number that is written as an integer.
+    #[inline(always)]
+    pub(crate) fn short_integer(&mut self) -> Option<i64> {
+        let word = self.bytes[self.at..].first_chunk();
+        if let Some((value, length)) = word.and_then(|word| short_word(u64::from_le_bytes(*word))) {
+            self.at += length;
+            return Some(i64::from(value));
+        }
+        self.short_number()?.integer()
+    }
+
+    /// Takes a short number, or a text that is nothing else.
+    #[inline]
+    pub(crate) fn quoted_number(&mut self) -> Option<ShortNumber> {
+        let [b'"', rest @ ..] = &self.bytes[self.at..] else { return self.short_number() };
+        let (number, length) = ShortNumber::parse(rest)?;
+        (rest.get(length) == Some(&b'"')).then(|| {
+            self.at += length + 2;
+            number
+        })
+    }
+
+    /// Takes a text that is a time in its usual form.
+    #[inline]
+    pub(crate) fn usual_time(&mut self) -> Option<IsoTime> {
+        let [b'"', rest @ ..] = &self.bytes[self.at..] else { return None };
+        let (time, length) = IsoTime::parse_usual(rest)?;
+        (rest.get(length) == Some(&b'"')).then(|| {
+            self.at += length + 2;
+            time
+        })
+    }
+
+    /// Takes true or false if one of them comes next.
+    #[inline]
+    pub(crate) fn usual_boolean(&mut self) -> Option<bool> {
+        let rest = &self.bytes[self.at..];
+        let (value, length) = match rest.first_chunk()? {
+            b"true" => (true, 4),
+            b"fals" if rest.get(4) == Some(&b'e') => (false, 5),
+            _ => return None,
+        };
+        self.at += length;
+        Some(value)
+    }
+
     /// Takes a number and returns it as written.
     #[inline]
     pub(crate) fn number(&mut self) -> Result<&'a [u8], DecodeReason> {
@@ -303,20 +367,6 @@ impl<'a> Scanner<'a> {
                 }
             }
         }
-    }
-}
-
-/// Whether `text` begins with `start`. By words, the last of which may overlap the one before: a call of
-/// memcmp costs more than the few words that a name has.
-#[inline]
-fn begins_with(text: &[u8], start: &[u8]) -> bool {
-    let Some(text) = text.get(..start.len()) else { return false };
-    match (text.last_chunk::<8>(), start.last_chunk::<8>()) {
-        (Some(last), Some(start_last)) => {
-            let words = text.as_chunks::<8>().0.iter().zip(start.as_chunks::<8>().0);
-            last == start_last && words.into_iter().all(|(word, start_word)| word == start_word)
-        }
-        _ => text == start,
     }
 }
 
@@ -466,20 +516,6 @@ mod tests {
         fn specials_are_found_where_a_plain_loop_finds_them(bytes: Vec<u8>) {
             let plain = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).unwrap_or(bytes.len());
             proptest::prop_assert_eq!(special_in(&bytes), plain);
-        }
-
-        #[test]
-        fn beginnings_are_found(text: Vec<u8>, length in 0usize..40, other: u8) {
-            let mut start = text[..length.min(text.len())].to_vec();
-            proptest::prop_assert!(begins_with(&text, &start));
-            if let Some(last) = start.last_mut() {
-                let differs = *last != other;
-                *last = other;
-                proptest::prop_assert_eq!(begins_with(&text, &start), !differs);
-            }
-            start = text.clone();
-            start.push(other);
-            proptest::prop_assert!(!begins_with(&text, &start));
         }
 
         #[test]

@@ -3,6 +3,7 @@
 use pumphouse_columns::Column;
 
 use crate::conversion::Conversion;
+use crate::digits::leading_digits;
 use crate::error::{DecodeReason, ValueKind};
 use crate::fraction::POWERS_OF_TEN;
 
@@ -24,44 +25,29 @@ pub(crate) struct ShortNumber {
     fraction: u8,
 }
 
-/// The digits at `at`, put behind those of `value`, and where they end. Wraps.
-#[inline]
-fn digits(bytes: &[u8], mut at: usize, mut value: i64) -> (i64, usize) {
-    while let Some(byte) = bytes.get(at) {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
-        at += 1;
-    }
-    (value, at)
-}
-
 impl ShortNumber {
     /// The JSON number at the start, and its length. `None` for others, good or bad.
     #[inline]
     pub(crate) fn parse(bytes: &[u8]) -> Option<(ShortNumber, usize)> {
         let negative = bytes.first() == Some(&b'-');
         let from = usize::from(negative);
-        let (mut value, mut end) = digits(bytes, from, 0);
-        let whole = end - from;
+        let (mut value, whole) = leading_digits(&bytes[from..], 0);
+        let mut end = from + whole;
         if whole == 0 || (whole > 1 && bytes[from] == b'0') {
             return None;
         }
         let mut fraction = 0;
         if bytes.get(end) == Some(&b'.') {
-            let point = end;
-            (value, end) = digits(bytes, point + 1, value);
-            fraction = end - point - 1;
+            (value, fraction) = leading_digits(&bytes[end + 1..], value);
             if fraction == 0 {
                 return None;
             }
+            end += 1 + fraction;
         }
         if whole + fraction > DIGITS_MAX || matches!(bytes.get(end), Some(b'e' | b'E')) {
             return None;
         }
-        Some((ShortNumber { negative, digits: value, fraction: fraction as u8 }, end))
+        Some((ShortNumber { negative, digits: value as i64, fraction: fraction as u8 }, end))
     }
 
     /// [`ShortNumber::parse`] of a text that is nothing else.
@@ -86,7 +72,7 @@ impl ShortNumber {
 
     /// The nearest float; `None` where the long way has to look.
     #[inline]
-    fn float(self) -> Option<f64> {
+    pub(crate) fn float(self) -> Option<f64> {
         if self.digits > EXACT_FLOAT_MAX {
             return None;
         }

@@ -50,6 +50,23 @@ pub(crate) fn put_text(
     put_scalar(conversion, column, Scalar::Text(text))
 }
 
+/// As [`put_text`], without a call for the usual columns of texts, and for decimals.
+#[inline(always)]
+pub(crate) fn put_usual_text(
+    conversion: &Conversion,
+    column: &mut Column,
+    text: &[u8],
+) -> Result<(), DecodeReason> {
+    match (conversion, column) {
+        (Conversion::String, Column::Text(texts)) => texts.push(text),
+        (Conversion::Low(inner), Column::Low(low)) if matches!(**inner, Conversion::String) => {
+            low.push_text(text);
+        }
+        (conversion, column) => return put_text(conversion, column, text),
+    }
+    Ok(())
+}
+
 #[cold]
 fn mismatch() -> ! {
     unreachable!("segments are built by the plan that also compiled the conversions")

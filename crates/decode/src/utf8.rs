@@ -12,12 +12,22 @@ pub(crate) fn check_utf8(bytes: &[u8]) -> Result<(), usize> {
     std::str::from_utf8(bytes).map(|_| ()).map_err(|error| error.valid_up_to())
 }
 
+/// The last word may overlap the one before it.
 #[inline]
 fn is_ascii(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let high = words.iter().fold(0, |high, word| high | u64::from_le_bytes(*word));
-    let high_rest = rest.iter().fold(0, |high, byte| high | byte);
-    high & HIGH_BITS == 0 && high_rest < 0x80
+    if let Some(last) = bytes.last_chunk::<8>() {
+        let words = bytes.as_chunks::<8>().0.iter();
+        let high = words.fold(u64::from_le_bytes(*last), |high, word| high | u64::from_le_bytes(*word));
+        return high & HIGH_BITS == 0;
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return (u32::from_le_bytes(*first) | u32::from_le_bytes(*last)) & HIGH_BITS as u32 == 0;
+    }
+    match *bytes {
+        [] => true,
+        [first, .., last] => (first | bytes[1] | last) < 0x80,
+        [only] => only < 0x80,
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::schema_error::SchemaFault;
 use crate::source_row::{Binding, GroupScratch, at_column, conversion_of, put_given, put_null_field};
 use crate::typed::{
     Meaning, Moment, TextBuffer, Unscaled, put_boolean, put_bytes, put_decimal, put_double, put_float,
-    put_integer, put_moment, put_text, put_uuid,
+    put_integer, put_moment, put_text, put_usual_text, put_uuid,
 };
 
 /// Buffers that are kept from record to record.
@@ -193,7 +193,7 @@ struct Run<'r, 'a> {
 
 impl Run<'_, '_> {
     /// The operation of the branch that comes next; every other operation is its own.
-    #[inline]
+    #[inline(always)]
     fn branch<'o>(&mut self, op: &'o Op) -> Result<&'o Op, DecodeReason> {
         match op {
             Op::Union(branches) => Ok(&branches[self.reader.index(branches.len())?]),
@@ -202,7 +202,7 @@ impl Run<'_, '_> {
     }
 
     /// Reads one value and appends it. `depth`: levels that it lies in.
-    #[inline]
+    #[inline(always)]
     fn put(
         &mut self,
         op: &Op,
@@ -212,7 +212,7 @@ impl Run<'_, '_> {
     ) -> Result<(), DecodeReason> {
         match op {
             Op::Long => put_integer(conversion, column, self.reader.long()?),
-            Op::String => put_text(conversion, column, self.reader.string()?),
+            Op::String => put_usual_text(conversion, column, self.reader.string()?),
             Op::Int => put_integer(conversion, column, self.reader.int()?),
             Op::LongMoment(moment) => put_moment(conversion, column, self.reader.long()?, *moment),
             Op::Double => put_double(conversion, column, self.reader.double()?),

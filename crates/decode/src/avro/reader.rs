@@ -2,6 +2,7 @@
 use crate::error::DecodeReason;
 use crate::schema_table::body_at;
 use crate::utf8::check_utf8;
+use crate::varint::usual_varint;
 
 /// Values that a record may claim beyond one per byte: arrays of null and records without fields take
 /// no bytes, and nobody has more than some.
@@ -64,16 +65,17 @@ impl<'a> Reader<'a> {
     /// A zigzag number of up to 64 bits.
     #[inline]
     pub(crate) fn long(&mut self) -> Result<i64, DecodeReason> {
-        let raw = match self.bytes.get(self.at) {
-            Some(&byte) if byte < 0x80 => {
-                self.at += 1;
-                u64::from(byte)
+        let raw = match usual_varint(&self.bytes[self.at..]) {
+            Some((value, length)) => {
+                self.at += length;
+                value
             }
-            _ => self.long_varint()?,
+            None => self.long_varint()?,
         };
         Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
     }
 
+    #[cold]
     fn long_varint(&mut self) -> Result<u64, DecodeReason> {
         let mut value = 0u64;
         for (place, &byte) in self.bytes[self.at..].iter().take(10).enumerate() {
@@ -118,7 +120,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A length, then that many bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], DecodeReason> {
         match usize::try_from(self.long()?) {
             Ok(length) => self.take(length),

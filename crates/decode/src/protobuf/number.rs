@@ -18,6 +18,7 @@ fn zigzag(raw: u64) -> i64 {
 /// A kind whose numbers an i64 holds.
 /// Shape: neither `Uint64` nor `Fixed64`, whose upper half would turn negative; of `Double` and `Float` the
 /// bits.
+#[inline]
 pub(super) fn number_of(kind: Kind, raw: u64) -> i64 {
     match kind {
         Kind::Int32 | Kind::Sfixed32 | Kind::Enum(_) => i64::from(int32(raw)),
@@ -39,6 +40,7 @@ pub(super) fn number_of(kind: Kind, raw: u64) -> i64 {
 }
 
 /// Appends a number. A number that an enum has no name for stays one: Protobuf keeps those, too.
+#[inline]
 pub(super) fn put_number(
     schema: &Schema,
     kind: Kind,

@@ -1,6 +1,7 @@
 //! A message against a table: which field goes to which column, and how its values are taken.
 use pumphouse_columns::Column;
 
+use super::in_order::{is_plain, put_in_order};
 use super::known::Known;
 use super::number::{int32, number_of, put_number};
 use super::schema::{Field, Kind, Message, MessageId, Schema};
@@ -21,6 +22,9 @@ const FREE_FIELDS: usize = 1 << 20;
 
 /// Different messages of one schema that are kept bound to columns; real topics have one or some.
 const BOUND_MAX: usize = 64;
+
+/// A producer whose messages are never the usual ones costs as many of them a second reading.
+const TRIES_MAX: u32 = 64;
 
 /// Buffers that are kept from record to record.
 #[derive(Debug, Default)]
@@ -43,7 +47,16 @@ pub(super) struct Program {
     schema: Schema,
     /// The message that every value is; `None`: each value says it.
     fixed: Option<MessageId>,
-    bound: Vec<(MessageId, Binding)>,
+    bound: Vec<Bound>,
+}
+
+/// A message that is bound to the table.
+#[derive(Debug)]
+struct Bound {
+    id: MessageId,
+    binding: Binding,
+    /// How often it may still come in another form than the usual one before that is not tried any more.
+    tries_left: u32,
 }
 
 impl Program {
@@ -74,8 +87,19 @@ impl Program {
             None => self.message_of(&mut cursor).map_err(plain)?,
         };
         let place = self.bind(id, plan);
-        let (schema, binding) = (&self.schema, &self.bound[place].1);
+        let (schema, Bound { binding, tries_left, .. }) = (&self.schema, &mut self.bound[place]);
         binding.fill_absent(plan, columns, record)?;
+        if *tries_left > 0 {
+            let message = (schema, schema.message(id));
+            let usual = Cursor::new(value, cursor.at()..value.len());
+            if put_in_order(message, binding, plan, columns, value, usual) {
+                *tries_left = (*tries_left + 1).min(TRIES_MAX);
+                return Ok(());
+            }
+            *tries_left -= 1;
+            columns.iter_mut().for_each(|column| column.truncate(rows));
+            binding.fill_absent(plan, columns, record)?;
+        }
         binding.begin_groups(plan, &mut scratch.groups);
         scratch.entries.clear();
         scratch.winners.clear();
@@ -121,14 +145,16 @@ impl Program {
     }
 
     fn bind(&mut self, id: MessageId, plan: &TablePlan) -> usize {
-        if let Some(place) = self.bound.iter().position(|(known, _)| *known == id) {
+        if let Some(place) = self.bound.iter().position(|bound| bound.id == id) {
             return place;
         }
         if self.bound.len() >= BOUND_MAX {
             self.bound.clear();
         }
-        let fields = &self.schema.message(id).fields;
-        self.bound.push((id, Binding::new(plan, fields.iter().map(|field| &*field.name))));
+        let message = self.schema.message(id);
+        let binding = Binding::new(plan, message.fields.iter().map(|field| &*field.name));
+        let tries_left = if is_plain(message, &binding) { TRIES_MAX } else { 0 };
+        self.bound.push(Bound { id, binding, tries_left });
         self.bound.len() - 1
     }
 }

@@ -1,6 +1,7 @@
 //! Protobuf's wire format: the fields of one message, noted with their places.
 use super::schema::{Field, Kind, Message};
 use crate::error::DecodeReason;
+use crate::varint::usual_varint;
 
 /// Messages nest at most this deep: it bounds the stack. Protobuf's own libraries take 100.
 pub(super) const PROTOBUF_DEPTH_MAX: usize = 100;
@@ -89,18 +90,18 @@ impl<'a> Cursor<'a> {
         Err(DecodeReason::BrokenBinary { at: self.at })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn varint(&mut self) -> Result<u64, DecodeReason> {
-        match self.bytes.get(self.at) {
-            // Tags, lengths and most numbers.
-            Some(&byte) if byte < 0x80 => {
-                self.at += 1;
-                Ok(u64::from(byte))
+        match usual_varint(&self.bytes[self.at..]) {
+            Some((value, length)) => {
+                self.at += length;
+                Ok(value)
             }
-            _ => self.long_varint(),
+            None => self.long_varint(),
         }
     }
 
+    #[cold]
     fn long_varint(&mut self) -> Result<u64, DecodeReason> {
         let mut value = 0u64;
         for (place, &byte) in self.bytes[self.at..].iter().take(10).enumerate() {
@@ -186,6 +187,14 @@ impl<'a> Cursor<'a> {
             _ => return self.broken(),
         }
         Ok(entry)
+    }
+
+    /// The next field's number and value; `None` for broken ones.
+    #[inline(always)]
+    pub(super) fn entry(&mut self) -> Option<(u32, Entry)> {
+        let tag = self.tag().ok()?;
+        let entry = self.value(tag, 0).ok()?;
+        Some((tag.0, entry))
     }
 
     /// Where a group's fields begin and how long they are; its end is read, too.
