@@ -84,6 +84,19 @@ fn a_connector_moves_to_keeper_map_and_back() {
     corner.check_events().assert_exactly_once(3_500);
 }
 
+/// What Kafka Connect has committed is where a connector begins whose ledger is in KeeperMap from its first day here.
+#[test]
+fn it_goes_on_where_another_tool_left_the_group() {
+    let corner = corner("keeper_migrated", 2).with_small_batches(500, 50);
+    corner.create_events_table(Engine::Plain);
+    corner.write_json(&["not", "for", "us"]);
+    corner.set_offset(0, 3);
+    let mut worker = corner.worker(&WorkerOptions::called("w"));
+    write_events(&corner, 0, 1_000);
+    corner.wait_caught_up(&mut [&mut worker], LIMIT);
+    assert_eq!(corner.rows(), 1_000, "{}", worker.log());
+}
+
 /// Rows of the table are what counts: without them nothing begins anew, whatever the group's offsets say.
 #[test]
 fn entries_that_are_gone_stop_the_task() {

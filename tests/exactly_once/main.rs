@@ -13,6 +13,7 @@ mod zombie;
 mod hosts;
 mod overload;
 mod server_faults;
+mod slow_server;
 
 // Records that nobody can insert, batches whose fate is not known, and what others did meanwhile.
 mod bad_records;
