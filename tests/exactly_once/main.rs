@@ -5,6 +5,7 @@
 // Workers that die or hang.
 mod fail_points;
 mod keeper_map;
+mod rebalances;
 mod sharing;
 mod sigkill;
 mod zombie;

@@ -1,7 +1,7 @@
 //! A member of the connector's consumer group. It tells what the group protocol wants, and fetches
 //! what it is told to, from where it is told to; it never commits. Carries PROTOCOL R5 (fence,
 //! rebalance events) and R14 (stable reads, explicit offsets).
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,17 +15,19 @@ use crate::ffi::admin::Side;
 use crate::ffi::client::{CallbackEvent, Client, Kind};
 use crate::ffi::partition_list::PartitionList;
 use crate::ffi::raw::RawError;
-use crate::ffi::{group, message};
+use crate::ffi::{codes, group, message};
 use crate::lane_queue::{DataQueue, LaneQueue};
-use crate::settings::{self, Settings};
+use crate::settings::{self, Protocol, Settings};
 
 /// What the group protocol or the brokers say to a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConsumerEvent {
     /// These are all partitions of this member now. Nothing is fetched before [`Consumer::fetch`].
     Assigned(Vec<TopicPartition>),
-    /// The group wants these back, which are all that the member has, and waits for
-    /// [`Consumer::revoked`].
+    /// Nothing was given or taken, but the group has gone on to another generation: the fence is to be read anew.
+    Renewed,
+    /// The group wants these back, and waits for [`Consumer::revoked`]. In an eager group they are all that the
+    /// member has; in an incremental one the others are its own still ([`Consumer::owned`]).
     Revoking {
         /// What is to be given up.
         partitions: Vec<TopicPartition>,
@@ -63,14 +65,21 @@ pub enum Leaving {
     Leave,
 }
 
-/// A member of a classic consumer group with the eager rebalance protocol.
+/// A member of a consumer group: classic, eager or cooperative, or of KIP-848.
 pub struct Consumer {
     // The queues are dropped before the handle (see `ffi::client::Client`).
     queues: BTreeMap<TopicName, Arc<DataQueue>>,
     client: Arc<Client>,
     asker: Asker,
-    revoking: bool,
-    fetching: bool,
+    /// What a revocation that waits for its answer takes.
+    revoking: Option<Vec<TopicPartition>>,
+    protocol: Protocol,
+    /// What the group has given and not taken back.
+    owned: BTreeSet<TopicPartition>,
+    /// Whether the group has given anything since the membership began, or was lost; be it nothing.
+    heard: bool,
+    /// What librdkafka fetches.
+    fetched: BTreeSet<TopicPartition>,
 }
 
 impl Consumer {
@@ -78,9 +87,38 @@ impl Consumer {
     /// it comes back within its session, it has its partitions at once.
     /// Errors: settings, and `Client`; an unreachable broker is told by `poll_events`.
     pub fn open(given: &Settings, group: &str, instance: Option<&str>) -> Result<Consumer, KafkaError> {
+        let protocol = settings::protocol(given)?;
         let client = Client::new(Kind::Consumer, &settings::member(given, group, instance)?)?;
+        if protocol != Protocol::Eager {
+            client.set_incremental();
+        }
         let asker = Asker { group: group.to_owned(), ..Asker::default() };
-        Ok(Consumer { queues: BTreeMap::new(), client, asker, revoking: false, fetching: false })
+        Ok(Consumer {
+            queues: BTreeMap::new(),
+            client,
+            asker,
+            revoking: None,
+            protocol,
+            owned: BTreeSet::new(),
+            heard: false,
+            fetched: BTreeSet::new(),
+        })
+    }
+
+    /// Whether a rebalance takes only what goes to somebody else, so that generations follow one another while
+    /// partitions stay.
+    pub fn is_incremental(&self) -> bool {
+        self.protocol != Protocol::Eager
+    }
+
+    /// Whether the brokers have to know the group's protocol, which older ones do not, and do not say (KIP-848).
+    pub fn needs_new_brokers(&self) -> bool {
+        self.protocol == Protocol::Brokers
+    }
+
+    /// What the group has given to this member and not taken back.
+    pub fn owned(&self) -> Vec<TopicPartition> {
+        self.owned.iter().cloned().collect()
     }
 
     /// Asks to be a member for these topics. A name that begins with `^` is a regular expression.
@@ -134,16 +172,25 @@ impl Consumer {
     fn serve(&mut self, event: CallbackEvent) -> Option<ConsumerEvent> {
         match event {
             CallbackEvent::Assign(partitions) => {
-                // Answered at once with "fetch nothing": the member goes on to hear of rebalances
+                // Answered at once with "fetch nothing" (more): the member goes on to hear of rebalances
                 // while its partitions are being claimed, however long that takes.
-                self.fetching = false;
-                match group::assign(&self.client, &PartitionList::new()) {
-                    Ok(()) => Some(ConsumerEvent::Assigned(partitions)),
-                    Err(raw) => Some(self.fatal(self.asker.sort("answering an assignment", &raw))),
+                let answered = if self.is_incremental() {
+                    group::incremental_assign(&self.client, &PartitionList::new())
+                } else {
+                    self.owned.clear();
+                    self.fetched.clear();
+                    group::assign(&self.client, &PartitionList::new())
+                };
+                if let Err(raw) = answered {
+                    return Some(self.fatal(self.asker.sort("answering an assignment", &raw)));
                 }
+                let renewed = self.is_incremental() && self.heard && partitions.is_empty();
+                self.heard = true;
+                self.owned.extend(partitions);
+                Some(if renewed { ConsumerEvent::Renewed } else { ConsumerEvent::Assigned(self.owned()) })
             }
             CallbackEvent::Revoke(partitions) => {
-                self.revoking = true;
+                self.revoking = Some(partitions.clone());
                 let lost = group::assignment_lost(&self.client);
                 Some(ConsumerEvent::Revoking { partitions, lost })
             }
@@ -155,6 +202,9 @@ impl Consumer {
     /// The call that fails by a broken handle only says that it is broken; the handle says why.
     fn fatal_by(&self, raw: RawError) -> ConsumerEvent {
         let cause = self.client.fatal_error().unwrap_or(raw);
+        if matches!(cause.code, codes::UNSUPPORTED_FEATURE | codes::UNSUPPORTED_VERSION) {
+            return ConsumerEvent::Failed(KafkaError::GroupProtocolUnknown { reason: cause.text });
+        }
         self.fatal(self.asker.sort("being a member", &cause))
     }
 
@@ -184,7 +234,7 @@ impl Consumer {
     /// While a revocation waits for its answer nothing is fetched.
     /// Waits for a `consume_batch` that runs in another thread.
     pub fn fetch(&mut self, positions: &BTreeMap<TopicPartition, Offset>) -> Result<(), KafkaError> {
-        if self.revoking {
+        if self.revoking.is_some() {
             return Ok(());
         }
         let mut wanted = PartitionList::new();
@@ -199,17 +249,27 @@ impl Consumer {
         for topic_partition in positions.keys() {
             self.queues[&topic_partition.topic].queue.take_records_of(topic_partition);
         }
-        group::assign(&self.client, &wanted).map_err(|raw| self.asker.sort("fetching", &raw))?;
-        self.fetching = !positions.is_empty();
+        let assigned = if self.is_incremental() {
+            group::incremental_assign(&self.client, &wanted)
+        } else {
+            group::assign(&self.client, &wanted)
+        };
+        assigned.map_err(|raw| self.asker.sort("fetching", &raw))?;
+        self.fetched = positions.keys().cloned().collect();
         Ok(())
     }
 
     /// librdkafka undoes the forwarding of a partition's queue when it stops fetching it, some time
     /// after it was told to. A forwarding set before that would be lost, and the partition stall.
     fn stop_fetching(&mut self) -> Result<(), KafkaError> {
-        if std::mem::take(&mut self.fetching) {
-            group::assign(&self.client, &PartitionList::new())
-                .map_err(|raw| self.asker.sort("stopping to fetch", &raw))?;
+        let fetched = std::mem::take(&mut self.fetched);
+        if !fetched.is_empty() {
+            let stopped = if self.is_incremental() {
+                group::incremental_unassign(&self.client, &PartitionList::of(&fetched))
+            } else {
+                group::assign(&self.client, &PartitionList::new())
+            };
+            stopped.map_err(|raw| self.asker.sort("stopping to fetch", &raw))?;
             group::wait_for_stopped_fetches(&self.client);
         }
         Ok(())
@@ -217,12 +277,17 @@ impl Consumer {
 
     /// Every lane is given up: answers the revocation, if one waits, and fetches nothing any more.
     pub fn revoked(&mut self) -> Result<(), KafkaError> {
-        self.fetching = false;
-        let answer = if std::mem::take(&mut self.revoking) {
-            group::unassign(&self.client)
-        } else {
-            group::assign(&self.client, &PartitionList::new())
+        let (fetched, revoked) = (std::mem::take(&mut self.fetched), self.revoking.take());
+        for topic_partition in revoked.iter().flatten() {
+            self.owned.remove(topic_partition);
+        }
+        let answer = match (self.is_incremental(), &revoked) {
+            (true, None) if fetched.is_empty() => Ok(()),
+            (true, _) => group::incremental_unassign(&self.client, &PartitionList::of(&fetched)),
+            (false, Some(_)) => group::unassign(&self.client),
+            (false, None) => group::assign(&self.client, &PartitionList::new()),
         };
+        self.heard &= !self.owned.is_empty() || revoked.is_none();
         answer.map_err(|raw| self.asker.sort("answering a revocation", &raw))
     }
 
@@ -310,7 +375,15 @@ impl Consumer {
         self.client.set_closing();
         // An event that the callback queued before is not answered by it.
         while let Some(event) = self.client.next_event() {
-            self.revoking |= matches!(event, CallbackEvent::Assign(_) | CallbackEvent::Revoke(_));
+            match event {
+                CallbackEvent::Revoke(partitions) => self.revoking = Some(partitions),
+                // Answered here: nobody takes it.
+                CallbackEvent::Assign(_) if self.is_incremental() => {
+                    let _ = group::incremental_assign(&self.client, &PartitionList::new());
+                }
+                CallbackEvent::Assign(_) => self.revoking = Some(Vec::new()),
+                CallbackEvent::Error(_) => {}
+            }
         }
         let _ = self.revoked();
         if leaving == Leaving::Leave {

@@ -129,6 +129,9 @@ pub enum KafkaError {
     MemberReplaced {
         /// The broker's words.
         reason: String,
+        /// Only the generation is not the group's any more: where rebalances are incremental, the member may be
+        /// one still, and have what it had.
+        only_generation: bool,
     },
     /// Another producer took over the transactional id.
     #[error("KAFKA-016: ledger write refused, another producer uses {transactional_id}: {reason}")]
@@ -224,6 +227,15 @@ pub enum KafkaError {
         /// Why, and what to change.
         reason: String,
     },
+    /// The brokers do not know the group protocol that the consumer speaks.
+    #[error(
+        "KAFKA-029: the brokers do not take members with group.protocol=consumer: remove the option, or use brokers \
+         of Kafka 4.0 or later that have the protocol switched on (group.coordinator.rebalance.protocols) ({reason})"
+    )]
+    GroupProtocolUnknown {
+        /// The client's words, or how long was waited.
+        reason: String,
+    },
     /// The state topic holds a text that Pumphouse did not write.
     #[error("KAFKA-028: {topic} holds {found:?} under {key}, which is no mark")]
     StateUnreadable {
@@ -278,6 +290,7 @@ impl KafkaError {
             | KafkaError::CreateTopic { .. }
             | KafkaError::DeadLetterTopicUnfit { .. }
             | KafkaError::StateUnreadable { .. }
+            | KafkaError::GroupProtocolUnknown { .. }
             | KafkaError::ReadTooLarge { .. }
             | KafkaError::RecordDamaged { .. } => Remedy::StopTask,
         }
@@ -335,10 +348,13 @@ impl Asker {
             | codes::INVALID_COMMIT_OFFSET_SIZE
             | codes::MSG_SIZE_TOO_LARGE
             | codes::RECORD_LIST_TOO_LARGE => KafkaError::WriteTooLarge { reason },
-            codes::ILLEGAL_GENERATION
+            code @ (codes::ILLEGAL_GENERATION
             | codes::UNKNOWN_MEMBER_ID
             | codes::STALE_MEMBER_EPOCH
-            | codes::FENCED_MEMBER_EPOCH => KafkaError::MemberReplaced { reason },
+            | codes::FENCED_MEMBER_EPOCH) => KafkaError::MemberReplaced {
+                reason,
+                only_generation: matches!(code, codes::ILLEGAL_GENERATION | codes::STALE_MEMBER_EPOCH),
+            },
             codes::PRODUCER_FENCED | codes::BROKER_PRODUCER_FENCED | codes::INVALID_PRODUCER_EPOCH => {
                 KafkaError::ProducerReplaced { transactional_id: self.transactional_id.clone(), reason }
             }

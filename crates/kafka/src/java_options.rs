@@ -84,8 +84,8 @@ const RULES: &[(&str, Rule)] = &[
     ("allow.auto.create.topics", Ignored("Pumphouse creates no source topics")),
     ("exclude.internal.topics", Ignored("subscriptions name their topics")),
     ("partition.assignment.strategy", Own),
-    ("group.protocol", Only("classic")),
-    ("group.remote.assignor", Refused("it belongs to group.protocol=consumer, which is not supported")),
+    ("group.protocol", Own),
+    ("group.remote.assignor", Consumer),
     ("group.id", Refused("the group is connect-<name>, as in Kafka Connect")),
     ("group.instance.id", Refused("each task is a static member by its own name")),
     ("isolation.level", Only("read_committed")),
@@ -161,6 +161,10 @@ const RULES: &[(&str, Rule)] = &[
     ("ssl.secure.random.implementation", Refused(PLUGIN)),
 ];
 
+/// What a member of the classic protocol chooses by itself.
+const BROKERS_OWN: [&str; 3] =
+    ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"];
+
 /// Translates the options of a consumer: a Kafka Connect worker's `consumer.*` (prefix taken off)
 /// over its own connection options, and a connector's `consumer.override.*` over both.
 /// Errors: `OptionUnsupported` names the first option that cannot be honoured.
@@ -184,6 +188,13 @@ pub fn client_settings(options: &BTreeMap<String, String>) -> Result<ClientOptio
             Some(Only(needed)) if value == needed => {}
             Some(Only(needed)) => return unsupported(&format!("only {needed} is possible")),
             Some(Own) => own(&mut done, name, value, options)?,
+        }
+    }
+    if done.consumer.get("group.protocol").is_some_and(|protocol| protocol == "consumer") {
+        for name in BROKERS_OWN {
+            if done.consumer.remove(name).is_some() {
+                done.ignored.push((name.to_owned(), "with group.protocol=consumer the brokers decide it"));
+            }
         }
     }
     Ok(done)
@@ -240,6 +251,11 @@ fn own(
             done.connect(oauth::URL, url);
         }
         "partition.assignment.strategy" => done.consume(name, &strategies(value)?),
+        // Java takes it in any case.
+        "group.protocol" => match value.trim().to_ascii_lowercase().as_str() {
+            protocol @ ("classic" | "consumer") => done.consume(name, protocol),
+            _ => return refused("there are classic and consumer"),
+        },
         "ssl.endpoint.identification.algorithm" => {
             done.connect(name, if value.trim().is_empty() { "none" } else { value });
         }
@@ -332,14 +348,24 @@ fn strategies(value: &str) -> Result<String, KafkaError> {
         "RoundRobinAssignor" | "roundrobin" => Ok("roundrobin"),
         // Java's default list is range, then cooperative: range is what a mixed group would use.
         "CooperativeStickyAssignor" if value.contains("RangeAssignor") => Ok("range"),
+        "CooperativeStickyAssignor" | "cooperative-sticky" => Ok("cooperative-sticky"),
         other => Err(KafkaError::OptionUnsupported {
             name: "partition.assignment.strategy".to_owned(),
-            advice: format!("{other} is not an eager strategy: use RangeAssignor or RoundRobinAssignor"),
+            advice: format!(
+                "there is no {other}: use RangeAssignor, RoundRobinAssignor or CooperativeStickyAssignor"
+            ),
         }),
     };
     let mut names: Vec<&str> =
         value.split(',').map(|class| translate(class.trim())).collect::<Result<_, _>>()?;
     names.dedup();
+    if names.len() > 1 && names.contains(&"cooperative-sticky") {
+        return Err(KafkaError::OptionUnsupported {
+            name: "partition.assignment.strategy".to_owned(),
+            advice: "CooperativeStickyAssignor stands alone: all members of a group change to it at once"
+                .to_owned(),
+        });
+    }
     Ok(names.join(","))
 }
 
@@ -441,7 +467,7 @@ mod tests {
         for (name, value) in [
             ("interceptor.classes", "x.Y"),
             ("isolation.level", "read_uncommitted"),
-            ("group.protocol", "consumer"),
+            ("group.protocol", "share"),
             ("no.such.option", "1"),
             ("ssl.truststore.location", "/t.jks"),
             ("partition.assignment.strategy", "org.apache.kafka.clients.consumer.StickyAssignor"),
@@ -526,6 +552,20 @@ mod tests {
         assert!(key.contains("-srckeystore /k.jks") && key.contains("-deststoretype PKCS12"), "{key}");
         assert!(!trust.contains("hidden") && !key.contains("hidden"));
         assert!(advice(&[("ssl.truststore.type", "PKCS12")]).contains("keytool -list -rfc"));
+    }
+
+    #[test]
+    fn group_protocols_have_their_own_options() {
+        let cooperative = "org.apache.kafka.clients.consumer.CooperativeStickyAssignor";
+        let name = "partition.assignment.strategy";
+        assert_eq!(consumer_setting(&[(name, cooperative)], name).as_deref(), Some("cooperative-sticky"));
+        let mixed = format!("{cooperative},org.apache.kafka.clients.consumer.RoundRobinAssignor");
+        assert!(translate(&[(name, &mixed)]).is_err());
+        let done =
+            translate(&[("group.protocol", "CONSUMER"), ("session.timeout.ms", "6000"), (name, cooperative)])
+                .unwrap();
+        assert_eq!(done.consumer, Settings::from([("group.protocol".into(), "consumer".into())]));
+        assert_eq!(done.ignored.len(), 2);
     }
 
     #[test]

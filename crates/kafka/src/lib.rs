@@ -43,5 +43,5 @@ pub use outgoing_record::{
     HEADER_OVERHEAD_BYTES, Header, OutgoingRecord, WRITE_RECORD_BYTES_MAX, WRITE_RECORDS_MAX,
 };
 pub use range_reader::{RangeReader, ReadLimits};
-pub use settings::Settings;
+pub use settings::{Settings, rebalances_incrementally};
 pub use state_topic::{Mark, config_key, mark_key, read_compacted, read_marks, read_value};

@@ -30,9 +30,44 @@ const CONSUMER_FORCED: &[(&str, &str)] = &[
     ("isolation.level", "read_committed"),
 ];
 
-/// Group members. `assign` with start offsets, at every rebalance for all partitions, needs the
-/// eager protocol of classic groups.
-const MEMBER_FORCED: &[(&str, &str)] = &[("group.protocol", "classic")];
+/// What only a member has; other consumers of the same options are none.
+const MEMBERS_ONLY: [&str; 3] = ["group.protocol", "group.remote.assignor", STRATEGY];
+const STRATEGY: &str = "partition.assignment.strategy";
+
+/// How a group spreads its partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Classic: everybody gives up everything, then all is dealt anew.
+    Eager,
+    /// Classic: a member gives up what goes to another one, and keeps the rest.
+    Cooperative,
+    /// KIP-848: the brokers deal, and what moves is given up, as above. Members are dynamic: a static one
+    /// would wait for its predecessor's session.
+    Brokers,
+}
+
+/// Whether a member with these options keeps partitions over rebalances, while generations follow one another.
+pub fn rebalances_incrementally(given: &Settings) -> bool {
+    matches!(protocol(given), Ok(Protocol::Cooperative | Protocol::Brokers))
+}
+
+/// The protocol that a member's options ask for.
+pub(crate) fn protocol(given: &Settings) -> Result<Protocol, KafkaError> {
+    let unknown =
+        |name: &str, advice: String| Err(KafkaError::OptionUnsupported { name: name.to_owned(), advice });
+    match given.get("group.protocol").map_or("classic", String::as_str) {
+        "consumer" => return Ok(Protocol::Brokers),
+        "classic" => {}
+        other => return unknown("group.protocol", format!("{other} is none: use classic or consumer")),
+    }
+    let strategies: Vec<&str> =
+        given.get(STRATEGY).map_or("range", String::as_str).split(',').map(str::trim).collect();
+    match strategies.as_slice() {
+        ["cooperative-sticky"] => Ok(Protocol::Cooperative),
+        eager if eager.iter().all(|name| matches!(*name, "range" | "roundrobin")) => Ok(Protocol::Eager),
+        _ => unknown(STRATEGY, "use range, roundrobin or both, or cooperative-sticky alone".to_owned()),
+    }
+}
 
 /// The ledger's producer. The broker ends a transaction that its owner left open after ten seconds;
 /// librdkafka's retry back-off is on the way of every ledger write, because the second transaction
@@ -59,19 +94,21 @@ const MESSAGE_BYTES_MAX: &str = "20000000";
 
 /// A group member's settings.
 pub(crate) fn member(given: &Settings, group: &str, instance: Option<&str>) -> Result<Settings, KafkaError> {
-    let strategy = given.get("partition.assignment.strategy").map_or("range,roundrobin", |s| s);
-    if let Some(unknown) = strategy.split(',').map(str::trim).find(|s| !matches!(*s, "range" | "roundrobin"))
-    {
-        return Err(KafkaError::OptionUnsupported {
-            name: "partition.assignment.strategy".to_owned(),
-            advice: format!("{unknown} is not an eager strategy: use range, roundrobin or both"),
-        });
-    }
+    let protocol = protocol(given)?;
     let mut settings = consumer(given, group)?;
-    force(&mut settings, MEMBER_FORCED)?;
-    settings.insert("partition.assignment.strategy".to_owned(), strategy.to_owned());
-    if let Some(instance) = instance {
-        force(&mut settings, &[("group.instance.id", instance)])?;
+    match protocol {
+        Protocol::Eager | Protocol::Cooperative => {
+            let strategy = given.get(STRATEGY).map_or("range,roundrobin", String::as_str);
+            settings.insert(STRATEGY.to_owned(), strategy.to_owned());
+            if let Some(instance) = instance {
+                force(&mut settings, &[("group.instance.id", instance)])?;
+            }
+        }
+        Protocol::Brokers => {
+            settings.insert("group.protocol".to_owned(), "consumer".to_owned());
+            let assignor = given.get("group.remote.assignor");
+            settings.extend(assignor.map(|name| ("group.remote.assignor".to_owned(), name.clone())));
+        }
     }
     Ok(settings)
 }
@@ -79,6 +116,7 @@ pub(crate) fn member(given: &Settings, group: &str, instance: Option<&str>) -> R
 /// The settings of a consumer that joins no group.
 pub(crate) fn consumer(given: &Settings, group: &str) -> Result<Settings, KafkaError> {
     let mut settings = given.clone();
+    settings.retain(|name, _| !MEMBERS_ONLY.contains(&name.as_str()));
     defaults(&mut settings, COMMON_DEFAULTS);
     defaults(&mut settings, CONSUMER_DEFAULTS);
     force(&mut settings, CONSUMER_FORCED)?;
@@ -133,7 +171,6 @@ mod tests {
             ("enable.auto.commit", "true"),
             ("auto.offset.reset", "earliest"),
             ("isolation.level", "read_uncommitted"),
-            ("group.protocol", "consumer"),
         ] {
             let refused = member(&given(name, value), "g", None).unwrap_err();
             assert!(matches!(refused, KafkaError::SettingForced { name: n, .. } if n == name));
@@ -156,8 +193,17 @@ mod tests {
     }
 
     #[test]
-    fn cooperative_strategies_are_refused() {
-        let refused = member(&given("partition.assignment.strategy", "range,cooperative-sticky"), "g", None);
-        assert!(matches!(refused, Err(KafkaError::OptionUnsupported { .. })));
+    fn a_member_speaks_the_protocol_that_its_options_say() {
+        let of = |name: &str, value: &str| protocol(&given(name, value));
+        assert_eq!(protocol(&Settings::new()), Ok(Protocol::Eager));
+        assert_eq!(of(STRATEGY, "range,roundrobin"), Ok(Protocol::Eager));
+        assert_eq!(of(STRATEGY, "cooperative-sticky"), Ok(Protocol::Cooperative));
+        assert_eq!(of("group.protocol", "consumer"), Ok(Protocol::Brokers));
+        assert!(of(STRATEGY, "range,cooperative-sticky").is_err());
+        assert!(of("group.protocol", "share").is_err());
+        let dynamic = member(&given("group.protocol", "consumer"), "g", Some("i")).unwrap();
+        assert!(!dynamic.contains_key("group.instance.id") && !dynamic.contains_key(STRATEGY));
+        // Who only reads is in no group.
+        assert!(!consumer(&given("group.protocol", "consumer"), "g").unwrap().contains_key("group.protocol"));
     }
 }

@@ -101,6 +101,7 @@ fn first_error(consumer: &mut Consumer, wanted: impl Fn(&KafkaError) -> bool) ->
                     return Some(error);
                 }
                 ConsumerEvent::Assigned(_)
+                | ConsumerEvent::Renewed
                 | ConsumerEvent::Revoking { .. }
                 | ConsumerEvent::Failed(_)
                 | ConsumerEvent::Trouble(_)

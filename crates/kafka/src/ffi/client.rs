@@ -41,6 +41,8 @@ pub(crate) struct Callbacks {
     events: Mutex<VecDeque<CallbackEvent>>,
     /// The owner is closing: rebalance events are answered at once, nobody is left to ask.
     closing: AtomicBool,
+    /// The group's protocol is incremental: answers are, too.
+    incremental: AtomicBool,
     sockets_closed: AtomicU64,
     /// Why the first record that was not delivered was not; taken by the producer's owner.
     delivery_error: Mutex<Option<RawError>>,
@@ -132,6 +134,11 @@ impl Client {
     /// From now on rebalance events are answered by the callback itself.
     pub(crate) fn set_closing(&self) {
         self.callbacks.closing.store(true, Ordering::SeqCst);
+    }
+
+    /// The group's protocol is incremental.
+    pub(crate) fn set_incremental(&self) {
+        self.callbacks.incremental.store(true, Ordering::SeqCst);
     }
 
     /// Sockets of this handle that were closed so far, by either side.
@@ -228,8 +235,8 @@ unsafe extern "C" fn on_rebalance(
     let (shared, list) = unsafe { (callbacks(opaque), elements_of(partitions)) };
     let partitions = list.into_iter().map(|element| element.topic_partition).collect();
     if shared.closing.load(Ordering::SeqCst) {
-        // SAFETY: a living handle; null takes the assignment away, which answers the event.
-        unsafe { raw::rd_kafka_assign(rk, std::ptr::null()) };
+        // SAFETY: as in `answer_closing`.
+        unsafe { answer_closing(rk, code, shared.incremental.load(Ordering::SeqCst)) };
         return;
     }
     match code {
@@ -244,6 +251,27 @@ unsafe extern "C" fn on_rebalance(
     // Otherwise the poll that serves this callback goes on waiting for its whole timeout.
     // SAFETY: a living handle; it sets a flag of this thread.
     unsafe { rd::rd_kafka_yield(rk) };
+}
+
+/// Answers with nothing. Whoever closes has stopped to fetch before.
+///
+/// # Safety
+/// A living handle.
+unsafe fn answer_closing(rk: *mut rd::rd_kafka_t, code: i32, incremental: bool) {
+    // SAFETY: null takes the assignment away; the empty list is ours and copied; errors are ours, and there is
+    // nobody to tell.
+    unsafe {
+        if !incremental {
+            raw::rd_kafka_assign(rk, std::ptr::null());
+            return;
+        }
+        let nothing = super::partition_list::PartitionList::new();
+        let error = match code {
+            codes::ASSIGN_PARTITIONS => rd::rd_kafka_incremental_assign(rk, nothing.as_ptr()),
+            _ => rd::rd_kafka_incremental_unassign(rk, nothing.as_ptr()),
+        };
+        let _ = RawError::take(error);
+    }
 }
 
 unsafe extern "C" fn on_error(

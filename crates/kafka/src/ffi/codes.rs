@@ -92,6 +92,10 @@ pub(crate) const TRANSACTIONAL_ID_AUTHORIZATION_FAILED: i32 = 53;
 pub(crate) const SASL_AUTHENTICATION_FAILED: i32 = 58;
 /// Broker: another process took over the static member.
 pub(crate) const FENCED_INSTANCE_ID: i32 = 82;
+/// librdkafka: no broker has the request.
+pub(crate) const UNSUPPORTED_FEATURE: i32 = -165;
+/// Broker: it does not have the request, or not this version of it.
+pub(crate) const UNSUPPORTED_VERSION: i32 = 35;
 /// Broker: a transaction is open on the offset.
 pub(crate) const UNSTABLE_OFFSET_COMMIT: i32 = 88;
 /// Broker: another producer uses the transactional id.

@@ -30,6 +30,18 @@ pub(crate) fn assign(client: &Client, partitions: &PartitionList) -> Result<(), 
     RawError::check(unsafe { raw::rd_kafka_assign(client.as_ptr(), partitions.as_ptr()) })
 }
 
+/// Adds to what is fetched, in a group whose protocol is incremental; also the answer to an assignment there.
+pub(crate) fn incremental_assign(client: &Client, partitions: &PartitionList) -> Result<(), RawError> {
+    // SAFETY: a living consumer; the list is copied; the error is ours.
+    unsafe { RawError::take(rd::rd_kafka_incremental_assign(client.as_ptr(), partitions.as_ptr())) }
+}
+
+/// Takes from what is fetched, which has all of it; also the answer to a revocation there.
+pub(crate) fn incremental_unassign(client: &Client, partitions: &PartitionList) -> Result<(), RawError> {
+    // SAFETY: as above.
+    unsafe { RawError::take(rd::rd_kafka_incremental_unassign(client.as_ptr(), partitions.as_ptr())) }
+}
+
 /// Answers a revocation.
 pub(crate) fn unassign(client: &Client) -> Result<(), RawError> {
     // SAFETY: a living consumer; null takes the assignment away.

@@ -64,7 +64,7 @@ impl<'a> SmallTask<'a> {
                 }
                 ConsumerEvent::Failed(error) => panic!("{error}"),
                 ConsumerEvent::PartitionFailed { error, .. } => panic!("{error}"),
-                ConsumerEvent::Trouble(_) => {}
+                ConsumerEvent::Renewed | ConsumerEvent::Trouble(_) => {}
             }
         }
         self.consume(batch);

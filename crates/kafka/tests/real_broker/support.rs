@@ -121,7 +121,9 @@ pub fn wait_assigned(consumer: &mut Consumer, patience: Duration) -> Vec<TopicPa
                 ConsumerEvent::Assigned(partitions) => return partitions,
                 ConsumerEvent::Revoking { .. } => consumer.revoked().unwrap(),
                 ConsumerEvent::Failed(error) => panic!("{error}"),
-                ConsumerEvent::PartitionFailed { .. } | ConsumerEvent::Trouble(_) => {}
+                ConsumerEvent::PartitionFailed { .. }
+                | ConsumerEvent::Renewed
+                | ConsumerEvent::Trouble(_) => {}
             }
         }
     }

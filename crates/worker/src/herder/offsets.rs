@@ -395,6 +395,7 @@ fn assignment(consumer: &mut Consumer) -> Result<BTreeSet<TopicPartition>, Strin
                 ConsumerEvent::Assigned(partitions) => return Ok(partitions.into_iter().collect()),
                 ConsumerEvent::Failed(error) => return Err(error.to_string()),
                 ConsumerEvent::Revoking { .. }
+                | ConsumerEvent::Renewed
                 | ConsumerEvent::PartitionFailed { .. }
                 | ConsumerEvent::Trouble(_) => {}
             }

@@ -300,6 +300,11 @@ impl Shell<'_> {
         if let Err(error) = self.consumer.revoked() {
             self.kafka_trouble(error);
         }
+        // Where rebalances are incremental, what nobody has taken is claimed again, together with what came new.
+        let left = self.consumer.owned();
+        if self.consumer.is_incremental() && !left.is_empty() && self.outcome.is_none() {
+            self.claim_assigned(left);
+        }
     }
 
     /// Whatever belongs to the claim that ended.

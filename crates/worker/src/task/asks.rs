@@ -28,6 +28,9 @@ const TOPIC_IDS_MS: u64 = 5_000;
 /// How often the lag is measured.
 const LAG_MS: u64 = 5_000;
 
+/// Brokers that know the protocol take a member within seconds, whatever the others of the group do.
+const GROUP_ANSWERS_MS: u64 = 60_000;
+
 struct PendingClaim {
     claim: ClaimId,
     partitions: Vec<TopicPartition>,
@@ -77,6 +80,9 @@ pub(super) struct Asks {
     /// One of the connector's own topics was not there when they were looked for last.
     lacked: Option<TopicName>,
     lag_at: Millis,
+    /// Since when a group is waited for whose protocol the brokers may not know; `None`: it is not, or was met.
+    group_since: Option<Millis>,
+    group_met: bool,
 }
 
 impl Asks {
@@ -131,6 +137,7 @@ impl Shell<'_> {
         if now < self.asks.not_before {
             return;
         }
+        self.look_for_group();
         let answered = self.serve_claim() && self.serve_reads() && self.serve_starts();
         if !answered {
             self.asks.not_before = now.plus(ASK_AGAIN_MS);
@@ -143,6 +150,30 @@ impl Shell<'_> {
         if now.since(self.asks.lag_at) >= LAG_MS {
             self.asks.lag_at = now;
             self.measure_lag();
+        }
+    }
+
+    /// Older brokers neither take a member of KIP-848 nor refuse it. One that answers for the group's offsets, and not
+    /// to its member, does not know the protocol.
+    fn look_for_group(&mut self) {
+        if self.asks.group_met || !self.consumer.needs_new_brokers() {
+            return;
+        }
+        let now = self.now();
+        let since = *self.asks.group_since.get_or_insert(now);
+        self.asks.group_met = self.consumer.group_metadata().is_some();
+        if self.asks.group_met || now.since(since) < GROUP_ANSWERS_MS {
+            return;
+        }
+        self.asks.group_since = None;
+        let some = self
+            .cx
+            .topics
+            .first()
+            .map(|topic| TopicPartition { topic: topic.clone(), partition: Partition(0) });
+        if some.is_some_and(|some| self.consumer.committed(&[some], ASK_TIMEOUT).is_ok()) {
+            let reason = format!("no membership within {} s", GROUP_ANSWERS_MS / 1_000);
+            self.fail(Failure::Kafka(KafkaError::GroupProtocolUnknown { reason }));
         }
     }
 

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use pumphouse_clickhouse::KeeperLedger;
 use pumphouse_delivery::{Task, TaskOptions};
-use pumphouse_kafka::{KafkaError, LedgerProducer, Remedy};
+use pumphouse_kafka::{KafkaError, LedgerProducer, Remedy, rebalances_incrementally};
 use tracing::{info, warn};
 
 pub use context::{Meters, TaskContext};
@@ -106,14 +106,17 @@ pub fn run(cx: &TaskContext) -> Result<Stopped, Failure> {
 fn membership(cx: &TaskContext, task: &mut Task, cut_off: bool) -> Result<Outcome, Failure> {
     // A claim of its own for each membership.
     let keeper = cx.keeper_ledger.as_ref().map(KeeperLedger::another);
+    let incremental = rebalances_incrementally(&cx.consumer_settings);
     let store: Box<dyn LedgerStore> = match &cx.memory_ledger {
         Some(memory) => Box::new(MemoryStore(memory.clone())),
         None => match open_producer(cx) {
             Ok(producer) => match keeper.clone() {
-                None => Box::new(KafkaStore::new(producer)),
-                Some(ledger) => {
-                    Box::new(KeeperStore::new(ledger, cx.runtime.clone(), KafkaStore::new(producer)))
-                }
+                None => Box::new(KafkaStore::new(producer, incremental)),
+                Some(ledger) => Box::new(KeeperStore::new(
+                    ledger,
+                    cx.runtime.clone(),
+                    KafkaStore::new(producer, incremental),
+                )),
             },
             Err(error) if error.remedy() == Remedy::StopTask => return Err(error.into()),
             Err(error) => {

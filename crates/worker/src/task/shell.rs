@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use pumphouse_clickhouse::KeeperLedger;
-use pumphouse_delivery::{Event, InsertAnswer, Letter, Task, WriteId};
+use pumphouse_delivery::{Event, InsertAnswer, LedgerAnswer, Letter, Task, WriteId};
 use pumphouse_kafka::{Consumer, ConsumerEvent, Fence, KafkaError, Leaving, Remedy};
 use pumphouse_types::{ConfigVersion, Millis, SchemaId, TopicId, TopicName, TopicPartition};
 use tracing::{debug, info, warn};
@@ -189,10 +189,15 @@ impl<'a> Shell<'a> {
                 ConsumerEvent::Assigned(partitions) => {
                     info!(task = %self.cx.task_id, partitions = partitions.len(), "partitions assigned");
                     failpoint::reach(Moment::Rebalance);
-                    self.assigned = partitions.clone();
-                    self.cut_off = false;
-                    self.hear(Event::Assigned { partitions });
+                    // What is under way for those that it had is settled first, as for a revocation; then all are
+                    // claimed together (`give_up`).
+                    if self.consumer.is_incremental() && !self.lanes.is_empty() {
+                        self.hear(Event::Revoking);
+                    } else {
+                        self.claim_assigned(partitions);
+                    }
                 }
+                ConsumerEvent::Renewed => self.renew_fence(),
                 ConsumerEvent::Revoking { lost, .. } => {
                     info!(task = %self.cx.task_id, lost, "partitions revoked");
                     failpoint::reach(Moment::Rebalance);
@@ -203,6 +208,24 @@ impl<'a> Shell<'a> {
                 | ConsumerEvent::Failed(error)
                 | ConsumerEvent::Trouble(error) => self.kafka_trouble(error),
             }
+        }
+    }
+
+    pub(super) fn claim_assigned(&mut self, partitions: Vec<TopicPartition>) {
+        self.assigned = partitions.clone();
+        self.cut_off = false;
+        self.hear(Event::Assigned { partitions });
+    }
+
+    /// R5: the group has another generation, and this member kept its partitions: read first, then every queued
+    /// event is heard, and what was read is used only if the claim is still in force.
+    fn renew_fence(&mut self) {
+        let claim = self.task.claim();
+        let Some(fence) = self.consumer.group_metadata().filter(|_| self.fence.is_some()) else { return };
+        self.serve_group();
+        if self.task.claim() == claim {
+            debug!(task = %self.cx.task_id, generation = fence.generation(), "the fence is read anew (R5)");
+            self.fence = Some(fence);
         }
     }
 
@@ -253,6 +276,10 @@ impl<'a> Shell<'a> {
             Mail::Event(event) => self.hear(event),
             Mail::Written { event, took } => {
                 if let Event::Ledger { write, answer, .. } = &event {
+                    // Its generation may have passed.
+                    if *answer == LedgerAnswer::NotRecorded && self.consumer.is_incremental() {
+                        self.renew_fence();
+                    }
                     self.unmarked.answered(*write, answer);
                     self.letters_answered(*write, answer);
                 }

@@ -72,7 +72,7 @@ fn assigned(consumer: &mut Consumer) -> Result<BTreeMap<pumphouse_types::TopicPa
                 ConsumerEvent::Failed(error) | ConsumerEvent::PartitionFailed { error, .. } => {
                     return Err(error.into());
                 }
-                ConsumerEvent::Revoking { .. } | ConsumerEvent::Trouble(_) => {}
+                ConsumerEvent::Revoking { .. } | ConsumerEvent::Renewed | ConsumerEvent::Trouble(_) => {}
             }
         }
     }

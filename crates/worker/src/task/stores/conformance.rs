@@ -115,7 +115,7 @@ impl Place {
             }
         };
         let id = unique_name("producer");
-        let producer = || KafkaStore::new(LedgerProducer::open(&settings, &id, PATIENCE).unwrap());
+        let producer = || KafkaStore::new(LedgerProducer::open(&settings, &id, PATIENCE).unwrap(), false);
         let keeper = (self.kind == Kind::KeeperMap).then(|| self.keeper());
         let store: Box<dyn LedgerStore> = match self.kind {
             Kind::Kafka => Box::new(producer()),

@@ -8,7 +8,7 @@ use pumphouse_kafka::{
     Fence, KafkaError, LedgerProducer, OutgoingRecord, RecordOutcome, Remedy, STAGED_TIME_MAX,
 };
 use pumphouse_types::TopicPartition;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{LedgerStore, LedgerWrite};
 use crate::failpoint::{self, Moment};
@@ -25,12 +25,29 @@ pub(crate) struct KafkaStore {
     producer: Box<LedgerProducer>,
     /// The fate of its last write is unknown until it is replaced.
     unsettled: bool,
+    /// Generations follow one another while the member keeps its partitions.
+    incremental: bool,
 }
 
 impl KafkaStore {
-    /// `producer`: whose transactions they are.
-    pub(crate) fn new(producer: LedgerProducer) -> KafkaStore {
-        KafkaStore { producer: Box::new(producer), unsettled: false }
+    /// `producer`: whose transactions they are. `incremental`: rebalances of the group are.
+    pub(crate) fn new(producer: LedgerProducer, incremental: bool) -> KafkaStore {
+        KafkaStore { producer: Box::new(producer), unsettled: false, incremental }
+    }
+
+    /// What became of a write, in the protocol's words. R5: a member whose generation has passed may have all its
+    /// partitions still, where rebalances are incremental: the fence is read anew before it is tried again. If it
+    /// has lost one, the group says so first, and the claim ends.
+    pub(super) fn answer(&self, outcome: RecordOutcome) -> LedgerAnswer {
+        match outcome {
+            RecordOutcome::Fenced(error @ KafkaError::MemberReplaced { only_generation: true, .. })
+                if self.incremental =>
+            {
+                info!(%error, "the group has another generation; the write is tried again under it (R5)");
+                LedgerAnswer::NotRecorded
+            }
+            outcome => answer(outcome),
+        }
     }
 
     /// One transaction under a membership.
@@ -75,7 +92,8 @@ impl LedgerStore for KafkaStore {
             return LedgerAnswer::Fenced;
         };
         failpoint::reach_during(Moment::LedgerSent);
-        answer(self.transact(&fence, &entries, &records))
+        let outcome = self.transact(&fence, &entries, &records);
+        self.answer(outcome)
     }
 
     fn publish(&mut self, record: OutgoingRecord) -> Result<(), KafkaError> {
@@ -110,8 +128,8 @@ impl LedgerStore for KafkaStore {
     }
 }
 
-/// What became of a write, in the protocol's words.
-pub(super) fn answer(outcome: RecordOutcome) -> LedgerAnswer {
+/// The same, where no generation passes unnoticed.
+fn answer(outcome: RecordOutcome) -> LedgerAnswer {
     match outcome {
         RecordOutcome::Recorded => LedgerAnswer::Recorded,
         RecordOutcome::Fenced(error) => {

@@ -17,7 +17,7 @@ use pumphouse_types::TopicPartition;
 use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
-use super::kafka::{KafkaStore, answer};
+use super::kafka::KafkaStore;
 use super::{LedgerStore, LedgerWrite};
 use crate::failpoint::{self, Moment};
 
@@ -92,7 +92,8 @@ impl LedgerStore for KeeperStore {
             // The offsets are true already: what lies below them has landed, or goes out here. Without any, the
             // broker would not look at the fence.
             self.due.extend(shown.clone());
-            match answer(self.inform(&records)) {
+            let outcome = self.inform(&records);
+            match self.topics.answer(outcome) {
                 LedgerAnswer::Recorded => {}
                 not_recorded => return not_recorded,
             }
