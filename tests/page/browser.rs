@@ -55,8 +55,13 @@ impl Browser {
         browser
     }
 
-    /// Sends an order, and waits for its answer; what happens meanwhile is not heard.
     fn order(&mut self, method: &str, parameters: Value) -> Value {
+        self.try_order(method, parameters).unwrap_or_else(|refused| panic!("{method}: {refused}"))
+    }
+
+    /// Sends an order, and waits for its answer; what happens meanwhile is not heard. Errors: it was refused,
+    /// as questions to a page are that is being left.
+    fn try_order(&mut self, method: &str, parameters: Value) -> Result<Value, String> {
         self.last_id += 1;
         let mut order = json!({"id": self.last_id, "method": method, "params": parameters});
         if !self.session.is_empty() {
@@ -69,8 +74,10 @@ impl Browser {
             let Message::Text(text) = self.socket.read().unwrap() else { continue };
             let answer: Value = serde_json::from_str(&text).unwrap();
             if answer["id"] == self.last_id {
-                assert!(answer.get("error").is_none(), "{method}: {answer}");
-                return answer["result"].clone();
+                return match answer.get("error") {
+                    None => Ok(answer["result"].clone()),
+                    Some(refused) => Err(refused.to_string()),
+                };
             }
         }
     }
@@ -84,7 +91,8 @@ impl Browser {
 
     /// The value of an expression of JavaScript's. Errors: it threw, or the page was left meanwhile.
     pub fn try_ask(&mut self, expression: &str) -> Result<Value, String> {
-        let answer = self.order("Runtime.evaluate", json!({"expression": expression, "returnByValue": true}));
+        let question = json!({"expression": expression, "returnByValue": true});
+        let answer = self.try_order("Runtime.evaluate", question)?;
         match answer.get("exceptionDetails") {
             None => Ok(answer["result"]["value"].clone()),
             Some(thrown) => Err(thrown.to_string()),
@@ -104,7 +112,7 @@ impl Browser {
         };
         let waited = wait_until(expression, LIMIT, &mut look);
         if let Err(error) = waited {
-            panic!("{error}\n{}", self.ask("document.body.innerText"));
+            panic!("{error}\n{:?}", self.try_ask("document.body.innerText"));
         }
     }
 
