@@ -159,6 +159,28 @@ impl Ledger {
         changed
     }
 
+    /// Entries that stand at once (`keeper.rs`).
+    pub fn put(&mut self, entries: &BTreeMap<Place, StoredEntry>) {
+        self.position += 1;
+        let position = self.position;
+        self.entries.extend(entries.iter().map(|(place, entry)| (*place, (position, entry.clone()))));
+    }
+
+    /// Letters that stand at once; one that went out before is the same letter (`keeper.rs`).
+    pub fn letters_out(&mut self, letters: &[RecordAt]) {
+        for letter in letters {
+            if self.letters.insert(*letter, 1).is_none() {
+                self.new_letters.push(*letter);
+            }
+        }
+    }
+
+    /// What the state topic says of a partition from now on (`keeper.rs`).
+    pub fn set_mark(&mut self, place: Place, mark: Mark) {
+        self.position += 1;
+        self.marks.insert(place, (self.position, mark));
+    }
+
     /// Somebody else sets an offset: Kafka's own tool, which leaves no text.
     pub fn set_offset(&mut self, place: Place, offset: Offset) {
         self.position += 1;

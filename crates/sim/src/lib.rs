@@ -9,6 +9,7 @@ mod faults;
 mod group;
 mod inserts;
 mod invariants;
+mod keeper;
 mod ledger;
 mod needed;
 mod operator;
@@ -23,4 +24,4 @@ mod writes;
 
 pub use faults::Plan;
 pub use needed::{NEEDED, Needed};
-pub use run::{Outcome, RunOptions, run};
+pub use run::{Outcome, RunOptions, run, run_in_keeper};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use pumphouse_delivery::Rule;
-use pumphouse_sim::{NEEDED, RunOptions, run};
+use pumphouse_sim::{NEEDED, RunOptions, run, run_in_keeper};
 
 const RULES: [(&str, Rule); 13] = [
     ("R1", Rule::R1),
@@ -23,14 +23,15 @@ const RULES: [(&str, Rule); 13] = [
     ("R17", Rule::R17),
 ];
 
-const USAGE: &str =
-    "sim [SEED] [--seeds N] [--from S] [--seed S] [--trace] [--without R3] [--keep-going] [--needed]";
+const USAGE: &str = "sim [SEED] [--seeds N] [--from S] [--seed S] [--trace] [--without R3] [--keep-going] [--needed] [--keeper]";
 
 struct Options {
     first: u64,
     seeds: u64,
     keep_going: bool,
     needed: bool,
+    /// The ledger is in KeeperMap.
+    keeper: bool,
     without: Option<&'static str>,
     run: RunOptions,
 }
@@ -41,6 +42,7 @@ fn options() -> Result<Options, String> {
         seeds: 1_000,
         keep_going: false,
         needed: false,
+        keeper: false,
         without: None,
         run: RunOptions::default(),
     };
@@ -57,6 +59,7 @@ fn options() -> Result<Options, String> {
             "--trace" => options.run.trace = true,
             "--keep-going" => options.keep_going = true,
             "--needed" => options.needed = true,
+            "--keeper" => options.keeper = true,
             "--without" => {
                 let text = words.next().ok_or("--without needs a rule")?;
                 let known = RULES.iter().find(|(name, _)| *name == text);
@@ -90,8 +93,9 @@ fn seeds(options: &Options) -> ExitCode {
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     let (mut failed, mut landed, mut attempts, mut processes) = (0_u64, 0, 0, 0);
     let without = options.without.map_or(String::new(), |rule| format!(" --without {rule}"));
+    let without = if options.keeper { format!("{without} --keeper") } else { without };
     for seed in options.first..options.first + options.seeds {
-        let outcome = run(seed, options.run);
+        let outcome = if options.keeper { run_in_keeper(seed, options.run) } else { run(seed, options.run) };
         landed += outcome.landed;
         attempts += outcome.attempts;
         processes += outcome.processes;

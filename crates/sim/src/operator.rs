@@ -68,6 +68,8 @@ impl World {
         }
         match upkeep.chore {
             Chore::SetOffsets => self.set_offsets(),
+            // Keeper forgets nothing.
+            Chore::LongRest if self.keeper.is_some() => {}
             Chore::LongRest => {
                 self.forget_offsets();
             }
@@ -139,6 +141,9 @@ impl World {
 
     pub fn set_offset(&mut self, place: Place, batch: Option<BatchId>, to: i64) {
         self.say(|| format!("the offset of {place:?} is set to {to}"));
+        if let Some(keeper) = &mut self.keeper {
+            keeper.set(place);
+        }
         self.ledger.set_offset(place, Offset::new(to).expect("offsets are not negative"));
         self.watch.offset_set(place, batch, to, &self.ledger, &self.source, &self.server);
     }

@@ -9,6 +9,7 @@ use crate::faults::Plan;
 use crate::group::{Group, Joined};
 use crate::inserts::{FactsFor, Quieting, Reading};
 use crate::invariants::{Violation, Watch};
+use crate::keeper::Keeper;
 use crate::ledger::{Ledger, Place};
 use crate::operator::Upkeep;
 use crate::person::Person;
@@ -71,6 +72,10 @@ pub(crate) enum Ev {
     InitArrives(Asked),
     InitAnswered(Asked, u64),
     ReadNext(Asked),
+    RaiseArrives(Asked),
+    KeeperLetters(Write),
+    KeeperSends(Write),
+    KeeperUpdates(Write, bool),
     WriteWaits(Write),
     StageArrives { proc: usize, stage: u64 },
     StageAnswered { proc: usize, stage: u64 },
@@ -98,6 +103,8 @@ pub(crate) struct World {
     pub source: Source,
     pub group: Group,
     pub ledger: Ledger,
+    /// The fences of its rows, if it is in KeeperMap.
+    pub keeper: Option<Keeper>,
     pub server: Server,
     pub procs: Vec<Proc>,
     /// The process that runs in each worker's place; `None` = down.
@@ -136,7 +143,17 @@ pub(crate) struct World {
 
 /// Runs one seed. A panic in the protocol (a broken assertion) is a violation.
 pub fn run(seed: u64, options: RunOptions) -> Outcome {
+    run_world(World::new(seed, options))
+}
+
+/// The same plans with the ledger in KeeperMap: for `--keeper`.
+pub fn run_in_keeper(seed: u64, options: RunOptions) -> Outcome {
     let mut world = World::new(seed, options);
+    world.keeper = Some(Keeper::default());
+    run_world(world)
+}
+
+fn run_world(mut world: World) -> Outcome {
     let done = catch_unwind(AssertUnwindSafe(|| world.run_to_end()));
     if let Err(panic) = done {
         let text = panic
@@ -169,6 +186,7 @@ impl World {
             source: Source::new(plan.topics, plan.partitions),
             group: Group::new(plan.session_ms, places.clone()),
             ledger: Ledger::default(),
+            keeper: None,
             server: Server::new(&plan),
             procs: Vec::new(),
             slots: vec![None; plan.workers],
@@ -241,6 +259,10 @@ impl World {
             Ev::InitArrives(asked) => self.init_arrives(asked),
             Ev::InitAnswered(asked, epoch) => self.init_answered(asked, epoch),
             Ev::ReadNext(asked) => self.read_next(asked),
+            Ev::RaiseArrives(asked) => self.raise_arrives(asked),
+            Ev::KeeperLetters(write) => self.keeper_letters(write),
+            Ev::KeeperSends(write) => self.keeper_sends(write),
+            Ev::KeeperUpdates(write, heard) => self.keeper_updates(write, heard),
             Ev::WriteWaits(write) => self.write_in_turn(write),
             Ev::StageArrives { proc, stage } => self.stage_arrives(proc, stage),
             Ev::StageAnswered { proc, stage } => self.stage_answered(proc, stage),

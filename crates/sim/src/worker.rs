@@ -457,7 +457,7 @@ impl World {
     /// Where partitions without an entry start: those that were left at rest go on there, those that
     /// were not call for a person (R16).
     fn start_offsets(&mut self, proc: usize, claim: ClaimId, partitions: Vec<TopicPartition>) {
-        let mut offsets = BTreeMap::new();
+        let (mut offsets, mut starts) = (BTreeMap::new(), BTreeMap::new());
         for tp in partitions {
             let place = self.place(&tp);
             let mark = if self.without == Some(Rule::R16) { None } else { self.ledger.mark(place) };
@@ -481,7 +481,12 @@ impl World {
                 }
                 None => 0,
             };
+            starts.insert(place, start);
             offsets.insert(tp, Offset::new(start).expect("offsets are not negative"));
+        }
+        if !self.keeper_enters(proc, claim, &starts) {
+            self.deliver(proc, Message::Event(Event::Lost));
+            return;
         }
         self.answer(proc, Event::StartOffsets { claim, offsets });
     }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use pumphouse_delivery::{ClaimId, Event, LedgerAnswer, StoredEntry, WriteId};
 use pumphouse_types::{BatchId, Partition};
 
-use crate::group::Fence;
+use crate::group::{Fence, Group};
 use crate::invariants::topic_id;
+use crate::keeper::Guard;
 use crate::ledger::{Place, Written};
 use crate::run::{Ev, World};
 
@@ -40,6 +41,18 @@ impl Asked {
     pub fn new(proc: usize, claim: ClaimId, read_for: ReadFor, left: VecDeque<Place>) -> Asked {
         Asked { proc, claim, read_for, left, found: BTreeMap::new() }
     }
+
+    pub fn proc(&self) -> usize {
+        self.proc
+    }
+
+    pub fn claim(&self) -> ClaimId {
+        self.claim
+    }
+
+    pub fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        self.left.iter().copied()
+    }
 }
 
 /// A write that was foreseen: its transaction is open, or on its way.
@@ -65,6 +78,26 @@ pub(crate) struct Write {
     transactional_id: u64,
     epoch: u64,
     written: Written,
+    /// What the statement demands, with the ledger in KeeperMap.
+    guard: Option<Guard>,
+}
+
+impl Write {
+    pub fn proc(&self) -> usize {
+        self.proc
+    }
+
+    pub fn content(&self) -> &Written {
+        &self.written
+    }
+
+    pub fn guard(&self) -> Option<&Guard> {
+        self.guard.as_ref()
+    }
+
+    pub fn is_member(&self, group: &Group) -> bool {
+        self.fence.is_some_and(|fence| group.is_current(fence))
+    }
 }
 
 impl World {
@@ -76,7 +109,7 @@ impl World {
             return;
         }
         let process = &self.procs[asked.proc];
-        if process.epoch.is_none() || process.suspect {
+        if self.keeper.is_none() && (process.epoch.is_none() || process.suspect) {
             let hop = self.hop() + self.rng.below(50);
             self.after(hop, Ev::InitArrives(asked));
         } else {
@@ -127,6 +160,10 @@ impl World {
         let Some(fence) = process.consumer.fence else { return };
         process.fences.insert(asked.claim, fence);
         let hop = self.hop();
+        if self.keeper.is_some() {
+            self.after(hop, Ev::RaiseArrives(asked));
+            return;
+        }
         self.after(hop, Ev::ReadNext(asked));
     }
 
@@ -148,6 +185,9 @@ impl World {
         }
         if let Some(stored) = self.ledger.entry(place) {
             asked.found.insert(place, stored.clone());
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.read(proc, place);
         }
         asked.left.pop_front();
         let pause = if self.rng.below(4) == 0 { self.hop() } else { 0 };
@@ -174,6 +214,7 @@ impl World {
     pub fn begin_write(&mut self, proc: usize, claim: ClaimId, write: WriteId, written: Written) {
         self.procs[proc].writing = true;
         let process = &self.procs[proc];
+        let guard = self.keeper.as_ref().and_then(|keeper| keeper.guard(proc, claim, written.entries.keys()));
         let write = Write {
             proc,
             claim,
@@ -182,7 +223,13 @@ impl World {
             transactional_id: process.identity,
             epoch: process.epoch.unwrap_or(0),
             written,
+            guard,
         };
+        if self.keeper.is_some() {
+            let hop = self.hop();
+            self.after(hop, Ev::KeeperLetters(write));
+            return;
+        }
         self.write_in_turn(write);
     }
 
@@ -213,8 +260,8 @@ impl World {
     /// The client sends what was foreseen ahead of its time, uncommitted.
     pub fn begin_stage(&mut self, proc: usize, claim: ClaimId, entries: BTreeMap<Place, StoredEntry>) {
         let process = &mut self.procs[proc];
-        // An earlier one is ended by its own time.
-        if process.writing || process.staged.is_some() {
+        // An earlier one is ended by its own time. A statement for KeeperMap is not made ready.
+        if self.keeper.is_some() || process.writing || process.staged.is_some() {
             return;
         }
         process.stages += 1;
@@ -294,7 +341,7 @@ impl World {
         }
     }
 
-    fn written(&mut self, write: &Write, answer: LedgerAnswer) {
+    pub fn written(&mut self, write: &Write, answer: LedgerAnswer) {
         self.procs[write.proc].writing = false;
         let event = Event::Ledger { claim: write.claim, write: write.write, answer };
         self.answer(write.proc, event);
@@ -375,7 +422,7 @@ impl World {
         }
     }
 
-    fn unknown(&mut self, write: &Write) {
+    pub fn unknown(&mut self, write: &Write) {
         self.procs[write.proc].writing = false;
         // Only this producer is in doubt, not one that has replaced it since.
         if self.procs[write.proc].epoch == Some(write.epoch) {

@@ -1,0 +1,207 @@
+//! The ledger's store `keepermap` in place of Kafka's transactions: a claim raises the epoch of its rows, a write
+//! is taken as a whole or not at all, and statements whose answer was lost may come through much later. Letters
+//! and marks go out by themselves, under the group's fence; letters are told apart by their id, so that each counts once.
+use std::collections::{BTreeMap, BTreeSet};
+
+use pumphouse_delivery::{ClaimId, Entry, LedgerAnswer, Rule};
+use pumphouse_types::Offset;
+
+use crate::invariants::topic_id;
+use crate::ledger::{Mark, Place};
+use crate::run::{Ev, World};
+use crate::writes::{Asked, Write};
+
+/// How late a statement whose answer was lost may come through.
+const LATE_MS_MAX: u64 = 20_000;
+
+/// The rows' fences, and what each process knows of them.
+#[derive(Debug, Default)]
+pub(crate) struct Keeper {
+    /// By row: who raised its epoch last, and which write it had last.
+    rows: BTreeMap<Place, (u64, u64)>,
+    drawn: u64,
+    held: BTreeMap<usize, Held>,
+}
+
+/// A claim in force.
+#[derive(Debug)]
+struct Held {
+    claim: ClaimId,
+    raised: u64,
+    owned: BTreeSet<Place>,
+    /// The last write of each row that was read.
+    seen: BTreeMap<Place, u64>,
+}
+
+/// What a statement demands of its rows, as it was composed.
+#[derive(Debug, Clone)]
+pub(crate) struct Guard {
+    claim: ClaimId,
+    raised: u64,
+    rows: BTreeMap<Place, (bool, u64)>,
+}
+
+impl Keeper {
+    fn draw(&mut self) -> u64 {
+        self.drawn += 1;
+        self.drawn
+    }
+
+    fn raise(&mut self, proc: usize, claim: ClaimId, places: impl Iterator<Item = Place>) {
+        let raised = self.draw();
+        let owned: BTreeSet<Place> = places.collect();
+        for place in &owned {
+            self.rows.entry(*place).or_insert((0, 0)).0 = raised;
+        }
+        self.held.insert(proc, Held { claim, raised, owned, seen: BTreeMap::new() });
+    }
+
+    /// A row was read by a process.
+    pub fn read(&mut self, proc: usize, place: Place) {
+        let written = self.rows.get(&place).map_or(0, |row| row.1);
+        if let Some(held) = self.held.get_mut(&proc) {
+            held.seen.insert(place, written);
+        }
+    }
+
+    /// `None`: nothing of it is claimed, or something of it was never read.
+    pub fn guard<'a>(
+        &self,
+        proc: usize,
+        claim: ClaimId,
+        places: impl Iterator<Item = &'a Place>,
+    ) -> Option<Guard> {
+        let held = self.held.get(&proc).filter(|held| held.claim == claim)?;
+        let row = |place: &Place| Some((*place, (held.owned.contains(place), *held.seen.get(place)?)));
+        let rows: BTreeMap<_, _> = places.map(row).collect::<Option<_>>()?;
+        rows.values().any(|row| row.0).then_some(Guard { claim, raised: held.raised, rows })
+    }
+
+    fn holds(&self, guard: &Guard) -> bool {
+        guard.rows.iter().all(|(place, &(owned, seen))| {
+            let (raised, written) = self.rows.get(place).copied().unwrap_or((0, 0));
+            written == seen && (!owned || raised == guard.raised)
+        })
+    }
+
+    fn wrote(&mut self, proc: usize, guard: &Guard) {
+        let written = self.draw();
+        for place in guard.rows.keys() {
+            self.rows.entry(*place).or_insert((0, 0)).1 = written;
+            if let Some(held) = self.held.get_mut(&proc).filter(|held| held.claim == guard.claim) {
+                held.seen.insert(*place, written);
+            }
+        }
+    }
+
+    /// Our own offset command: a claim and a write at once.
+    pub fn set(&mut self, place: Place) {
+        let drawn = self.draw();
+        self.rows.insert(place, (drawn, drawn));
+    }
+}
+
+impl World {
+    /// The statement that claims arrives, whatever has become of its sender.
+    pub fn raise_arrives(&mut self, asked: Asked) {
+        if self.cut(asked.proc()) {
+            self.after(200, Ev::RaiseArrives(asked));
+            return;
+        }
+        let places: Vec<Place> = asked.places().collect();
+        let keeper = self.keeper.as_mut().expect("only asked for with this store");
+        keeper.raise(asked.proc(), asked.claim(), places.into_iter());
+        let hop = self.hop();
+        self.after(hop, Ev::ReadNext(asked));
+    }
+
+    /// What goes out before the entries: letters, and that the partitions are taken.
+    pub fn keeper_letters(&mut self, write: Write) {
+        if self.cut(write.proc()) {
+            self.after(200, Ev::KeeperLetters(write));
+            return;
+        }
+        let written = write.content();
+        let unmarked = written.entries.keys().any(|place| self.ledger.mark(*place) != Some(Mark::Running));
+        if !written.at_rest && (unmarked || !written.letters.is_empty()) {
+            if !write.is_member(&self.group) {
+                self.saw("write of a former member refused");
+                return self.written(&write, LedgerAnswer::Fenced);
+            }
+            if self.strikes(self.plan.ledger_not_recorded) || self.ledger_out_until > self.now {
+                self.saw("write not recorded");
+                return self.written(&write, LedgerAnswer::NotRecorded);
+            }
+            let written = write.content().clone();
+            self.ledger.letters_out(&written.letters);
+            written.entries.keys().for_each(|place| self.ledger.set_mark(*place, Mark::Running));
+            self.ledger_changed();
+        }
+        let hop = self.hop();
+        self.after(hop, Ev::KeeperSends(write));
+    }
+
+    /// The process goes on to the entries, if it lives.
+    pub fn keeper_sends(&mut self, write: Write) {
+        let proc = write.proc();
+        let Some(Ev::KeeperSends(write)) = self.if_awake(proc, Ev::KeeperSends(write)) else { return };
+        let hop = self.hop();
+        self.after(hop, Ev::KeeperUpdates(write, true));
+    }
+
+    /// The statement arrives. `heard`: its sender hears the answer.
+    pub fn keeper_updates(&mut self, write: Write, heard: bool) {
+        let unknown = heard && self.strikes(self.plan.ledger_unknown);
+        if unknown && self.rng.below(2) == 0 {
+            self.saw("statement came through late");
+            self.unknown(&write);
+            let late = self.rng.between(10, LATE_MS_MAX);
+            self.after(late, Ev::KeeperUpdates(write, false));
+            return;
+        }
+        // The guard is R5 for this store.
+        let unguarded = self.without == Some(Rule::R5);
+        let keeper = self.keeper.as_mut().expect("only asked for with this store");
+        let guard = write.guard().filter(|guard| unguarded || keeper.holds(guard)).cloned();
+        let Some(guard) = guard else {
+            if heard {
+                self.saw("write of a former claim refused");
+                self.written(&write, LedgerAnswer::Fenced);
+            }
+            return;
+        };
+        keeper.wrote(write.proc(), &guard);
+        self.ledger.put(&write.content().entries);
+        self.ledger_changed();
+        if !heard {
+            return;
+        }
+        // The process may die before it can say so.
+        if write.content().at_rest && write.is_member(&self.group) && self.rng.below(4) > 0 {
+            for (place, entry) in write.content().entries.clone() {
+                self.ledger.set_mark(place, Mark::AtRest(entry.offset.get()));
+            }
+        }
+        if unknown {
+            self.saw("write applied, answer lost");
+            self.unknown(&write);
+        } else {
+            self.written(&write, LedgerAnswer::Recorded);
+        }
+    }
+
+    /// R6: partitions without an entry get one as soon as their start is known. False: the claim is not in force.
+    pub fn keeper_enters(&mut self, proc: usize, claim: ClaimId, starts: &BTreeMap<Place, i64>) -> bool {
+        let Some(keeper) = self.keeper.as_mut() else { return true };
+        let guard = keeper.guard(proc, claim, starts.keys()).filter(|guard| keeper.holds(guard));
+        let Some(guard) = guard else { return false };
+        keeper.wrote(proc, &guard);
+        let entry = |(place, start): (&Place, &i64)| {
+            let offset = Offset::new(*start).expect("offsets are not negative");
+            (*place, Entry::plain(offset, topic_id(place.0)).to_stored())
+        };
+        self.ledger.put(&starts.iter().map(entry).collect());
+        self.ledger_changed();
+        true
+    }
+}
