@@ -61,7 +61,7 @@ pub const SCENARIOS: [Bounds; 6] = [
         partitions: 2,
         records: 1,
         rows_max: 2,
-        budget: Budget { rebalances: 2, lost_answers: 1, ..QUIET },
+        budget: Budget { rebalances: 2, lost_answers: 1, seconds: 1, ..QUIET },
     },
     Bounds {
         name: "crash",
@@ -79,7 +79,7 @@ pub const SCENARIOS: [Bounds; 6] = [
         partitions: 3,
         records: 1,
         rows_max: 3,
-        budget: Budget { unknown_writes: 1, rebalances: 1, ..QUIET },
+        budget: Budget { unknown_writes: 1, rebalances: 1, seconds: 1, ..QUIET },
     },
     Bounds {
         name: "batches",
