@@ -283,7 +283,7 @@ mod tests {
         assert!(near(rows, 10.0) && near(took.unwrap(), 0.02));
         assert!(recent.0.len() as u64 <= WINDOW_SECONDS + 1);
         // It fades, and is gone.
-        assert!(near(recent.rates(114).0, 5.0));
+        assert!(near(recent.rates(115).0, 5.0));
         let (rows, took) = recent.rates(200);
         assert!(near(rows, 0.0) && took.is_none());
         assert!(near(Recent::default().rates(0).0, 0.0));
