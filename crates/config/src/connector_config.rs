@@ -79,6 +79,8 @@ pub struct ConnectorConfig {
     pub clickhouse_settings: BTreeMap<String, String>,
     /// When a batch is sent.
     pub batch: BatchLimits,
+    /// What the process may take altogether while it moves this connector's records.
+    pub memory_bytes_max: u64,
     /// How far ahead the insert's deadline lies.
     pub insert_deadline_ms: u64,
     /// How long the server may work on an insert.
@@ -160,6 +162,7 @@ impl ConnectorConfig {
             endpoint,
             clickhouse_settings,
             batch,
+            memory_bytes_max: reading.integer("pumphouse.memory.bytes.max"),
             insert_deadline_ms: reading.integer("pumphouse.insert.deadline.ms"),
             insert_execution_ms_max: reading.integer("pumphouse.insert.max.execution.ms"),
             ledger_store: match reading.text("pumphouse.ledger.store").to_ascii_lowercase().as_str() {

@@ -132,6 +132,11 @@ impl Filling {
             || (self.no_room && !self.is_empty())
     }
 
+    /// Nothing more finds room, so that it is sealed unless it is empty.
+    pub(crate) fn close(&mut self) {
+        self.no_room |= !self.is_empty();
+    }
+
     /// Whether its oldest row has waited for the linger.
     pub(crate) fn is_due(&self, now: Millis, options: &TaskOptions) -> bool {
         !self.is_empty() && self.since.is_some_and(|since| now.since(since) >= options.batch_linger_ms)

@@ -225,6 +225,12 @@ impl Task {
         self.pump(now);
     }
 
+    /// There is no memory for more: what the lane has filled is sealed as soon as it can be.
+    pub fn seal_early(&mut self, topic: &TopicName, now: Millis) {
+        self.with_lane(topic, now, |lane, _| lane.filling.close());
+        self.pump(now);
+    }
+
     /// Everything of the partition below `position` has been taken or does not exist.
     pub fn positioned(&mut self, topic: &TopicName, partition: Partition, position: Offset, now: Millis) {
         self.with_lane(topic, now, |lane, cx| lane.positioned(partition, position, cx));

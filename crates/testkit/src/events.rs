@@ -108,6 +108,13 @@ fn write_event(json: &mut String, id: u64, time_ms: i64, user_id: u32, seeded: &
     }
 }
 
+/// Milliseconds since 1970 as `YYYY-MM-DDThh:mm:ss.mmmZ`.
+pub fn time_text(time_ms: i64) -> String {
+    let mut text = String::with_capacity(24);
+    append_time(&mut text, time_ms);
+    text
+}
+
 /// `YYYY-MM-DDThh:mm:ss.mmmZ`.
 /// Source: Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
 fn append_time(json: &mut String, time_ms: i64) {

@@ -22,6 +22,9 @@ const DELIVERY_LIMIT: Duration = Duration::from_secs(300);
 /// Acknowledgements are taken in after this many records, so that they cost next to nothing.
 const RECORDS_PER_POLL: u64 = 1_000;
 
+/// How long a fast filling waits for more records of a request: long enough for full ones.
+const FAST_LINGER_MS: u32 = 20;
+
 /// A record to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FillRecord {
@@ -178,11 +181,21 @@ pub fn fill_fast(
     topic: &str,
     records: impl IntoIterator<Item = FillRecord>,
 ) -> Result<FastFillReport> {
+    fill_with_linger(bootstrap, topic, FAST_LINGER_MS, records)
+}
+
+/// The same with another wait for more records of a request: a short one for records that come at a pace.
+pub fn fill_with_linger(
+    bootstrap: &str,
+    topic: &str,
+    linger_ms: u32,
+    records: impl IntoIterator<Item = FillRecord>,
+) -> Result<FastFillReport> {
     let counter = RefusalCounter::default();
     let producer: BaseProducer<RefusalCounter> = client_config(bootstrap)
         .set("enable.idempotence", "true")
         .set("compression.type", "lz4")
-        .set("linger.ms", "20")
+        .set("linger.ms", linger_ms.to_string())
         .set("batch.size", "1000000")
         .set("queue.buffering.max.messages", "500000")
         .create_with_context(counter.clone())

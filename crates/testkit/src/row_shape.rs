@@ -204,7 +204,7 @@ fn fixed_point(digits: &str, scale: usize) -> std::result::Result<String, String
 }
 
 /// Milliseconds since 1970 of `YYYY-MM-DDThh:mm:ss[.mmm]Z`.
-pub(crate) fn milliseconds_of(time: &str) -> std::result::Result<i64, String> {
+pub fn milliseconds_of(time: &str) -> std::result::Result<i64, String> {
     let parts = || -> Option<i64> {
         let (date, clock) = time.strip_suffix('Z')?.split_once('T')?;
         let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());

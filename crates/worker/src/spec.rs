@@ -1,6 +1,7 @@
 //! What a connector is, in the worker's words: its configuration with the names that Kafka's and
 //! ClickHouse's clients know in place of the files' texts.
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use pumphouse_clickhouse::{
     Certificates, Client, Endpoint, KeeperLedger, LineageNames, Password, StateTable, TableName,
@@ -18,7 +19,7 @@ use pumphouse_types::TopicName;
 use tracing::warn;
 
 use crate::registry::schema_source;
-use crate::task::{Ends, LetterRules, MemoryLedger, RecipeSource, SchemaSource};
+use crate::task::{Ends, LetterRules, Memory, MemoryLedger, RecipeSource, SchemaSource};
 use crate::topics::TopicChoice;
 
 /// How much of a pause between attempts is drawn.
@@ -57,6 +58,8 @@ pub(crate) struct ConnectorSpec {
     pub memory_ledger: Option<MemoryLedger>,
     /// The group's entries in KeeperMap; `None`: the ledger is elsewhere.
     pub keeper_ledger: Option<KeeperLedger>,
+    /// What its records may take in this process.
+    pub memory: Arc<Memory>,
 }
 
 impl ConnectorSpec {
@@ -165,6 +168,7 @@ impl ConnectorSpec {
             table_creation: config.table_creation.clone(),
             keeper_ledger: keeper_ledger(config, &client),
             client,
+            memory: Memory::new(config.memory_bytes_max),
             memory_ledger: match config.ledger_store {
                 LedgerStore::Kafka | LedgerStore::KeeperMap => None,
                 LedgerStore::Memory => Some(MemoryLedger::default()),

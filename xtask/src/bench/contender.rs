@@ -59,7 +59,7 @@ impl Contender {
     }
 
     /// Measures it once.
-    pub fn measure(self, stage: &mut Stage, options: &Options) -> Result<Figures> {
+    pub fn measure(self, stage: &Stage, options: &Options) -> Result<Figures> {
         match self {
             Contender::Pumphouse | Contender::AtLeastOnce => pumphouse::measure(stage, self, options),
             Contender::EngineDefault => kafka_engine::measure(stage, self, &[]),

@@ -55,6 +55,14 @@ pub const IDLE_CORES: &str = "server_idle_cores";
 pub const OTHERS_CORES: &str = "others_cores";
 /// Largest resident set of the worker, MiB.
 pub const WORKER_PEAK: &str = "worker_peak_mib";
+/// Megabytes of keys and values per second, from the beginning of landing to the last row visible.
+pub const MB_PER_S: &str = "mb_per_s";
+/// Megabytes of keys and values per CPU second of the worker.
+pub const MB_PER_WORKER_CPU_S: &str = "mb_per_worker_cpu_s";
+/// Inserts that the worker sent.
+pub const INSERTS: &str = "inserts";
+/// Inserts per second, from the beginning of landing to the last row visible.
+pub const INSERTS_PER_S: &str = "inserts_per_s";
 /// Parts that were written, which is the number of inserts where the table has no partition key.
 pub const PARTS: &str = "parts_written";
 
@@ -114,6 +122,24 @@ impl Figures {
         self
     }
 
+    /// What the records weigh; after `timed` and `worker`.
+    pub fn weighed(mut self, bytes: u64) -> Figures {
+        let megabytes = bytes as f64 / 1e6;
+        self.put(MB_PER_S, megabytes * self.values[ROWS_PER_S] / self.rows as f64);
+        let cpu_s = self.values[WORKER_CPU] * self.rows as f64 / 1e6;
+        if cpu_s > 0.0 {
+            self.put(MB_PER_WORKER_CPU_S, megabytes / cpu_s);
+        }
+        self
+    }
+
+    /// How often the worker inserted; after `timed`.
+    pub fn inserts(mut self, inserts: f64) -> Figures {
+        self.put(INSERTS, inserts);
+        self.put(INSERTS_PER_S, inserts * self.values[ROWS_PER_S] / self.rows as f64);
+        self
+    }
+
     /// Parts written.
     pub fn parts(mut self, parts: u64) -> Figures {
         self.put(PARTS, parts as f64);
@@ -153,7 +179,7 @@ impl Figures {
         )
     }
 
-    fn put(&mut self, name: &'static str, value: f64) {
+    pub(super) fn put(&mut self, name: &'static str, value: f64) {
         self.values.insert(name, value);
     }
 
@@ -174,7 +200,7 @@ pub fn ratio_of(runs: &[Vec<Figures>], of: Contender, to: Contender, name: &str)
 }
 
 /// The middle value; of an even number the mean of the two in the middle.
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;

@@ -39,16 +39,16 @@ pub fn measure(stage: &Stage, contender: Contender, settings: &[(String, String)
 
     let before = stage.reading()?;
     let started = Instant::now();
-    let engine = Engine::start(stage, &table.name, settings)?;
+    let engine = Engine::start(stage, table.name(), settings)?;
     let created = Instant::now();
-    let landing = Landing::watch(&table.sql, &table.name, stage.records, || Ok(()))?;
+    let landing = Landing::watch(&table, stage.records(), || Ok(()))?;
     let spent = stage.reading()?.since(&before);
 
     drop(engine);
     let settled = stage.settled_since(&before, &table)?;
     let content = stage.check(&table)?;
     let shown: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    Ok(Figures::new(contender, stage.records)
+    Ok(Figures::new(contender, stage.records())
         .timed(started, created, &landing)
         .cpu(&spent, idle_cores)
         .settled(&settled, idle_cores)
@@ -76,7 +76,7 @@ impl Engine {
              date_time_input_format = 'best_effort'{more}",
             events::TABLE_COLUMNS,
             stage.bed().bootstrap(),
-            stage.topic,
+            stage.topic(),
         ))?;
         sql.run(&format!(
             "CREATE MATERIALIZED VIEW {view} TO {table} AS SELECT *, _topic, toUInt32(_partition) AS _partition, \

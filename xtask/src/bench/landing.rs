@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use pumphouse_testkit::Sql;
 
+use super::stage::Table;
 use crate::interrupt;
 
 /// How often rows are counted: a fiftieth of what the fastest contender takes.
@@ -28,8 +28,7 @@ impl Landing {
     /// Waits until `rows` rows of `table` are visible. `alive` is asked each time.
     /// Errors: `alive` says so, or it takes too long.
     pub fn watch(
-        sql: &Sql,
-        table: &str,
+        table: &Table,
         rows: u64,
         mut alive: impl FnMut() -> Result<()>,
     ) -> Result<Landing> {
@@ -37,7 +36,7 @@ impl Landing {
         let (mut last, mut changed) = (0, Instant::now());
         loop {
             interrupt::check()?;
-            let now = visible(sql, table)?;
+            let now = table.visible()?;
             if now != last {
                 (last, changed) = (now, Instant::now());
                 landing.seen.push((changed, now));
@@ -73,14 +72,10 @@ impl Landing {
 }
 
 /// One look, and the pause before the next one.
-pub fn look(sql: &Sql, table: &str) -> Result<()> {
-    visible(sql, table)?;
+pub fn look(table: &Table) -> Result<()> {
+    table.visible()?;
     std::thread::sleep(LOOK_EVERY);
     Ok(())
-}
-
-fn visible(sql: &Sql, table: &str) -> Result<u64> {
-    Ok(sql.number(&format!("SELECT count() FROM {table}"))? as u64)
 }
 
 #[cfg(test)]

@@ -9,21 +9,24 @@ use super::contender::Contender;
 use super::figures::Figures;
 use super::stage::Stage;
 
-/// Reads the topic once, so that every contender finds it in the page cache.
+/// Reads the topics once, so that every contender finds it in the page cache.
 pub fn warm_up(stage: &Stage) -> Result<()> {
-    Part::prepare(&consume_arguments(stage))?.run().map(drop)
+    for topic in &stage.topics {
+        Part::prepare(&consume_arguments(stage, topic, stage.load.records_per_topic()))?.run()?;
+    }
+    Ok(())
 }
 
 /// Consuming only: the worker's consumer, settings and batch calls; records are counted and dropped.
 /// Timed from the call that starts fetching to the last record.
 pub fn consume(stage: &Stage) -> Result<Figures> {
-    let part = Part::prepare(&consume_arguments(stage))?;
-    let idle_cores = stage.idle_cores()?;
+    let part = Part::prepare(&consume_arguments(stage, stage.topic(), stage.records()))?;
+    let idle_cores = stage.hall.idle_cores()?;
     let before = stage.reading()?;
     let result = part.run()?;
     let spent = stage.reading()?.since(&before);
     let peak = number(&result, "rss_peak_bytes")? as u64;
-    Ok(Figures::new(Contender::Consume, stage.records)
+    Ok(Figures::new(Contender::Consume, stage.records())
         .took(number(&result, "seconds")?)
         .cpu(&spent, idle_cores)
         .worker(number(&result, "cpu_s")?, Some(peak)))
@@ -39,20 +42,20 @@ pub fn insert(stage: &Stage, contender: Contender, at_a_time: u32) -> Result<Fig
         format!("--host={host}"),
         format!("--port={port}"),
         format!("--database={DATABASE}"),
-        format!("--table={}", table.name),
-        format!("--topic={}", stage.topic),
-        format!("--records={}", stage.records),
-        format!("--partitions={}", stage.partitions),
+        format!("--table={}", table.name()),
+        format!("--topic={}", stage.topic()),
+        format!("--records={}", stage.records()),
+        format!("--partitions={}", stage.load.partitions),
         format!("--at-a-time={at_a_time}"),
     ];
     let part = Part::prepare(&arguments)?;
-    let idle_cores = stage.idle_cores()?;
+    let idle_cores = stage.hall.idle_cores()?;
     let before = stage.reading()?;
     let result = part.run()?;
     let spent = stage.reading()?.since(&before);
     let settled = stage.settled_since(&before, &table)?;
     let content = stage.check(&table)?;
-    Ok(Figures::new(contender, stage.records)
+    Ok(Figures::new(contender, stage.records())
         .took(number(&result, "seconds")?)
         .cpu(&spent, idle_cores)
         .settled(&settled, idle_cores)
@@ -63,12 +66,12 @@ pub fn insert(stage: &Stage, contender: Contender, at_a_time: u32) -> Result<Fig
         .note("sent_bytes", result["sent_bytes"].clone()))
 }
 
-fn consume_arguments(stage: &Stage) -> [String; 4] {
+fn consume_arguments(stage: &Stage, topic: &str, records: u64) -> [String; 4] {
     [
         "consume".to_owned(),
         format!("--bootstrap={}", stage.bed().bootstrap()),
-        format!("--topic={}", stage.topic),
-        format!("--records={}", stage.records),
+        format!("--topic={topic}"),
+        format!("--records={records}"),
     ]
 }
 

@@ -11,7 +11,8 @@ use super::Options;
 use super::contender::Contender;
 use super::figures::Figures;
 use super::landing::Landing;
-use super::stage::Stage;
+use super::load::Format;
+use super::stage::{Stage, Table};
 use crate::worker_watch::{Watched, setup};
 
 /// The worker's REST server answers, and the task runs, within this time.
@@ -23,19 +24,36 @@ const EXIT_LIMIT: Duration = Duration::from_secs(30);
 /// Measures the worker once.
 pub fn measure(stage: &Stage, contender: Contender, options: &Options) -> Result<Figures> {
     let table = stage.table()?;
+    let idle_cores = stage.idle_cores_watched(&table)?;
+    measure_into(stage, contender, options, table, idle_cores, true)
+}
+
+/// The same without measuring what the server uses while nothing lands, and without waiting for merges.
+pub fn measure_briefly(stage: &Stage, options: &Options, idle_cores: f64) -> Result<Figures> {
+    let table = stage.table()?;
+    measure_into(stage, Contender::Pumphouse, options, table, idle_cores, false)
+}
+
+fn measure_into(
+    stage: &Stage,
+    contender: Contender,
+    options: &Options,
+    table: Table,
+    idle_cores: f64,
+    settles: bool,
+) -> Result<Figures> {
     let directory = tempfile::Builder::new().prefix("pumphouse-bench-").tempdir()?;
-    let mut setup = setup(stage.bed(), stage.binary.clone(), directory.path())?;
-    aim(&mut setup, stage, &table.name, options);
+    let mut setup = setup(stage.bed(), stage.hall.binary.clone(), directory.path())?;
+    aim(&mut setup, stage, &table, options)?;
     let exactly_once = contender != Contender::AtLeastOnce;
     setup.connectors[0].config.insert("exactlyOnce".to_owned(), exactly_once.to_string());
-    let idle_cores = stage.idle_cores_watched(&table)?;
 
     let before = stage.reading()?;
     let started = Instant::now();
     let mut worker = Watched::start(&setup)?;
     let running = wait_running(&mut worker, &setup)?;
     let landing =
-        Landing::watch(&table.sql, &table.name, stage.records, || Ok(worker.process.check_running()?))?;
+        Landing::watch(&table, stage.records(), || Ok(worker.process.check_running()?))?;
     let spent = stage.reading()?.since(&before);
     let usage = worker.process.usage()?;
 
@@ -46,35 +64,50 @@ pub fn measure(stage: &Stage, contender: Contender, options: &Options) -> Result
     if options.show_log {
         println!("{}", worker.process.log_text());
     }
-    let settled = stage.settled_since(&before, &table)?;
+    let settled = settles.then(|| stage.settled_since(&before, &table)).transpose()?;
     let content = stage.check(&table)?;
-    Ok(Figures::new(contender, stage.records)
+    let mut figures = Figures::new(contender, stage.records())
         .timed(started, running, &landing)
         .cpu(&spent, idle_cores)
-        .settled(&settled, idle_cores)
         .worker((usage.user_ms + usage.system_ms) as f64 / 1_000.0, Some(usage.rss_peak_bytes))
+        .weighed(stage.bytes)
+        .inserts(metrics.get("insert_duration_seconds_count").copied().unwrap_or_default())
         .parts(table.parts_written()?)
         .checked(content)
-        .note("metrics", json!(metrics)))
+        .note("metrics", json!(metrics));
+    if let Some(settled) = settled {
+        figures = figures.settled(&settled, idle_cores);
+    }
+    Ok(figures)
 }
 
-/// Points the connector at this run's topic and table.
-fn aim(setup: &mut WorkerSetup, stage: &Stage, table: &str, options: &Options) {
+/// Points the connector at this run's topics and tables.
+pub(super) fn aim(setup: &mut WorkerSetup, stage: &Stage, table: &Table, options: &Options) -> Result<()> {
     let connector = &mut setup.connectors[0];
     // A fresh name is a fresh group.
     connector.name = unique_name("bench");
+    let map: Vec<String> =
+        stage.topics.iter().zip(&table.names).map(|(topic, name)| format!("{topic}={name}")).collect();
     let own = [
-        ("topics", stage.topic.clone()),
-        ("topic2TableMap", format!("{}={table}", stage.topic)),
+        ("topics", stage.topics.join(",")),
+        ("topic2TableMap", map.join(",")),
         ("database", DATABASE.to_owned()),
+        ("tasks.max", stage.load.tasks.to_string()),
+        ("value.converter", stage.load.format.converter().to_owned()),
     ];
     connector.config.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    if stage.load.format != Format::Json {
+        let url = stage.hall.registry_url().context("no registry was started")?;
+        connector.config.remove("value.converter.schemas.enable");
+        connector.config.insert("value.converter.schema.registry.url".to_owned(), url);
+    }
     connector.config.extend(options.connector_options.iter().cloned());
     setup.environment.extend(options.worker_environment.iter().cloned());
+    Ok(())
 }
 
 /// Answers when the connector's task said RUNNING for the first time.
-fn wait_running(worker: &mut Watched, setup: &WorkerSetup) -> Result<Instant> {
+pub(super) fn wait_running(worker: &mut Watched, setup: &WorkerSetup) -> Result<Instant> {
     let begun = Instant::now();
     let url = format!("{}/connectors/{}/status", worker.rest, setup.connectors[0].name);
     loop {

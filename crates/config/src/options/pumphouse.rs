@@ -27,6 +27,13 @@ pub(super) const PUMPHOUSE: &[OptionDef] = &[
         .default("1000")
         .group(GROUP),
     option(
+        "pumphouse.memory.bytes.max",
+        "What the process may take altogether while it moves this connector's records: about 64 MiB for itself, the rest for records that are fetched, filled into blocks and sent, over all its tasks and topics. Records that find no room stay in Kafka. With several connectors in a process, each one's part is what it has beyond those 64 MiB.",
+    )
+    .integer(100_663_296, 1 << 40)
+    .default("268435456")
+    .group(GROUP),
+    option(
         "pumphouse.insert.deadline.ms",
         "How far ahead the server's deadline for beginning to write lies; half of what an unsettled batch waits for.",
     )

@@ -345,7 +345,8 @@ impl Shell<'_> {
             let leaves_out = self.cx.limits.leaves_out;
             let spare_bytes_max = self.cx.limits.batch_bytes_max;
             let ends = self.cx.ends.clone();
-            let lane = LaneShell::new(queue, letters, leaves_out, ends, pause_max, spare_bytes_max);
+            let share = self.cx.memory.share();
+            let lane = LaneShell::new(queue, letters, leaves_out, ends, pause_max, spare_bytes_max, share);
             self.lanes.insert(topic.clone(), lane);
         }
         let job = server_jobs::inspect(self.cx, self.mail.clone(), claim, topic.clone(), table);

@@ -64,6 +64,11 @@ impl Block {
         Block { frames, recipe, column_bytes }
     }
 
+    /// What it takes: its columns until they are encoded, its frames from then on.
+    pub(super) fn held_bytes(&self) -> u64 {
+        self.frames.borrow().as_ref().map_or(self.column_bytes, |frames| frames.bytes)
+    }
+
     /// Waits for the frames. `None` if the encoding thread died.
     pub(super) async fn frames(&self) -> Option<Frames> {
         let mut frames = self.frames.clone();

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 
 use super::lane_shell::Ends;
 use super::letters::LetterRules;
+use super::memory::Memory;
 use super::recipe::RecipeSource;
 use super::schemas::SchemaSource;
 use super::stores::MemoryLedger;
@@ -64,6 +65,8 @@ pub struct TaskContext {
     pub memory_ledger: Option<MemoryLedger>,
     /// The group's entries in KeeperMap, if they are the ledger.
     pub keeper_ledger: Option<KeeperLedger>,
+    /// What all tasks of the connector may hold of records.
+    pub(crate) memory: Arc<Memory>,
     /// Jobs beside the consuming thread run here.
     pub runtime: Handle,
     /// The process's clock.

@@ -19,6 +19,7 @@ use super::block::{Block, ReadRows, RowOffsets, Segments};
 use super::failure::Failure;
 use super::letters::Letters;
 use super::mail::Mail;
+use super::memory::{Room, Share};
 use super::pace::Pace;
 use super::recipe::Recipe;
 use super::schemas::Fetched;
@@ -61,6 +62,7 @@ pub(super) struct LaneShell {
     open: Segments,
     open_bytes: u64,
     spare: Spare,
+    share: Share,
     blocks: HashMap<BatchId, Held>,
     offsets: Vec<Offset>,
     told_positions_at: Millis,
@@ -86,7 +88,7 @@ enum Held {
 impl Held {
     fn column_bytes(&self) -> u64 {
         match self {
-            Held::Sealed(block) => block.column_bytes,
+            Held::Sealed(block) => block.held_bytes(),
             Held::Read { rows, .. } => rows.column_bytes(),
         }
     }
@@ -115,7 +117,8 @@ pub(super) struct Taken {
 
 impl LaneShell {
     /// `spare_bytes_max`: memory of emptied segments that is kept; `leaves_out`: bad records are left out, in place of a failure; `ends`: where it ends, if anywhere;
-    /// `pause_max`: the longest that an attempt may be held back for an overloaded server.
+    /// `pause_max`: the longest that an attempt may be held back for an overloaded server; `share`: of the
+    /// connector's memory.
     pub(super) fn new(
         queue: LaneQueue,
         letters: Letters,
@@ -123,6 +126,7 @@ impl LaneShell {
         ends: Option<Ends>,
         pause_max: Duration,
         spare_bytes_max: u64,
+        share: Share,
     ) -> LaneShell {
         LaneShell {
             topic: queue.topic().clone(),
@@ -140,6 +144,7 @@ impl LaneShell {
             open: Segments::new(),
             open_bytes: 0,
             spare: Spare::new(spare_bytes_max),
+            share,
             blocks: HashMap::new(),
             offsets: Vec::with_capacity(RECORDS_PER_RUN),
             told_positions_at: Millis::default(),
@@ -191,6 +196,14 @@ impl LaneShell {
         if self.decoder.is_none() || self.needs.is_some() || !task.takes_any(&self.topic) {
             return Ok(Taken::default());
         }
+        match self.room() {
+            Room::Free => {}
+            Room::Wait => return Ok(Taken::default()),
+            Room::Seal => {
+                task.seal_early(&self.topic, now);
+                return Ok(Taken::default());
+            }
+        }
         if self.done >= self.in_hand.len() {
             self.done = 0;
             let count = self.queue.consume_batch(Duration::ZERO, &mut self.in_hand)?;
@@ -201,6 +214,18 @@ impl LaneShell {
         let taken = self.decode_run(task, now)?;
         self.needs = taken.needs;
         Ok(taken)
+    }
+
+    /// Whether there is memory for more records. Spare segments, which nobody misses, make room first.
+    fn room(&mut self) -> Room {
+        self.share.holds(self.bytes() + self.spare.bytes());
+        let room = self.share.room(self.open_bytes);
+        if room == Room::Free || self.spare.bytes() == 0 {
+            return room;
+        }
+        self.spare.clear();
+        self.share.holds(self.bytes());
+        self.share.room(self.open_bytes)
     }
 
     /// The topic whose records are read: the one that letters are about, where they are taken again.

@@ -26,6 +26,17 @@ impl Spare {
         Some(segment)
     }
 
+    /// What the kept segments may have held.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Gives all of it back.
+    pub(super) fn clear(&mut self) {
+        self.kept.clear();
+        self.bytes = 0;
+    }
+
     /// What finds no room is dropped.
     pub(super) fn keep(&mut self, segments: Segments) {
         for (partition, segment) in segments {

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use super::Stopwatch;
 use crate::bench::child::ready;
-use crate::bench::stage::records_of;
+use crate::bench::load::{Encoder, MATRIX, Workload};
 
 /// What to send, and where to.
 #[derive(Args)]
@@ -104,7 +104,8 @@ fn build(options: &Options, plan: &Arc<TablePlan>) -> Result<Vec<Pieces>> {
     let mut decoder = JsonDecoder::new(Arc::clone(plan));
     let mut open: BTreeMap<u32, Segment> = BTreeMap::new();
     let mut blocks = Vec::new();
-    for (number, record) in (0_u64..).zip(records_of(options.records, options.partitions)) {
+    let load = Workload { records: options.records, partitions: options.partitions, ..MATRIX[0] };
+    for (number, record) in (0_u64..).zip(load.records_of(0, Encoder::json())) {
         let partition = record.partition as u32;
         let segment = open.entry(partition).or_insert_with(|| plan.new_segment());
         let given = RecordRef {

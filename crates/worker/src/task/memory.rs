@@ -1,0 +1,182 @@
+//! What a connector's records may take of this process's memory (`pumphouse.memory.bytes.max`), shared by all
+//! lanes of its tasks. Nothing is paused and nothing is thrown away: a lane that finds no room leaves its
+//! records in the queue, which then fills up, and fetching stops.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use pumphouse_kafka::Settings;
+
+/// What the process takes without records: its code, threads, clients and the allocator's own tables; 35 to
+/// 45 MiB were measured.
+const PROCESS_BYTES: u64 = 64 << 20;
+
+/// Of what is left, one part in so many is for records that were fetched but not taken.
+const QUEUES_PART: u64 = 5;
+
+/// Columns grow by doubling, so a byte of data stands for up to two of memory, one and a half on average.
+const fn as_data(memory_bytes: u64) -> u64 {
+    memory_bytes * 2 / 3
+}
+
+/// Fetched records exist twice at most: those in a lane's hand, and the queue that filled up meanwhile.
+const FETCHED_TWICE: u64 = 2;
+
+/// A queue's size at most, and at least: below it, a lane waits for the broker between two fetches.
+const QUEUE_BYTES_MAX: u64 = 16 << 20;
+const QUEUE_BYTES_MIN: u64 = 512 << 10;
+
+/// Messages at which a queue counts as full whatever their size: each costs a few hundred bytes beside its data.
+const BYTES_PER_QUEUED_MESSAGE: u64 = 800;
+const QUEUED_MESSAGES_MIN: u64 = 500;
+const QUEUED_MESSAGES_MAX: u64 = 20_000;
+
+/// Of one partition in one answer; records come out of it several times as large as they were sent.
+const FETCH_PARTITION_BYTES_MAX: u64 = 256 << 10;
+const FETCH_PARTITION_BYTES_MIN: u64 = 64 << 10;
+
+/// The shares of a connector's memory, and what its lanes hold of them.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    total: u64,
+    blocks_max: u64,
+    held: AtomicU64,
+    lanes: AtomicUsize,
+}
+
+/// Whether a lane may take records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Yes.
+    Free,
+    /// No: other lanes hold it, and what this one has filled is not worth a batch of its own yet.
+    Wait,
+    /// No: what it has filled is to be sealed, so that memory comes back.
+    Seal,
+}
+
+impl Memory {
+    /// `total`: all that the process may take, in bytes.
+    pub(crate) fn new(total: u64) -> Arc<Memory> {
+        let records = total.saturating_sub(PROCESS_BYTES);
+        let blocks_max = as_data(records - records / QUEUES_PART);
+        Arc::new(Memory { total, blocks_max, held: AtomicU64::new(0), lanes: AtomicUsize::new(0) })
+    }
+
+    /// A consumer's settings with limits for its queues, where the operator has set none: one queue per topic,
+    /// and as many consumers as tasks.
+    pub(crate) fn bounded(&self, given: &Settings, tasks: usize, topics: usize) -> Settings {
+        let queues = (tasks.max(1) * topics.max(1)) as u64 * FETCHED_TWICE;
+        let all = self.total.saturating_sub(PROCESS_BYTES) / QUEUES_PART;
+        let each = (all / queues).clamp(QUEUE_BYTES_MIN, QUEUE_BYTES_MAX);
+        let messages = (each / BYTES_PER_QUEUED_MESSAGE).clamp(QUEUED_MESSAGES_MIN, QUEUED_MESSAGES_MAX);
+        let partition = (each / 8).clamp(FETCH_PARTITION_BYTES_MIN, FETCH_PARTITION_BYTES_MAX);
+        let mut settings = given.clone();
+        for (name, value) in [
+            ("queued.max.messages.kbytes", each >> 10),
+            ("queued.min.messages", messages),
+            ("max.partition.fetch.bytes", partition),
+        ] {
+            settings.entry(name.to_owned()).or_insert_with(|| value.to_string());
+        }
+        settings
+    }
+
+    /// A new lane's share, which holds nothing yet.
+    pub(super) fn share(self: &Arc<Memory>) -> Share {
+        self.lanes.fetch_add(1, Ordering::Relaxed);
+        Share { memory: Arc::clone(self), held: 0 }
+    }
+
+    /// The data that a lane may always fill: with all of them at it there is still room for as much in flight.
+    fn fair(&self) -> u64 {
+        self.blocks_max / 2 / self.lanes.load(Ordering::Relaxed).max(1) as u64
+    }
+}
+
+/// What one lane holds.
+#[derive(Debug)]
+pub(super) struct Share {
+    memory: Arc<Memory>,
+    held: u64,
+}
+
+impl Share {
+    /// The lane holds so many bytes of column data now, filled, kept and spare.
+    pub(super) fn holds(&mut self, bytes: u64) {
+        match bytes.checked_sub(self.held) {
+            Some(more) => self.memory.held.fetch_add(more, Ordering::Relaxed),
+            None => self.memory.held.fetch_sub(self.held - bytes, Ordering::Relaxed),
+        };
+        self.held = bytes;
+    }
+
+    /// Whether the lane may take records, when its open block has `open_bytes`.
+    /// There is an end to every wait: as long as there is no room, either a lane has filled its fair share and
+    /// is told to seal it, or more than half of all is sealed and comes back when it has landed, or belongs to lanes that
+    /// take nothing now, which their linger seals. What is spare is given back before anybody waits.
+    pub(super) fn room(&self, open_bytes: u64) -> Room {
+        let held = self.memory.held.load(Ordering::Relaxed);
+        if held < self.memory.blocks_max {
+            Room::Free
+        } else if open_bytes >= self.memory.fair() {
+            Room::Seal
+        } else {
+            Room::Wait
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.holds(0);
+        self.memory.lanes.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn lanes_share_and_the_one_that_holds_much_seals() {
+        let memory = Memory::new(64 * MIB + 150 * MIB);
+        assert_eq!(memory.blocks_max, 80 * MIB);
+        let (mut one, mut other) = (memory.share(), memory.share());
+        one.holds(50 * MIB);
+        assert_eq!(other.room(0), Room::Free);
+        other.holds(30 * MIB);
+        assert_eq!([one.room(50 * MIB), other.room(5 * MIB)], [Room::Seal, Room::Wait]);
+        one.holds(7 * MIB);
+        assert_eq!(other.room(5 * MIB), Room::Free);
+        drop(one);
+        drop(other);
+        assert_eq!(memory.held.load(Ordering::Relaxed), 0);
+    }
+
+    /// Whatever lanes hold open when the memory is full: with nothing sealed, one of them is told to seal.
+    #[test]
+    fn open_blocks_alone_never_wait_for_one_another() {
+        for lanes in 1..40 {
+            let memory = Memory::new(256 * MIB);
+            let mut shares: Vec<Share> = (0..lanes).map(|_| memory.share()).collect();
+            let each = memory.blocks_max / lanes + 1;
+            shares.iter_mut().for_each(|share| share.holds(each));
+            assert!(shares.iter().any(|share| share.room(each) == Room::Seal), "{lanes} lanes");
+        }
+    }
+
+    #[test]
+    fn queues_are_smaller_where_there_are_more_of_them() {
+        let memory = Memory::new(256 * MIB);
+        let of = |tasks, topics, name: &str| memory.bounded(&Settings::new(), tasks, topics)[name].clone();
+        assert_eq!(of(1, 1, "queued.max.messages.kbytes"), "16384");
+        assert_eq!(of(1, 1, "queued.min.messages"), "20000");
+        assert_eq!(of(1, 1, "max.partition.fetch.bytes"), "262144");
+        assert_eq!(of(1, 20, "queued.max.messages.kbytes"), "983");
+        assert_eq!(of(4, 20, "queued.max.messages.kbytes"), "512");
+        let given = Settings::from([("queued.min.messages".to_owned(), "7".to_owned())]);
+        assert_eq!(memory.bounded(&given, 1, 20)["queued.min.messages"], "7");
+    }
+}
