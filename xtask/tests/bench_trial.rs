@@ -14,7 +14,8 @@ fn worker() -> PathBuf {
         return given.into();
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let built = Command::new(env!("CARGO")).args(["build", "--package", "pumphouse"]).current_dir(root).status();
+    let built =
+        Command::new(env!("CARGO")).args(["build", "--package", "pumphouse"]).current_dir(root).status();
     assert!(built.unwrap().success());
     Path::new(env!("CARGO_BIN_EXE_xtask")).with_file_name("pumphouse")
 }

@@ -100,7 +100,7 @@ pub struct Metrics {
     pub audit_rows_distinct: Family<LaneLabels, Counter>,
     /// 1 = exactly once, 0 = at least once.
     pub exactly_once: Family<ConnectorLabels, Gauge>,
-    /// Blocks that are being filled, encoded or sent, in bytes of column data.
+    /// Blocks: column data until they are encoded, compressed bytes from then on until they have landed.
     pub block_bytes: Family<ConnectorLabels, Gauge<u64, AtomicU64>>,
     /// What the page shows.
     pub pulses: Pulses,

@@ -45,7 +45,8 @@ pub fn keep() -> Result<()> {
 }
 
 fn drawn(latest: &Value, matrix: Option<&Value>) -> String {
-    let mut panels = vec![("Rows per second, JSON with 12 columns, everything on one machine", contenders(latest))];
+    let mut panels =
+        vec![("Rows per second, JSON with 12 columns, everything on one machine", contenders(latest))];
     if let Some(matrix) = matrix {
         panels.push(("Rows per second of the worker alone, by workload", workloads(matrix)));
     }
@@ -125,7 +126,8 @@ mod tests {
             "limit: a < b": { "rows_per_s": 1_000_000.0 },
             "no rate": {},
         } });
-        let workload = json!({ "workload": { "name": "avro" }, "medians": { "rows_per_s": 7.0, "mb_per_s": 2.0 } });
+        let workload =
+            json!({ "workload": { "name": "avro" }, "medians": { "rows_per_s": 7.0, "mb_per_s": 2.0 } });
         let svg = drawn(&latest, Some(&json!({ "workloads": [workload] })));
         assert_eq!(svg.matches("<rect").count(), 3);
         assert!(svg.contains("class=\"limit\" x=\"300\" y=\"25.0\" width=\"430.0\""), "{svg}");

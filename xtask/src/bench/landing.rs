@@ -14,7 +14,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(25);
 const LANDING_LIMIT: Duration = Duration::from_secs(240);
 
 /// Nor may nothing new be visible for so long.
-const STANDSTILL_LIMIT: Duration = Duration::from_secs(60);
+const STANDSTILL_LIMIT: Duration = Duration::from_secs(120);
 
 /// The moments at which more rows were visible.
 #[derive(Clone, Debug)]
@@ -27,11 +27,7 @@ pub struct Landing {
 impl Landing {
     /// Waits until `rows` rows of `table` are visible. `alive` is asked each time.
     /// Errors: `alive` says so, or it takes too long.
-    pub fn watch(
-        table: &Table,
-        rows: u64,
-        mut alive: impl FnMut() -> Result<()>,
-    ) -> Result<Landing> {
+    pub fn watch(table: &Table, rows: u64, mut alive: impl FnMut() -> Result<()>) -> Result<Landing> {
         let mut landing = Landing { begun: Instant::now(), seen: Vec::new() };
         let (mut last, mut changed) = (0, Instant::now());
         loop {

@@ -47,7 +47,7 @@ const WARM_UP: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// All rows are visible so long after the last record.
-const LANDING_LIMIT: Duration = Duration::from_secs(60);
+const LANDING_LIMIT: Duration = Duration::from_secs(120);
 
 /// What one linger came to.
 #[derive(Clone, Debug, Serialize)]
@@ -123,7 +123,7 @@ fn measure_one(hall: &Hall, options: &Options, linger_ms: u64) -> Result<Latency
             filled.map(|report| report.elapsed)
         });
         let looks = watch(&sql, &table, records, || {
-            if !ended.load(Ordering::Relaxed) && begun.elapsed() > Duration::from_secs(4 * seconds + 60) {
+            if !ended.load(Ordering::Relaxed) && begun.elapsed() > Duration::from_secs(4 * seconds + 240) {
                 bail!("the producer does not reach {rate} records per second");
             }
             Ok(worker.process.check_running()?)
@@ -277,8 +277,17 @@ fn numbers(sql: &Sql, query: &str) -> Result<Vec<u64>> {
 
 /// The table in Markdown.
 pub fn text(options: &Options, all: &[Latency]) -> String {
-    let heads =
-        ["linger", "rows/s", "p50 ms", "p99 ms", "most ms", "inserts", "worker cores", "server cores", "peak MiB"];
+    let heads = [
+        "linger",
+        "rows/s",
+        "p50 ms",
+        "p99 ms",
+        "most ms",
+        "inserts",
+        "worker cores",
+        "server cores",
+        "peak MiB",
+    ];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for one in all {
         rows.push(vec![
@@ -317,7 +326,8 @@ pub fn keep(options: &Options, source: &str, all: &[Latency]) -> Result<()> {
     let kept =
         json!({ "command": options.command(), "source": source, "machine": machine(), "lingers": all });
     let json = serde_json::to_string_pretty(&kept)? + "\n";
-    fs::write(root().join("benchmarks/latency.json"), json).context("cannot write benchmarks/latency.json")?;
+    fs::write(root().join("benchmarks/latency.json"), json)
+        .context("cannot write benchmarks/latency.json")?;
     pages::replace("latency", &text(options, all))
 }
 

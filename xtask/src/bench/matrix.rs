@@ -75,7 +75,7 @@ pub fn measure(hall: &Rc<Hall>, options: &Options) -> Result<Vec<Measured>> {
         interrupt::check()?;
         stages.push(Stage::fill(hall, load)?);
     }
-    let idle_cores = hall.idle_cores()?;
+    let idle_cores = stages[0].idle_cores_watched(&stages[0].table()?)?;
     // Unmeasured: what has just been started compiles its code while it runs.
     pumphouse::measure_briefly(&stages[0], options, idle_cores)?;
     let empty = |stage: &Stage| Measured { load: stage.load, bytes: stage.bytes, rounds: Vec::new() };
@@ -99,7 +99,8 @@ pub fn measure(hall: &Rc<Hall>, options: &Options) -> Result<Vec<Measured>> {
 pub fn text(options: &Options, measured: &[Measured]) -> String {
     let base = &measured[0];
     let heads = ["workload"].into_iter().chain(COLUMNS.map(|(heading, _, _)| heading));
-    let mut rows = vec![heads.map(str::to_owned).chain([format!("to {}", base.load.name)]).collect::<Vec<_>>()];
+    let mut rows =
+        vec![heads.map(str::to_owned).chain([format!("to {}", base.load.name)]).collect::<Vec<_>>()];
     for one in measured {
         let mut row = vec![format!("{}: {}", one.load.name, one.load.title())];
         row.extend(COLUMNS.map(|(_, figure, digits)| {

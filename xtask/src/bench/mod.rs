@@ -18,6 +18,7 @@ mod matrix;
 mod meter;
 mod pages;
 pub mod part;
+mod profile;
 mod pumphouse;
 mod report;
 mod stage;
@@ -86,9 +87,15 @@ pub struct Options {
     /// For so many seconds.
     #[arg(long, default_value_t = 15)]
     seconds: u64,
+    /// Only where the worker's CPU time goes, by thread and function; needs `perf`.
+    #[arg(long)]
+    profile: bool,
     /// Only tries whether everything runs and every table is right; measures nothing. Any build will do.
     #[arg(long)]
     trial: bool,
+    /// Measures nothing: draws docs/performance.svg again from what is kept in benchmarks/.
+    #[arg(long)]
+    chart: bool,
     /// Writes benchmarks/*.json, the tables and the chart in docs/.
     #[arg(long)]
     keep: bool,
@@ -147,6 +154,9 @@ impl Options {
         if self.latency {
             command += " --latency";
         }
+        if self.profile {
+            command += " --profile";
+        }
         if self.latency || self.matrix {
             command += &format!(" --rate {} --seconds {}", self.rate, self.seconds);
         }
@@ -199,9 +209,10 @@ impl Options {
     fn plan(&self) -> Plan {
         let part = !self.workloads.is_empty();
         Plan {
-            contenders: !self.latency && !part,
+            contenders: !self.latency && !self.profile && !part,
             matrix: self.matrix || part,
             latency: self.latency || (self.matrix && !part),
+            profile: self.profile || (self.matrix && !part && !self.trial),
         }
     }
 }
@@ -211,6 +222,7 @@ struct Plan {
     contenders: bool,
     matrix: bool,
     latency: bool,
+    profile: bool,
 }
 
 fn name_of(value: impl clap::ValueEnum) -> String {
@@ -221,8 +233,13 @@ fn name_of(value: impl clap::ValueEnum) -> String {
 /// Errors: something did not start or end in time, or a table was not right.
 pub fn run(options: &Options) -> Result<()> {
     interrupt::catch()?;
+    if options.chart {
+        return chart::keep();
+    }
     if options.keep && !options.is_plain() {
-        bail!("--keep goes with --records, --partitions, --replicated, --runs, --rounds, --matrix and --latency only");
+        bail!(
+            "--keep goes with --records, --partitions, --replicated, --runs, --rounds, --matrix and --latency only"
+        );
     }
     if !options.main_workload_is_usual()
         && options.only.iter().any(|one| !matches!(one, Contender::Pumphouse | Contender::AtLeastOnce))
@@ -272,6 +289,14 @@ pub fn run(options: &Options) -> Result<()> {
         }
         if options.keep {
             latency::keep(options, &source, &latency)?;
+        }
+    }
+    if plan.profile {
+        let stage = Stage::fill(&hall, profile::workload(options)?)?;
+        let profile = profile::measure(&stage, options)?;
+        println!("\n{}\n", profile::text(options, &profile));
+        if options.keep {
+            profile::keep(options, &profile)?;
         }
     }
     if options.keep {

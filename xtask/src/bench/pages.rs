@@ -112,7 +112,9 @@ mod tests {
 
     #[test]
     fn only_what_stands_between_the_lines_is_replaced() {
-        let lines = |text| format!("# T\n<!-- x: written by `bench --keep` -->\n{text}\n<!-- end of the x -->\nmore\n");
+        let lines = |text| {
+            format!("# T\n<!-- x: written by `bench --keep` -->\n{text}\n<!-- end of the x -->\nmore\n")
+        };
         assert_eq!(replaced(&lines("old"), "x", "new").unwrap(), lines("new"));
         assert_eq!(replaced(&lines("old"), "y", "new"), None);
         assert_eq!(replaced("# Title\n", "x", "new"), None);
@@ -121,7 +123,7 @@ mod tests {
     #[test]
     fn the_page_has_all_places() {
         let page = fs::read_to_string(root().join("docs/performance.md")).unwrap();
-        for section in ["figures", "matrix", "latency"] {
+        for section in ["figures", "matrix", "latency", "profile"] {
             assert!(replaced(&page, section, "").is_some(), "{section}");
         }
     }

@@ -1,6 +1,7 @@
 //! The worker: the release binary with the connector of the quickstart, exactly-once or not.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -12,14 +13,15 @@ use super::contender::Contender;
 use super::figures::Figures;
 use super::landing::Landing;
 use super::load::Format;
+use super::profile::Recording;
 use super::stage::{Stage, Table};
 use crate::worker_watch::{Watched, setup};
 
 /// The worker's REST server answers, and the task runs, within this time.
-const RUNNING_LIMIT: Duration = Duration::from_secs(30);
+const RUNNING_LIMIT: Duration = Duration::from_secs(120);
 
 /// The worker lands what it has and leaves within this time.
-const EXIT_LIMIT: Duration = Duration::from_secs(30);
+const EXIT_LIMIT: Duration = Duration::from_secs(120);
 
 /// Measures the worker once.
 pub fn measure(stage: &Stage, contender: Contender, options: &Options) -> Result<Figures> {
@@ -32,6 +34,23 @@ pub fn measure(stage: &Stage, contender: Contender, options: &Options) -> Result
 pub fn measure_briefly(stage: &Stage, options: &Options, idle_cores: f64) -> Result<Figures> {
     let table = stage.table()?;
     measure_into(stage, Contender::Pumphouse, options, table, idle_cores, false)
+}
+
+/// The worker under `perf record`, which slows it down: its table is checked, and it has no figures.
+pub fn record_profile(stage: &Stage, options: &Options, file: &Path) -> Result<()> {
+    let table = stage.table()?;
+    let directory = tempfile::Builder::new().prefix("pumphouse-bench-").tempdir()?;
+    let mut setup = setup(stage.bed(), stage.hall.binary.clone(), directory.path())?;
+    aim(&mut setup, stage, &table, options)?;
+    let mut worker = Watched::start(&setup)?;
+    let recording = Recording::start(worker.process.pid(), file)?;
+    wait_running(&mut worker, &setup)?;
+    Landing::watch(&table, stage.records(), || Ok(worker.process.check_running()?))?;
+    worker.check()?;
+    worker.process.terminate()?;
+    worker.process.wait_exit(EXIT_LIMIT).context("the worker does not end after SIGTERM")?;
+    recording.finish()?;
+    stage.check(&table).map(drop)
 }
 
 fn measure_into(
@@ -52,8 +71,7 @@ fn measure_into(
     let started = Instant::now();
     let mut worker = Watched::start(&setup)?;
     let running = wait_running(&mut worker, &setup)?;
-    let landing =
-        Landing::watch(&table, stage.records(), || Ok(worker.process.check_running()?))?;
+    let landing = Landing::watch(&table, stage.records(), || Ok(worker.process.check_running()?))?;
     let spent = stage.reading()?.since(&before);
     let usage = worker.process.usage()?;
 

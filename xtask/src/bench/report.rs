@@ -134,4 +134,3 @@ fn kept(options: &Options, source: &str, runs: &[Vec<Figures>]) -> Value {
         "runs": runs,
     })
 }
-

@@ -216,9 +216,15 @@ impl LaneShell {
         Ok(taken)
     }
 
+    /// Tells the connector's memory what this lane holds now: blocks come to be encoded, and land, while nothing is
+    /// taken.
+    pub(super) fn account(&mut self) {
+        self.share.holds(self.bytes() + self.spare.bytes());
+    }
+
     /// Whether there is memory for more records. Spare segments, which nobody misses, make room first.
     fn room(&mut self) -> Room {
-        self.share.holds(self.bytes() + self.spare.bytes());
+        self.account();
         let room = self.share.room(self.open_bytes);
         if room == Room::Free || self.spare.bytes() == 0 {
             return room;

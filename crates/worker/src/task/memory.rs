@@ -13,9 +13,9 @@ const PROCESS_BYTES: u64 = 64 << 20;
 /// Of what is left, one part in so many is for records that were fetched but not taken.
 const QUEUES_PART: u64 = 5;
 
-/// Columns grow by doubling, so a byte of data stands for up to two of memory, one and a half on average.
+/// Columns grow by doubling, so a byte of data stands for up to two of memory.
 const fn as_data(memory_bytes: u64) -> u64 {
-    memory_bytes * 2 / 3
+    memory_bytes / 2
 }
 
 /// Fetched records exist twice at most: those in a lane's hand, and the queue that filled up meanwhile.
@@ -142,12 +142,12 @@ mod tests {
     #[test]
     fn lanes_share_and_the_one_that_holds_much_seals() {
         let memory = Memory::new(64 * MIB + 150 * MIB);
-        assert_eq!(memory.blocks_max, 80 * MIB);
+        assert_eq!(memory.blocks_max, 60 * MIB);
         let (mut one, mut other) = (memory.share(), memory.share());
-        one.holds(50 * MIB);
+        one.holds(40 * MIB);
         assert_eq!(other.room(0), Room::Free);
-        other.holds(30 * MIB);
-        assert_eq!([one.room(50 * MIB), other.room(5 * MIB)], [Room::Seal, Room::Wait]);
+        other.holds(20 * MIB);
+        assert_eq!([one.room(40 * MIB), other.room(5 * MIB)], [Room::Seal, Room::Wait]);
         one.holds(7 * MIB);
         assert_eq!(other.room(5 * MIB), Room::Free);
         drop(one);

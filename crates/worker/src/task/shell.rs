@@ -426,6 +426,7 @@ impl<'a> Shell<'a> {
         if now.since(self.ticked_at) >= TICK_MS {
             self.ticked_at = now;
             self.hear(Event::Tick);
+            self.lanes.values_mut().for_each(LaneShell::account);
             let bytes = self.lanes.values().map(LaneShell::bytes).sum();
             self.cx.meters.block_bytes(bytes);
         }

@@ -45,7 +45,9 @@ impl Encoder {
         let mut out = self.header.clone();
         match self.format {
             Format::Json => return json(columns, row).into_bytes(),
-            Format::Avro => columns.iter().zip(row).for_each(|(column, value)| avro(column.kind, value, &mut out)),
+            Format::Avro => {
+                columns.iter().zip(row).for_each(|(column, value)| avro(column.kind, value, &mut out))
+            }
             Format::Protobuf => {
                 for (number, value) in (1_u64..).zip(row) {
                     protobuf(number, value, &mut out);
@@ -258,7 +260,10 @@ mod tests {
         let fields = [8, 0xac, 2, 26, 2, b'a', b'b', 34, 1, b'x', 40, 1];
         assert_eq!(protobuf, [&[0, 0, 0, 0, 9, 0], &fields[..]].concat());
         let json = Encoder::json().encode(&columns, &row);
-        assert_eq!(String::from_utf8(json).unwrap(), r#"{"c0":300,"c1":null,"c2":"ab","c3":["x"],"c4":true}"#);
+        assert_eq!(
+            String::from_utf8(json).unwrap(),
+            r#"{"c0":300,"c1":null,"c2":"ab","c3":["x"],"c4":true}"#
+        );
     }
 
     #[test]

@@ -150,8 +150,22 @@ pub fn columns(shape: Shape) -> Vec<Column> {
 const MESSAGE_BYTES: usize = 1_490;
 
 const WORDS: [&str; 16] = [
-    "request", "served", "after", "retry", "from", "cache", "upstream", "closed", "connection", "timeout",
-    "while", "reading", "header", "of", "shard", "replica",
+    "request",
+    "served",
+    "after",
+    "retry",
+    "from",
+    "cache",
+    "upstream",
+    "closed",
+    "connection",
+    "timeout",
+    "while",
+    "reading",
+    "header",
+    "of",
+    "shard",
+    "replica",
 ];
 
 /// Record number `id` of a shape other than narrow.

@@ -160,9 +160,10 @@ impl Workload {
             (self.first_of(topic), self.records_per_topic(), u64::from(self.partitions));
         let place = move |id: u64| ((id - first) % partitions) as i32;
         match self.shape {
-            Shape::Narrow => Box::new(narrow::records(first, count, encoder).map(move |(id, record)| {
-                FillRecord { partition: place(id), ..record }
-            })),
+            Shape::Narrow => Box::new(
+                narrow::records(first, count, encoder)
+                    .map(move |(id, record)| FillRecord { partition: place(id), ..record }),
+            ),
             shape => {
                 let columns = shape::columns(shape);
                 Box::new((first..first + count).map(move |id| {
