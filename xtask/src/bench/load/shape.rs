@@ -141,7 +141,7 @@ pub fn columns(shape: Shape) -> Vec<Column> {
             column("message", Kind::Text),
         ],
         Shape::Tiny => {
-            vec![column("id", Kind::Long), column("value", Kind::Int), column("ok", Kind::Bool)]
+            vec![column("id", Kind::Long), column("reading", Kind::Int), column("ok", Kind::Bool)]
         }
     }
 }
