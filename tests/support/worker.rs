@@ -98,11 +98,6 @@ impl Worker {
         self.process.is_running()
     }
 
-    /// Its largest resident set so far.
-    pub fn peak_bytes(&self) -> u64 {
-        self.process.usage().unwrap().rss_peak_bytes
-    }
-
     /// How long it has lived.
     pub fn age(&self) -> Duration {
         self.begun.elapsed()

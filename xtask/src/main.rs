@@ -55,7 +55,7 @@ enum Task {
     /// Faults against real servers under load, drawn from a seed, and the whole history looked up after each kind.
     Chaos(chaos::Options),
     /// The black-box suites on real servers, or one of them (exactly_once, type_roundtrip, connect_rest, formats,
-    /// verify, check, errors, memory).
+    /// verify, check, errors).
     E2e {
         /// A folder of tests/.
         suite: Option<String>,
