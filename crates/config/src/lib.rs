@@ -42,6 +42,7 @@ mod connector_config;
 mod worker_config;
 
 mod definition;
+mod distributed;
 mod validation;
 
 mod page;
@@ -51,6 +52,7 @@ pub use clickhouse_settings::FORCED_CLICKHOUSE_SETTINGS;
 pub use connector_config::{BatchLimits, ConnectorConfig, LedgerStore, UnknownFields};
 pub use connector_file::parse_connector_file;
 pub use converter::{BareValue, SchemaFiles, ValueConverter};
+pub use distributed::{Distributed, TopicCreation};
 pub use definition::Definition;
 pub use endpoint::{CertificateFiles, Endpoint};
 pub use error::{ConfigCode, ConfigError, ConfigErrors, Note};

@@ -10,6 +10,9 @@ use crate::option::{Kind, OptionDef, Scope};
 /// The heading under which the worker's options for Kafka's clients stand.
 pub(crate) const CLIENT_GROUP: &str = worker::CLIENTS;
 
+/// The heading under which options of distributed workers stand.
+pub(crate) const DISTRIBUTED_GROUP: &str = worker::DISTRIBUTED;
+
 /// Every option, in the order of the printed page.
 pub fn all() -> impl Iterator<Item = &'static OptionDef> {
     sink::SINK

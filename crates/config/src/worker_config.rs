@@ -1,6 +1,7 @@
 //! The worker's file, understood.
 use std::collections::BTreeMap;
 
+use crate::distributed::Distributed;
 use crate::error::{ConfigCode, ConfigErrors, Note};
 use crate::kafka_options::{self, KafkaOptions, WorkerClients};
 use crate::listener::Listeners;
@@ -49,13 +50,35 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// Understands a worker's file.
+    /// Understands the file of a worker that is alone.
     /// Errors: everything that is wrong with it, each with a code and a remedy.
     pub fn from_raw(raw: &RawConfig) -> Result<WorkerConfig, ConfigErrors> {
+        WorkerConfig::read(raw, Distributed::note_options)
+    }
+
+    /// Understands the file of a worker that is one of a group.
+    /// Errors: as above.
+    pub fn distributed_from_raw(raw: &RawConfig) -> Result<(WorkerConfig, Distributed), ConfigErrors> {
+        let mut distributed = None;
+        let config = WorkerConfig::read(raw, |reading| distributed = Some(Distributed::read(reading)))?;
+        if config.listeners.advertised.protocol.as_str() != "http" {
+            return Err(ConfigErrors::from(ConfigError::new(
+                ConfigCode::NotYet,
+                "rest.advertised.listener",
+                "workers pass requests on to one another over http only",
+                "Add an http listener that the other workers reach, and set rest.advertised.listener=http.",
+            )));
+        }
+        Ok((config, distributed.expect("it was read with the rest")))
+    }
+
+    /// `mode` reads what concerns the mode that it runs in.
+    fn read(raw: &RawConfig, mode: impl FnOnce(&mut Reading<'_>)) -> Result<WorkerConfig, ConfigErrors> {
         let (providers, provider_errors) = Providers::read(raw);
         let filled = providers.fill(raw);
         let mut reading = Reading::new(&filled.raw, Scope::Worker);
         reading.errors.extend(provider_errors);
+        mode(&mut reading);
         let listeners = Listeners::read(&mut reading);
         let rest_tls = RestTls::read(&mut reading, &listeners);
         let rest_users_file = rest_security::read_users_file(&mut reading);

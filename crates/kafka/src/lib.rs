@@ -24,6 +24,8 @@ mod outgoing_record;
 mod range_reader;
 mod settings;
 mod state_topic;
+mod tail;
+mod workers_group;
 
 pub use pumphouse_delivery::StoredEntry;
 
@@ -45,3 +47,5 @@ pub use outgoing_record::{
 pub use range_reader::{RangeReader, ReadLimits};
 pub use settings::{Settings, rebalances_incrementally};
 pub use state_topic::{Mark, config_key, mark_key, read_compacted, read_marks, read_value};
+pub use tail::Tail;
+pub use workers_group::{GroupEvent, WorkersGroup, WorkersGroupSettings};

@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::KafkaError;
+use crate::workers_group::WorkersGroupSettings;
 
 /// librdkafka settings by name, as the operator's options were mapped
 /// ([`client_settings`](crate::client_settings)).
@@ -121,6 +122,23 @@ pub(crate) fn consumer(given: &Settings, group: &str) -> Result<Settings, KafkaE
     defaults(&mut settings, CONSUMER_DEFAULTS);
     force(&mut settings, CONSUMER_FORCED)?;
     force(&mut settings, &[("group.id", group)])?;
+    Ok(settings)
+}
+
+/// The settings of a worker in the workers' group. Only tasks that move stop, so the protocol is the
+/// cooperative one; the poll interval is also how long the group waits for a member in a rebalance.
+pub(crate) fn worker(given: &Settings, group: &WorkersGroupSettings) -> Result<Settings, KafkaError> {
+    let mut settings = consumer(given, &group.group)?;
+    force(&mut settings, MEMBER_FORCED)?;
+    let session = group.session_timeout_ms;
+    let own = [
+        ("group.instance.id", group.instance.clone()),
+        ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
+        ("session.timeout.ms", session.to_string()),
+        ("heartbeat.interval.ms", group.heartbeat_interval_ms.to_string()),
+        ("max.poll.interval.ms", group.rebalance_timeout_ms.max(session).to_string()),
+    ];
+    settings.extend(own.map(|(name, value)| (name.to_owned(), value)));
     Ok(settings)
 }
 

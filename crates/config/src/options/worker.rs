@@ -5,9 +5,9 @@ const WORKER_GROUP: &str = "Worker";
 const REST: &str = "Worker: REST";
 /// The heading of options that go to Kafka's clients.
 pub(super) const CLIENTS: &str = "Worker: Kafka clients";
-const DISTRIBUTED: &str = "Worker: distributed mode";
+/// The heading of options that mean something for workers of a group only.
+pub(super) const DISTRIBUTED: &str = "Worker: distributed mode";
 
-const NOT_DISTRIBUTED: &str = "It belongs to distributed mode.";
 const METRICS: &str = "Metrics are served on /metrics.";
 
 const fn option(name: &'static str, doc: &'static str) -> OptionDef {
@@ -18,9 +18,11 @@ const fn client(name: &'static str, doc: &'static str) -> OptionDef {
     option(name, doc).group(CLIENTS)
 }
 
-const fn distributed(name: &'static str) -> OptionDef {
-    option(name, "An option of distributed workers.").no_effect(NOT_DISTRIBUTED).group(DISTRIBUTED)
+const fn distributed(name: &'static str, doc: &'static str) -> OptionDef {
+    option(name, doc).group(DISTRIBUTED)
 }
+
+const REPLICAS: &str = "Replicas of that topic when it is created; -1 is the broker's default.";
 
 /// The table, by heading.
 pub(super) const WORKER: &[OptionDef] = &[
@@ -210,17 +212,68 @@ pub(super) const WORKER: &[OptionDef] = &[
     ),
     client("admin.*", "An option of Kafka's admin client.")
         .no_effect("Admin requests go over the ledger's connection."),
-    distributed("group.id"),
-    distributed("session.timeout.ms"),
-    distributed("heartbeat.interval.ms"),
-    distributed("rebalance.timeout.ms"),
-    distributed("worker.sync.timeout.ms"),
-    distributed("worker.unsync.backoff.ms"),
-    distributed("connect.protocol"),
-    distributed("scheduled.rebalance.max.delay.ms"),
-    distributed("exactly.once.source.support"),
-    distributed("config.storage.*"),
-    distributed("offset.storage.*"),
-    distributed("status.storage.*"),
-    distributed("inter.worker.*"),
+    distributed(
+        "group.id",
+        "The workers' consumer group: workers of one group share the connectors' tasks. It has to be given in distributed mode, and must be no connector's group.",
+    )
+    .high(),
+    distributed(
+        "config.storage.topic",
+        "Where connectors' configurations and target states are kept: compacted, one partition. It has to be given in distributed mode.",
+    )
+    .high(),
+    distributed("config.storage.replication.factor", REPLICAS).integer(-1, 32_767).default("3"),
+    distributed("config.storage.partitions", "How many partitions it has.").no_effect("It has one."),
+    distributed("config.storage.cleanup.policy", "How it is cleaned.").no_effect("It is compacted."),
+    distributed("config.storage.*", "A topic option for its creation, such as `config.storage.min.insync.replicas`."),
+    distributed(
+        "status.storage.topic",
+        "Where states of connectors and tasks are kept, and where workers say how they are reached: compacted. It has to be given in distributed mode.",
+    )
+    .high(),
+    distributed("status.storage.replication.factor", REPLICAS).integer(-1, 32_767).default("3"),
+    distributed("status.storage.partitions", "How many partitions it is created with; -1 is the broker's default.")
+        .integer(-1, 100_000)
+        .default("5"),
+    distributed("status.storage.cleanup.policy", "How it is cleaned.").no_effect("It is compacted."),
+    distributed("status.storage.*", "A topic option for its creation."),
+    distributed(
+        "session.timeout.ms",
+        "How long the tasks of a worker that is silent wait for it before others take them over. A worker that is started again within this time finds its tasks where they were.",
+    )
+    .integer(1, 3_600_000)
+    .default("10000"),
+    distributed("heartbeat.interval.ms", "How often a worker says that it lives; a third of the session time-out at most.")
+        .integer(1, 3_600_000)
+        .default("3000"),
+    distributed(
+        "rebalance.timeout.ms",
+        "How long a worker may take to give up tasks that move to another one.",
+    )
+    .integer(1, 3_600_000)
+    .default("60000"),
+    distributed(
+        "pumphouse.tasks.topic",
+        "The topic whose 64 partitions place the tasks: it holds no records. Default: `<group.id>-tasks`.",
+    ),
+    distributed(
+        "pumphouse.tasks.topic.replication.factor",
+        "Replicas of that topic when it is created. Default: `config.storage.replication.factor`.",
+    )
+    .integer(-1, 32_767),
+    distributed("offset.storage.*", "Where source connectors keep offsets.").no_effect(
+        "Offsets of a sink stand in its consumer group; there are no source connectors.",
+    ),
+    distributed("scheduled.rebalance.max.delay.ms", "How long tasks of a lost worker wait for it, in Kafka Connect.")
+        .no_effect("session.timeout.ms is how long they wait."),
+    distributed("worker.sync.timeout.ms", "How long a worker waits until it has caught up.")
+        .no_effect("A worker that lags behind is waited for by each request that needs it."),
+    distributed("worker.unsync.backoff.ms", "How long a worker that has not caught up stays out.")
+        .no_effect("A worker that lags behind does not leave the group."),
+    distributed("connect.protocol", "How tasks are placed in Kafka Connect.")
+        .no_effect("Kafka's own cooperative protocol places them."),
+    distributed("exactly.once.source.support", "Exactly-once of source connectors.")
+        .no_effect("There are no source connectors."),
+    distributed("inter.worker.*", "How workers prove to one another who they are.")
+        .no_effect("Requests that are passed on carry the client's own credentials."),
 ];

@@ -233,15 +233,20 @@ unsafe extern "C" fn on_rebalance(
 ) {
     // SAFETY: see `callbacks`; the list is librdkafka's and unchanged during this call.
     let (shared, list) = unsafe { (callbacks(opaque), elements_of(partitions)) };
-    let partitions = list.into_iter().map(|element| element.topic_partition).collect();
+    let named = list.into_iter().map(|element| element.topic_partition).collect();
     if shared.closing.load(Ordering::SeqCst) {
-        // SAFETY: as in `answer_closing`.
-        unsafe { answer_closing(rk, code, shared.incremental.load(Ordering::SeqCst)) };
+        if shared.incremental.load(Ordering::SeqCst) {
+            // SAFETY: a living handle.
+            unsafe { answer_closing(rk, code) };
+        } else {
+            // SAFETY: as for `rk` and `partitions`.
+            unsafe { answer_while_closing(rk, code, partitions) };
+        }
         return;
     }
     match code {
-        codes::ASSIGN_PARTITIONS => shared.push(CallbackEvent::Assign(partitions)),
-        codes::REVOKE_PARTITIONS => shared.push(CallbackEvent::Revoke(partitions)),
+        codes::ASSIGN_PARTITIONS => shared.push(CallbackEvent::Assign(named)),
+        codes::REVOKE_PARTITIONS => shared.push(CallbackEvent::Revoke(named)),
         code => {
             // SAFETY: as above.
             unsafe { raw::rd_kafka_assign(rk, std::ptr::null()) };
@@ -257,20 +262,41 @@ unsafe extern "C" fn on_rebalance(
 ///
 /// # Safety
 /// A living handle.
-unsafe fn answer_closing(rk: *mut rd::rd_kafka_t, code: i32, incremental: bool) {
-    // SAFETY: null takes the assignment away; the empty list is ours and copied; errors are ours, and there is
-    // nobody to tell.
+unsafe fn answer_closing(rk: *mut rd::rd_kafka_t, code: i32) {
+    // SAFETY: the empty list is ours and copied; errors are ours, and there is nobody to tell.
     unsafe {
-        if !incremental {
-            raw::rd_kafka_assign(rk, std::ptr::null());
-            return;
-        }
         let nothing = super::partition_list::PartitionList::new();
         let error = match code {
             codes::ASSIGN_PARTITIONS => rd::rd_kafka_incremental_assign(rk, nothing.as_ptr()),
             _ => rd::rd_kafka_incremental_unassign(rk, nothing.as_ptr()),
         };
         let _ = RawError::take(error);
+    }
+}
+
+/// Gives everything up. Which call answers depends on the group's protocol.
+///
+/// # Safety
+/// librdkafka's: a living handle, and a list that is unchanged during this call.
+unsafe fn answer_while_closing(
+    rk: *mut rd::rd_kafka_t,
+    code: i32,
+    partitions: *mut rd::rd_kafka_topic_partition_list_t,
+) {
+    // SAFETY: a living handle; the protocol's name is librdkafka's, NUL-ended and copied. The list is only read.
+    // Null takes the assignment away. An error is ours to destroy.
+    unsafe {
+        if text(rd::rd_kafka_rebalance_protocol(rk)) != "COOPERATIVE" {
+            raw::rd_kafka_assign(rk, std::ptr::null());
+            return;
+        }
+        let error = match code {
+            codes::ASSIGN_PARTITIONS => rd::rd_kafka_incremental_assign(rk, partitions),
+            _ => rd::rd_kafka_incremental_unassign(rk, partitions),
+        };
+        if !error.is_null() {
+            rd::rd_kafka_error_destroy(error);
+        }
     }
 }
 

@@ -8,3 +8,4 @@ mod ranges;
 mod records;
 mod support;
 mod topics;
+mod workers;
