@@ -44,7 +44,8 @@ impl Distributed {
         let given: Vec<&str> = reading.family("").map(|(name, _)| name).collect();
         for name in given {
             let row = options::find(name, Scope::Worker);
-            if row.is_some_and(|row| row.group == options::DISTRIBUTED_GROUP && row.status == Status::Honoured)
+            if row
+                .is_some_and(|row| row.group == options::DISTRIBUTED_GROUP && row.status == Status::Honoured)
             {
                 reading.note(name, "It belongs to distributed mode.");
             }
@@ -121,7 +122,8 @@ impl Distributed {
             ("pumphouse.state.topic", &reading.text("pumphouse.state.topic").to_owned()),
         ];
         for (place, (option, name)) in topics.iter().enumerate() {
-            if let Some((other, _)) = topics[..place].iter().find(|(_, known)| !name.is_empty() && known == name)
+            if let Some((other, _)) =
+                topics[..place].iter().find(|(_, known)| !name.is_empty() && known == name)
             {
                 let message = format!("it names the topic of {other}");
                 reading.error(ConfigCode::Conflict, option, message, "Give each a topic of its own.");
@@ -182,7 +184,10 @@ mod tests {
         let (worker, distributed) = WorkerConfig::distributed_from_raw(&raw(&[])).unwrap();
         assert_eq!((distributed.group.as_str(), distributed.session_timeout_ms), ("connect-cluster", 10_000));
         assert_eq!(distributed.tasks_topic.name, "connect-cluster-tasks");
-        assert_eq!((distributed.status_topic.partitions, distributed.tasks_topic.replicas), (Some(5), Some(1)));
+        assert_eq!(
+            (distributed.status_topic.partitions, distributed.tasks_topic.replicas),
+            (Some(5), Some(1))
+        );
         let noted: Vec<&str> = worker.notes.iter().map(|note| note.option.as_str()).collect();
         assert!(noted.contains(&"offset.storage.topic") && !noted.contains(&"group.id"), "{noted:?}");
     }

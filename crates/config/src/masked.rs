@@ -24,6 +24,11 @@ pub(crate) fn masked(raw: &RawConfig, file: Scope) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// A connector's options for printing, whether they can be understood or not.
+pub fn masked_connector(raw: &RawConfig) -> BTreeMap<String, String> {
+    masked(raw, Scope::Connector)
+}
+
 /// Hides what stands between `://` and `@` in each URL of a text; rather too much of an odd one than too
 /// little.
 pub(crate) fn without_user_info(text: &str) -> String {

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use crate::distributed::Distributed;
-use crate::error::{ConfigCode, ConfigErrors, Note};
+use crate::error::{ConfigCode, ConfigError, ConfigErrors, Note};
 use crate::kafka_options::{self, KafkaOptions, WorkerClients};
 use crate::listener::Listeners;
 use crate::masked;

@@ -72,8 +72,10 @@ impl Tail {
         wait: Duration,
         mut take: impl FnMut(&RecordView<'_>),
     ) -> Result<usize, KafkaError> {
-        let count =
-            self.messages.fill(&self.queue, wait).map_err(|raw| self.asker.sort("following a topic", &raw))?;
+        let count = self
+            .messages
+            .fill(&self.queue, wait)
+            .map_err(|raw| self.asker.sort("following a topic", &raw))?;
         for index in 0..count {
             match self.messages.get(index) {
                 Ok(record) => take(&record),

@@ -33,6 +33,12 @@ enum Command {
         /// process.
         connectors: Vec<PathBuf>,
     },
+    /// Runs as one of many workers that share connectors, as Kafka Connect's connect-distributed does.
+    Distributed {
+        /// The worker's properties: `group.id`, `config.storage.topic` and `status.storage.topic` among them. Connectors
+        /// come over REST.
+        worker: PathBuf,
+    },
     /// Says what would happen if a connector were started: proof of its tables, plan, sample, differences.
     ///
     /// Exit code: 0 it would run, 1 it would not. Joins no group and writes nothing.
@@ -50,7 +56,7 @@ fn main() -> ExitCode {
     let line = CommandLine::parse();
     // Beside a report only what needs attention.
     let level = match line.command {
-        Command::Standalone { .. } => "info",
+        Command::Standalone { .. } | Command::Distributed { .. } => "info",
         Command::Check(_) | Command::Verify(_) | Command::Dlq(_) => "warn",
     };
     let loggers = logging::start(line.log_format, level);
@@ -58,6 +64,7 @@ fn main() -> ExitCode {
         Command::Standalone { worker, connectors } => {
             pumphouse_worker::run_standalone(&worker, &connectors, loggers)
         }
+        Command::Distributed { worker } => pumphouse_worker::run_distributed(&worker, loggers),
         Command::Check(arguments) => return check::run(arguments),
         Command::Verify(arguments) => return verify::run(arguments),
         Command::Dlq(command) => return dlq::run(command),

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::herder::Refusal;
-use crate::view::{ConnectorState, ConnectorView};
+use crate::view::{ConnectorState, ConnectorView, WorkerView};
 
 /// The version of the plugin that a connector and its tasks run.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -136,12 +136,14 @@ pub(crate) fn task_state(id: usize, state: &ConnectorState, worker_id: &str) -> 
     TaskState { id, state, worker_id: worker_id.to_owned(), version: VERSION, trace }
 }
 
-pub(crate) fn status(view: &ConnectorView, worker_id: &str) -> Status {
+pub(crate) fn status(view: &ConnectorView, worker: &(impl WorkerView + ?Sized)) -> Status {
     let (state, trace) = words(&view.state);
+    let on = |task| worker.worker_of(&view.name, task);
+    let tasks = view.tasks.iter().enumerate();
     Status {
         name: view.name.clone(),
-        connector: StateInfo { state, worker_id: worker_id.to_owned(), version: VERSION, trace },
-        tasks: view.tasks.iter().enumerate().map(|(id, state)| task_state(id, state, worker_id)).collect(),
+        connector: StateInfo { state, worker_id: on(None), version: VERSION, trace },
+        tasks: tasks.map(|(id, state)| task_state(id, state, &on(Some(id)))).collect(),
         kind: "sink",
     }
 }

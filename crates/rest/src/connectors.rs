@@ -33,7 +33,7 @@ pub(crate) async fn list(State(context): State<Context>, RawQuery(query): RawQue
         .iter()
         .filter_map(|name| herder.connector(name))
         .map(|found| {
-            let status = wants("status").then(|| answers::status(&found, &herder.worker_id()));
+            let status = wants("status").then(|| answers::status(&found, &**herder));
             let info = wants("info").then(|| answers::info(&found));
             (found.name.clone(), Expanded { status, info })
         })
@@ -168,7 +168,7 @@ pub(crate) async fn status(
 ) -> Result<Response, Refusal> {
     let none = || Refusal::new(404, format!("No status found for connector {name}"));
     let found = context.herder.connector(&name).ok_or_else(none)?;
-    Ok(Json(answers::status(&found, &context.herder.worker_id())).into_response())
+    Ok(Json(answers::status(&found, &*context.herder)).into_response())
 }
 
 pub(crate) async fn topics(

@@ -66,9 +66,27 @@ impl Refusal {
     }
 }
 
+/// Which worker carries a change out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The one that was asked.
+    Here,
+    /// Another one, under this address (`http://host:port`).
+    At(String),
+    /// Nobody knows at the moment.
+    Unknown,
+}
+
 /// The worker, as the API changes it. Calls may block for as long as a broker takes to answer. One that
 /// implements none of them can only be looked at.
 pub trait Herder: WorkerView {
+    /// Who changes this connector, or restarts this task of it.
+    fn place_of(&self, name: &str, task: Option<usize>) -> Place {
+        let _ = (name, task);
+        Place::Here
+    }
+    /// Waits until this worker sees what another one has just changed; not for ever.
+    fn catch_up(&self) {}
     /// A new connector; its name is the option `name`. Errors: 400, 409.
     fn create(
         &self,

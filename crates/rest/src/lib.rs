@@ -10,6 +10,7 @@ mod answers;
 mod body;
 
 mod connectors;
+mod forward;
 mod lifecycle;
 mod loggers;
 mod offsets;
@@ -26,7 +27,7 @@ mod tls;
 pub use figures::{
     Excerpt, Figures, LaneFigures, LetterSample, Mishap, OpenBatch, Promise, SampledLetter, TableProof,
 };
-pub use herder::{Herder, OffsetChange, PartitionOffset, Refusal, Restart, TargetState};
+pub use herder::{Herder, OffsetChange, PartitionOffset, Place, Refusal, Restart, TargetState};
 pub use loggers::{Levels, Loggers, ROOT};
 pub use server::{ServeError, Server};
 pub use view::{ConnectorState, ConnectorView, WorkerView};

@@ -44,7 +44,7 @@ pub(crate) async fn restart(
     if what == Restart::default() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let status = answers::status(&now, &context.herder.worker_id());
+    let status = answers::status(&now, &*context.herder);
     Ok((StatusCode::ACCEPTED, Json(status)).into_response())
 }
 
@@ -68,7 +68,8 @@ pub(crate) async fn task_status(
     let task = number(&task)?;
     let state = context.herder.connector(&name).and_then(|found| {
         let number = usize::try_from(task).ok()?;
-        Some(answers::task_state(number, found.tasks.get(number)?, &context.herder.worker_id()))
+        let worker = context.herder.worker_of(&name, Some(number));
+        Some(answers::task_state(number, found.tasks.get(number)?, &worker))
     });
     let none = || Refusal::new(404, format!("No status found for task {name}-{task}"));
     Ok(Json(state.ok_or_else(none)?).into_response())

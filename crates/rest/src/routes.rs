@@ -15,7 +15,7 @@ use crate::auth::{self, Users};
 use crate::herder::{Herder, Refusal};
 use crate::loggers::Loggers;
 use crate::view::WorkerView;
-use crate::{connectors, lifecycle, loggers, offsets, page, plugins};
+use crate::{connectors, forward, lifecycle, loggers, offsets, page, plugins};
 
 /// What every request may need.
 #[derive(Clone)]
@@ -55,6 +55,7 @@ pub(crate) fn router(context: Context, with_admin: bool, users: Option<Arc<Users
         .route("/connectors/{name}/offsets", get(offsets::show).patch(offsets::alter).delete(offsets::reset))
         .merge(plugins::routes().with_state(view))
         .merge(if with_admin { admin_routes() } else { Router::new() })
+        .route_layer(from_fn_with_state(context.clone(), forward::to_its_place))
         .route_layer(from_fn(acceptable));
     let page = if context.page == PageAccess::Off { Router::new() } else { page::routes() };
     let routes = Router::new().route("/", get(root)).route("/metrics", get(metrics)).merge(api).merge(page);

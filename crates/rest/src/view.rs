@@ -41,6 +41,11 @@ pub struct ConnectorView {
 pub trait WorkerView: Send + Sync + 'static {
     /// `host:port` or the configured id, as `worker_id` shows it.
     fn worker_id(&self) -> String;
+    /// The worker that a connector (`None`), or a task of it, is on: this one, unless there are others.
+    fn worker_of(&self, name: &str, task: Option<usize>) -> String {
+        let _ = (name, task);
+        self.worker_id()
+    }
     /// The cluster's id, once it is known.
     fn kafka_cluster_id(&self) -> Option<String>;
     /// Names of all connectors, sorted.

@@ -150,6 +150,17 @@ impl Face {
         }
     }
 
+    /// Tasks for which `is_mine` does not hold are another worker's: what they still say here is not heard.
+    pub fn placed(&self, is_mine: impl Fn(usize) -> bool) {
+        let inner = &mut *self.lock();
+        for (task, state) in inner.shown.tasks.iter_mut().enumerate().filter(|(task, _)| !is_mine(*task)) {
+            *state = State::Unassigned;
+            if let Some(life) = inner.lives.get_mut(task) {
+                *life += 1;
+            }
+        }
+    }
+
     /// It is stopped: it has no tasks. No earlier run is heard any more.
     pub fn stopped(&self) {
         let mut inner = self.lock();

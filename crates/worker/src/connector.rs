@@ -1,6 +1,6 @@
 //! A connector: proves that its tables can take batches exactly once, makes sure of the state topic, and
 //! runs its tasks, each in a thread of its own. One connector's failure leaves the others alone.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use pumphouse_clickhouse::{ClickHouseError, CreateTable, ProofLimits, TableName};
 use pumphouse_delivery::TaskOptions;
-use pumphouse_kafka::{Admin, DeadLetterTopic, KafkaError, Remedy};
+use pumphouse_kafka::{Admin, DeadLetterTopic, KafkaError, Leaving, Remedy};
 use pumphouse_types::TopicName;
 use tracing::{error, info, warn};
 
 use crate::board::{State, TaskVoice, Voice};
 use crate::metrics::ConnectorLabels;
+use crate::placement::Placement;
 use crate::promise::{Promise, promise};
 use crate::restart::{Restarts, pause_or_stop};
 use crate::spec::ConnectorSpec;
@@ -39,48 +40,68 @@ const LOOK_IDLE: Duration = Duration::from_millis(500);
 enum Order {
     /// This task is to begin anew.
     Restart(usize),
-    /// Stop was asked for: look at once.
+    /// Something was set that is to be looked at once.
     Wake,
+}
+
+/// What a run is asked from outside, whatever it does at the moment.
+struct Asked {
+    stop: Arc<AtomicBool>,
+    /// Its tasks keep their places in the consumer group when they stop.
+    stays: AtomicBool,
+    paused: Arc<AtomicBool>,
+    placement: Arc<Placement>,
 }
 
 /// One run of a connector: from its start-up proof to the end of its last task.
 pub(crate) struct Connector {
-    stop: Arc<AtomicBool>,
-    paused: Arc<AtomicBool>,
+    asked: Arc<Asked>,
     orders: Sender<Order>,
     thread: JoinHandle<()>,
 }
 
 impl Connector {
-    /// Starts it; everything that can go wrong shows on the board. `paused`: its tasks begin, settle what
-    /// stands open, and take nothing.
+    /// Starts it, with those of its tasks that belong here; everything that can go wrong shows on the board.
+    /// `paused`: its tasks begin, settle what stands open, and take nothing.
     pub(crate) fn start(
         spec: ConnectorSpec,
+        placement: Arc<Placement>,
         shared: Arc<Shared>,
         voice: Voice,
         paused: bool,
     ) -> std::io::Result<Connector> {
-        let (stop, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(paused)));
+        let asked = Arc::new(Asked {
+            stop: Arc::default(),
+            stays: AtomicBool::new(false),
+            paused: Arc::new(AtomicBool::new(paused)),
+            placement,
+        });
         let (orders, ordered) = unbounded();
-        let run = Run { shared, voice, stop: Arc::clone(&stop), paused: Arc::clone(&paused) };
+        let run = Run { shared, voice, asked: Arc::clone(&asked) };
         let thread = std::thread::Builder::new()
             .name(format!("connector-{}", spec.name))
             .spawn(move || run.run(spec, &ordered))?;
-        Ok(Connector { stop, paused, orders, thread })
+        Ok(Connector { asked, orders, thread })
     }
 
     /// Asks its tasks to land what they have taken. Those that have not within
     /// `task.shutdown.graceful.timeout.ms` leave what is open in the ledger, where it is resolved at the
-    /// next start (R6).
-    pub(crate) fn ask_to_stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+    /// next start (R6). [`Leaving::Stay`]: they come back, here or elsewhere, and find their partitions.
+    pub(crate) fn ask_to_stop(&self, leaving: Leaving) {
+        self.asked.stays.store(leaving == Leaving::Stay, Ordering::Relaxed);
+        self.asked.stop.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Other tasks may belong here: it looks at once.
+    pub(crate) fn wake(&self) {
         // A run that has ended hears nothing.
         let _ = self.orders.send(Order::Wake);
     }
 
     /// Whether its tasks take records.
     pub(crate) fn pause(&self, paused: bool) {
-        self.paused.store(paused, Ordering::Relaxed);
+        self.asked.paused.store(paused, Ordering::Relaxed);
     }
 
     /// Lets one task end in order and begin anew; the others go on. False: the run has ended.
@@ -96,15 +117,14 @@ impl Connector {
 struct Run {
     shared: Arc<Shared>,
     voice: Voice,
-    stop: Arc<AtomicBool>,
-    paused: Arc<AtomicBool>,
+    asked: Arc<Asked>,
 }
 
 impl Run {
     fn run(self, spec: ConnectorSpec, orders: &Receiver<Order>) {
         match &spec.topic_choice {
-            None => self.run_with_topics(&spec, &self.stop, orders),
-            Some(choice) => choice.run(&spec, &self.voice, &self.stop, &mut |spec, stop| {
+            None => self.run_with_topics(&spec, &self.asked.stop, orders),
+            Some(choice) => choice.run(&spec, &self.voice, &self.asked.stop, &mut |spec, stop| {
                 self.run_with_topics(spec, stop, orders);
             }),
         }
@@ -112,9 +132,7 @@ impl Run {
 
     /// Runs it for the topics that it has, until it is stopped or has failed for good.
     fn run_with_topics(&self, spec: &ConnectorSpec, stop: &Arc<AtomicBool>, orders: &Receiver<Order>) {
-        let Some(Ready { promise, letters }) = prepared(spec, &self.shared, &self.voice, stop) else {
-            return;
-        };
+        let Some(Ready { promise, letters }) = self.prepared(spec, stop) else { return };
         let labels = ConnectorLabels { connector: spec.name.clone() };
         self.shared.metrics.exactly_once.get_or_create(&labels).set(i64::from(promise.is_exactly_once()));
         let spec = ConnectorSpec {
@@ -123,27 +141,19 @@ impl Run {
         };
         self.shared.metrics.pulses.promised(&spec.name, promise.is_exactly_once());
         self.voice.connector_is(State::Running(promise.note()));
-        let mut slots: Vec<Slot> = (0..spec.tasks).map(|number| self.begin(&spec, number)).collect();
+        let mut slots: BTreeMap<usize, Slot> = BTreeMap::new();
         loop {
             let stopping = stop.load(Ordering::Relaxed);
-            if stopping {
-                slots.iter_mut().for_each(Slot::ask_to_end);
-            }
-            for slot in &mut slots {
-                slot.look(&spec, &self.shared);
-                if slot.begins_anew && slot.thread.is_none() && !stopping {
-                    *slot = self.begin(&spec, slot.number);
-                }
-            }
-            if stopping && slots.iter().all(|slot| slot.thread.is_none()) {
+            self.place(&spec, stopping, &mut slots);
+            if stopping && slots.is_empty() {
                 return;
             }
-            let busy = stopping || slots.iter().any(|slot| slot.begins_anew);
+            let busy = stopping || slots.values().any(Slot::is_ending);
             match orders.recv_timeout(if busy { LOOK } else { LOOK_IDLE }) {
                 Ok(Order::Restart(number)) => {
-                    if let Some(slot) = slots.get_mut(number) {
+                    if let Some(slot) = slots.get_mut(&number) {
                         slot.begins_anew = true;
-                        slot.ask_to_end();
+                        slot.ask_to_end(Leaving::Leave);
                     }
                 }
                 Ok(Order::Wake) | Err(RecvTimeoutError::Timeout) => {}
@@ -156,6 +166,32 @@ impl Run {
         }
     }
 
+    /// Begins what belongs here and is not here, and ends what does not.
+    fn place(&self, spec: &ConnectorSpec, stopping: bool, slots: &mut BTreeMap<usize, Slot>) {
+        let placement = &self.asked.placement;
+        for slot in slots.values_mut() {
+            if stopping {
+                let stays = self.asked.stays.load(Ordering::Relaxed);
+                slot.ask_to_end(if stays { Leaving::Stay } else { Leaving::Leave });
+            } else if !placement.is_mine(slot.number) {
+                // Another worker goes on with its membership, so that no other task notices.
+                slot.ask_to_end(Leaving::Stay);
+            } else {
+                // It came back before it had gone.
+                slot.begins_anew |= slot.is_ending();
+            }
+            slot.look(spec, &self.shared);
+        }
+        // One that has failed stays, and is shown as it is.
+        let is_over = |slot: &Slot| stopping || slot.begins_anew || !placement.is_mine(slot.number);
+        slots.retain(|_, slot| slot.thread.is_some() || !is_over(slot));
+        for number in (0..spec.tasks).filter(|_| !stopping) {
+            if !slots.contains_key(&number) && placement.begin(number) {
+                slots.insert(number, self.begin(spec, number));
+            }
+        }
+    }
+
     /// A task in a thread of its own.
     fn begin(&self, spec: &ConnectorSpec, number: usize) -> Slot {
         let task = TaskRun {
@@ -163,9 +199,11 @@ impl Run {
             voice: self.voice.task(number),
             stop: Arc::new(AtomicBool::new(false)),
             cut: Arc::new(AtomicBool::new(false)),
-            paused: Arc::clone(&self.paused),
+            stays: Arc::new(AtomicBool::new(false)),
+            paused: Arc::clone(&self.asked.paused),
         };
         let (stop, cut, voice) = (Arc::clone(&task.stop), Arc::clone(&task.cut), task.voice.clone());
+        let (stays, placement) = (Arc::clone(&task.stays), Arc::clone(&self.asked.placement));
         let (spec, shared) = (spec.clone(), Arc::clone(&self.shared));
         let started = std::thread::Builder::new()
             .name(format!("task-{}-{number}", spec.name))
@@ -173,11 +211,37 @@ impl Run {
         let thread = match started {
             Ok(thread) => Some(thread),
             Err(error) => {
+                placement.ended(number);
                 voice.is(State::Failed(Failure::Thread(error.to_string()).to_string()));
                 None
             }
         };
-        Slot { number, voice, stop, cut, thread, cut_at: None, begins_anew: false }
+        Slot { number, voice, placement, stop, stays, cut, thread, cut_at: None, begins_anew: false }
+    }
+
+    /// Waits until everything that the connector needs is there. `None`: stopped meanwhile, or for
+    /// good; the board says why.
+    fn prepared(&self, spec: &ConnectorSpec, stop: &AtomicBool) -> Option<Ready> {
+        let Run { shared, voice, asked } = self;
+        let mut restarts = Restarts::default();
+        loop {
+            let began = Instant::now();
+            let failure = match prepare(spec, shared, stop) {
+                Ok(ready) => return ready,
+                Err(failure) => failure,
+            };
+            error!(connector = spec.name, %failure, "the connector cannot start");
+            let why = failure.to_string();
+            shared.metrics.pulses.failed(&spec.name, "connector".to_owned(), why.clone());
+            voice.connector_is(State::Failed(why.clone()));
+            (0..spec.tasks)
+                .filter(|task| asked.placement.is_mine(*task))
+                .for_each(|task| task_is(spec, shared, &voice.task(task), State::Failed(why.clone())));
+            // What a person puts right is seen without a restart.
+            if !failure.may_pass() || pause_or_stop(restarts.after(began.elapsed()), stop) {
+                return None;
+            }
+        }
     }
 }
 
@@ -185,7 +249,9 @@ impl Run {
 struct Slot {
     number: usize,
     voice: TaskVoice,
+    placement: Arc<Placement>,
     stop: Arc<AtomicBool>,
+    stays: Arc<AtomicBool>,
     cut: Arc<AtomicBool>,
     /// `None`: it has ended.
     thread: Option<JoinHandle<()>>,
@@ -195,9 +261,17 @@ struct Slot {
 }
 
 impl Slot {
-    fn ask_to_end(&mut self) {
+    /// The first word about its place in the group counts: it may have left by the second.
+    fn ask_to_end(&mut self, leaving: Leaving) {
+        if self.cut_at.is_none() {
+            self.stays.store(leaving == Leaving::Stay, Ordering::Relaxed);
+        }
         self.stop.store(true, Ordering::Relaxed);
         self.cut_at.get_or_insert_with(Instant::now);
+    }
+
+    fn is_ending(&self) -> bool {
+        self.cut_at.is_some()
     }
 
     /// Cuts a task off that takes too long to end, and takes note of one that has ended.
@@ -207,6 +281,7 @@ impl Slot {
             warn!(connector = spec.name, task = self.number, "a task has not stopped in time and is cut off");
         }
         let Some(ended) = self.thread.take_if(|thread| thread.is_finished()) else { return };
+        self.placement.ended(self.number);
         if ended.join().is_err() {
             let why = "the task's thread panicked; its ledger is intact".to_owned();
             task_is(spec, shared, &self.voice, State::Failed(Failure::Thread(why).to_string()));
@@ -220,6 +295,7 @@ struct TaskRun {
     voice: TaskVoice,
     stop: Arc<AtomicBool>,
     cut: Arc<AtomicBool>,
+    stays: Arc<AtomicBool>,
     paused: Arc<AtomicBool>,
 }
 
@@ -233,28 +309,6 @@ fn with_letters(spec: &ConnectorSpec, topic: Option<DeadLetterTopic>) -> Connect
 struct Ready {
     promise: Promise,
     letters: Option<DeadLetterTopic>,
-}
-
-/// Waits until everything that the connector needs is there. `None`: stopped meanwhile, or for
-/// good; the board says why.
-fn prepared(spec: &ConnectorSpec, shared: &Shared, voice: &Voice, stop: &AtomicBool) -> Option<Ready> {
-    let mut restarts = Restarts::default();
-    loop {
-        let began = Instant::now();
-        let failure = match prepare(spec, shared, stop) {
-            Ok(ready) => return ready,
-            Err(failure) => failure,
-        };
-        error!(connector = spec.name, %failure, "the connector cannot start");
-        let why = failure.to_string();
-        shared.metrics.pulses.failed(&spec.name, "connector".to_owned(), why.clone());
-        voice.connector_is(State::Failed(why.clone()));
-        (0..spec.tasks).for_each(|task| task_is(spec, shared, &voice.task(task), State::Failed(why.clone())));
-        // What a person puts right is seen without a restart.
-        if !failure.may_pass() || pause_or_stop(restarts.after(began.elapsed()), stop) {
-            return None;
-        }
-    }
 }
 
 /// Runs a task until it is stopped, or fails for a reason that only a person can cure.
@@ -322,7 +376,7 @@ fn run_once(spec: &ConnectorSpec, shared: &Arc<Shared>, run: &TaskRun) -> Result
     let cx = TaskContext {
         connector: spec.name.clone(),
         group: spec.group.clone(),
-        transactional_id: spec.transactional_id(&shared.worker_id, number),
+        transactional_id: spec.transactional_id(&shared.task_scope, number),
         task_id: task_id.clone(),
         task_number: u32::try_from(number).unwrap_or(u32::MAX),
         topics: spec.tables.keys().cloned().collect(),
@@ -347,6 +401,7 @@ fn run_once(spec: &ConnectorSpec, shared: &Arc<Shared>, run: &TaskRun) -> Result
         note: note(&run.voice),
         paused: Arc::clone(&run.paused),
         stop: Arc::clone(&run.stop),
+        stays: Arc::clone(&run.stays),
         cut: Arc::clone(&run.cut),
     };
     task_is(spec, shared, &run.voice, State::Running(None));

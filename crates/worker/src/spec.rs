@@ -197,9 +197,9 @@ pub(crate) fn tables(config: &ConnectorConfig) -> BTreeMap<TopicName, TableName>
 }
 
 impl ConnectorSpec {
-    /// The name of a task's producer, and of its member in the group.
-    pub(crate) fn transactional_id(&self, worker_id: &str, task: usize) -> String {
-        format!("connect-{}-{worker_id}-{task}", self.name)
+    /// The name of a task's producer, and of its member in the group. `scope`: as of `Shared::task_scope`.
+    pub(crate) fn transactional_id(&self, scope: &str, task: usize) -> String {
+        format!("connect-{}-{scope}-{task}", self.name)
     }
 }
 

@@ -14,13 +14,14 @@ use tracing::{info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::distributed::TopicError;
 use crate::herder::{Checked, StandaloneHerder, log_notes};
 use crate::metrics::Metrics;
 use crate::spec::ConnectorSpec;
 use crate::worker::{Shared, ask_cluster_id};
 
 /// Jobs that are cut off by the end of the process are those of tasks that have ended already.
-const RUNTIME_STOP: Duration = Duration::from_secs(1);
+pub(crate) const RUNTIME_STOP: Duration = Duration::from_secs(1);
 
 /// The worker cannot start. Nothing was read or written.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,9 @@ pub enum StartError {
         /// Why, with its code.
         why: String,
     },
+    /// A topic of the workers cannot be used.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
     /// The system gives no threads, signals or the like.
     #[error("WORKER-005: the system refuses what a worker needs: {0}")]
     System(#[from] std::io::Error),
@@ -110,8 +114,10 @@ pub fn run_standalone(worker: &Path, connectors: &[PathBuf], loggers: Loggers) -
 
 fn shared(worker: &WorkerConfig, server: &Server, runtime: &Runtime) -> Shared {
     let bound = server.address();
+    let worker_id = worker.worker_id(&local_host(), bound.port());
     Shared {
-        worker_id: worker.worker_id(&local_host(), bound.port()),
+        task_scope: worker_id.clone(),
+        worker_id,
         board: Board::default(),
         metrics: Arc::new(Metrics::new()),
         runtime: runtime.handle().clone(),
@@ -161,7 +167,7 @@ fn stop(herder: &StandaloneHerder, worker: &WorkerConfig) {
     }
 }
 
-fn log_worker_notes(notes: &[Note]) {
+pub(crate) fn log_worker_notes(notes: &[Note]) {
     for note in notes {
         warn!(
             of = "worker",
@@ -172,7 +178,7 @@ fn log_worker_notes(notes: &[Note]) {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, StartError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, StartError> {
     std::fs::read(path).map_err(|source| StartError::File { path: path.display().to_string(), source })
 }
 

@@ -1,21 +1,26 @@
 //! The worker: connectors beside one another, and what they share.
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pumphouse_config::{ConfigError, ConfigInfos, RawConfig, WorkerConfig};
-use pumphouse_kafka::{Admin, client_settings};
+use pumphouse_kafka::{Admin, Leaving, client_settings};
 use pumphouse_rest::{ConnectorState, ConnectorView, Figures};
+use pumphouse_types::TopicName;
 use tokio::runtime::Handle;
 use tracing::warn;
 
 use crate::board::{Board, Shown, State};
 use crate::clock::Clock;
 use crate::connector::Connector;
-use crate::metrics::Metrics;
+use crate::metrics::{LaneLabels, Metrics};
+use crate::spec::ConnectorSpec;
 
 /// What all connectors of a worker share.
 pub(crate) struct Shared {
     pub worker_id: String,
+    /// Whose tasks they are, towards the brokers: this worker's, or, where tasks move, the workers' group's.
+    pub task_scope: String,
     pub board: Board,
     pub metrics: Arc<Metrics>,
     pub runtime: Handle,
@@ -33,7 +38,7 @@ pub(crate) struct Shared {
 /// Stops all connectors and waits for them, at most `limit`. False: some had not ended; their open
 /// batches stand in the ledger, and the next owner resolves them.
 pub(crate) fn stop_all(connectors: &[Connector], limit: Duration) -> bool {
-    connectors.iter().for_each(Connector::ask_to_stop);
+    connectors.iter().for_each(|connector| connector.ask_to_stop(Leaving::Leave));
     let until = Instant::now() + limit;
     while Instant::now() < until {
         if connectors.iter().all(Connector::has_ended) {
@@ -87,12 +92,25 @@ impl Shared {
         self.metrics.pulses.figures(name, &self.metrics.lags(name))
     }
 
+    /// Bytes of a topic's records that tasks of this process have taken since it was started.
+    pub(crate) fn bytes_taken(&self, connector: &str, topic: &TopicName) -> u64 {
+        let labels = LaneLabels { connector: connector.to_owned(), topic: topic.to_string() };
+        // Asking makes no series: a name that was refused would stay in the metrics.
+        self.metrics.record_bytes.get(&labels).map_or(0, |bytes| bytes.get())
+    }
+
+    /// The same for all topics of a connector.
+    pub(crate) fn all_bytes_taken(&self, spec: &ConnectorSpec) -> BTreeMap<TopicName, u64> {
+        let topics = crate::herder::offsets::topics_of(spec).into_iter();
+        topics.map(|topic| (topic.clone(), self.bytes_taken(&spec.name, &topic))).collect()
+    }
+
     pub(crate) fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {
         crate::validation::validate_connector(config, &self.config, further)
     }
 }
 
-fn in_rest_words(state: State) -> ConnectorState {
+pub(crate) fn in_rest_words(state: State) -> ConnectorState {
     match state {
         State::Unassigned => ConnectorState::Unassigned,
         State::Running(None) => ConnectorState::Running,

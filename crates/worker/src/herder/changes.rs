@@ -115,7 +115,7 @@ fn check_masks(raw: &RawConfig) -> Result<(), Refusal> {
 }
 
 /// A client that writes back what it has read means what stands behind the masks.
-pub(super) fn unmasked(
+pub(crate) fn unmasked(
     config: BTreeMap<String, String>,
     known: &RawConfig,
     masked: &BTreeMap<String, String>,
@@ -130,7 +130,7 @@ pub(super) fn unmasked(
 }
 
 /// The known configuration with some options set, and those that are null removed.
-pub(super) fn patched(
+pub(crate) fn patched(
     known: &RawConfig,
     masked: &BTreeMap<String, String>,
     patch: BTreeMap<String, Option<String>>,

@@ -5,10 +5,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use pumphouse_kafka::Leaving;
 use tracing::{error, info};
 
 use crate::board::{Face, State};
 use crate::connector::Connector;
+use crate::placement::Placement;
 use crate::spec::ConnectorSpec;
 use crate::worker::Shared;
 
@@ -16,24 +18,26 @@ use crate::worker::Shared;
 const LOOK: Duration = Duration::from_millis(10);
 
 /// What a keeper is told.
-pub(super) enum Order {
-    /// The connector is to run so, from the start; what runs ends first. `paused`: it takes nothing, and has no
-    /// tasks if it had none before.
-    Run { spec: Box<ConnectorSpec>, paused: bool },
+pub(crate) enum Order {
+    /// The connector is to run so, from the start; what runs ends first. `paused`: it takes nothing. `waits`: and
+    /// it has no tasks before it is resumed, if it had none before.
+    Run { spec: Box<ConnectorSpec>, paused: bool, waits: bool },
     /// Whether records are taken.
     Pause(bool),
     /// Nothing is to run.
     Stop,
     /// These tasks are to begin anew.
     RestartTasks(Vec<usize>),
+    /// Other tasks belong here.
+    Place,
     /// To be done while nothing runs; a run is not ended for it.
     WhileStopped(Box<dyn FnOnce() + Send>),
     /// Nothing is to run any more.
-    End,
+    End(Leaving),
 }
 
 /// The handle of a keeper's thread.
-pub(super) struct Keeper {
+pub(crate) struct Keeper {
     orders: Sender<Order>,
     thread: JoinHandle<()>,
 }
@@ -42,37 +46,39 @@ impl Keeper {
     /// `after`: the keeper of an earlier connector of this name. Its tasks have the names of this one's, so
     /// it is waited for.
     /// Errors: no thread can be had.
-    pub(super) fn start(
+    pub(crate) fn start(
         face: Arc<Face>,
+        placement: Arc<Placement>,
         shared: Arc<Shared>,
         after: Option<Keeper>,
     ) -> std::io::Result<Keeper> {
         let (orders, ordered) = unbounded();
         let thread = std::thread::Builder::new().name(format!("keeper-{}", face.name)).spawn(move || {
             if let Some(before) = after {
-                before.order(Order::End);
+                before.order(Order::End(Leaving::Leave));
                 if before.thread.join().is_err() {
                     error!(connector = face.name, "the thread of the connector's predecessor panicked");
                 }
             }
-            Keeping { face, shared, current: None, spec: None }.work(&ordered);
+            Keeping { face, placement, shared, current: None, spec: None }.work(&ordered);
         })?;
         Ok(Keeper { orders, thread })
     }
 
     /// Returns at once.
-    pub(super) fn order(&self, order: Order) {
+    pub(crate) fn order(&self, order: Order) {
         // One that has ended needs no orders.
         let _ = self.orders.send(order);
     }
 
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.thread.is_finished()
     }
 }
 
 struct Keeping {
     face: Arc<Face>,
+    placement: Arc<Placement>,
     shared: Arc<Shared>,
     current: Option<Connector>,
     /// What is to run; `None`: nothing. With no `current`, it waits for a resume.
@@ -82,34 +88,39 @@ struct Keeping {
 impl Keeping {
     fn work(mut self, orders: &Receiver<Order>) {
         // A herder that is gone has given its last order.
+        let mut leaving = Leaving::Leave;
         while let Ok(order) = orders.recv() {
             match order {
-                Order::Run { spec, paused } => self.run(*spec, paused),
+                Order::Run { spec, paused, waits } => self.run(*spec, paused, waits),
                 Order::Pause(paused) => self.pause(paused),
                 Order::Stop => {
-                    self.end_current();
+                    self.end_current(Leaving::Leave);
                     self.spec = None;
                     self.face.stopped();
                     self.shared.metrics.forget(&self.face.name);
                     info!(connector = self.face.name, "connector stopped");
                 }
                 Order::RestartTasks(tasks) => self.restart_tasks(&tasks),
+                Order::Place => self.place(),
                 Order::WhileStopped(job) => job(),
-                Order::End => break,
+                Order::End(how) => {
+                    leaving = how;
+                    break;
+                }
             }
         }
-        self.end_current();
+        self.end_current(leaving);
         self.shared.metrics.forget(&self.face.name);
     }
 
-    fn run(&mut self, spec: ConnectorSpec, paused: bool) {
+    fn run(&mut self, spec: ConnectorSpec, paused: bool, waits: bool) {
         // From here on, what the ending run says is not heard.
         self.face.begin_run(self.face.show().tasks.len());
         // A pause keeps the tasks that there are.
         let had_tasks = self.current.is_some();
-        self.end_current();
+        self.end_current(Leaving::Leave);
         self.spec = Some(spec);
-        if had_tasks || !paused {
+        if had_tasks || !waits {
             self.begin(paused);
         } else {
             self.face.waits();
@@ -124,11 +135,23 @@ impl Keeping {
         }
     }
 
+    fn place(&mut self) {
+        match &self.current {
+            Some(run) if !run.has_ended() => run.wake(),
+            // One that could not prove its tables: whoever comes to it sees that for himself.
+            Some(_) => {
+                self.end_current(Leaving::Stay);
+                self.begin(self.face.is_paused());
+            }
+            None => {}
+        }
+    }
+
     fn restart_tasks(&mut self, tasks: &[usize]) {
         let Some(run) = &self.current else { return self.face.waits() };
         // A run that has ended could not prove its tables: it is the connector that has to begin anew.
         if tasks.iter().any(|task| !run.restart_task(*task)) {
-            self.end_current();
+            self.end_current(Leaving::Leave);
             self.begin(self.face.is_paused());
         }
     }
@@ -136,16 +159,17 @@ impl Keeping {
     fn begin(&mut self, paused: bool) {
         let Some(spec) = self.spec.clone() else { return };
         let voice = self.face.begin_run(spec.tasks);
-        match Connector::start(spec, Arc::clone(&self.shared), voice.clone(), paused) {
+        let placement = Arc::clone(&self.placement);
+        match Connector::start(spec, placement, Arc::clone(&self.shared), voice.clone(), paused) {
             Ok(run) => self.current = Some(run),
             Err(error) => voice.connector_is(State::Failed(format!("WORKER-005: {error}"))),
         }
     }
 
     /// Two runs of a connector never overlap: their tasks have the same names towards the brokers.
-    fn end_current(&mut self) {
+    fn end_current(&mut self, leaving: Leaving) {
         if let Some(run) = self.current.take() {
-            run.ask_to_stop();
+            run.ask_to_stop(leaving);
             while !run.has_ended() {
                 std::thread::sleep(LOOK);
             }

@@ -2,13 +2,16 @@
 //! checked, taken note of, and carried out by the connector's own keeper; the others go on undisturbed.
 mod changes;
 mod keeper;
-mod offsets;
+mod managed;
+pub(crate) mod offsets;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use pumphouse_config::{ConfigError, ConfigInfos, ConnectorConfig, RawConfig, WorkerConfig};
+use pumphouse_kafka::Leaving;
+
+use pumphouse_config::{ConfigError, ConfigInfos, RawConfig, WorkerConfig};
 use pumphouse_rest::{
     ConnectorView, Figures, Herder, LetterSample, OffsetChange, PartitionOffset, Refusal, Restart,
     TargetState, WorkerView,
@@ -16,45 +19,24 @@ use pumphouse_rest::{
 use pumphouse_types::TopicName;
 use tracing::info;
 
-use crate::board::{Face, State};
 use crate::letter_sample;
-use crate::metrics::LaneLabels;
-use crate::spec::ConnectorSpec;
+use crate::placement::Placement;
 use crate::worker::Shared;
-pub(crate) use changes::{Checked, log_notes};
-use keeper::{Keeper, Order};
+pub(crate) use changes::{Checked, log_notes, patched, unmasked};
+pub(crate) use keeper::Order;
+pub(crate) use managed::Connectors;
 
 /// How often it is looked whether all connectors have ended.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A change of offsets that takes longer is not waited for by its client.
-const OFFSETS_TIMEOUT: Duration = Duration::from_secs(80);
+pub(crate) const OFFSETS_TIMEOUT: Duration = Duration::from_secs(80);
 
 /// The connectors of this process.
 pub(crate) struct StandaloneHerder {
     worker: WorkerConfig,
     shared: Arc<Shared>,
     connectors: Mutex<Connectors>,
-}
-
-#[derive(Default)]
-struct Connectors {
-    managed: BTreeMap<String, Managed>,
-    /// Deleted ones that may not have ended yet.
-    ending: BTreeMap<String, Keeper>,
-    /// The process ends: nothing is begun any more.
-    closed: bool,
-}
-
-struct Managed {
-    raw: RawConfig,
-    config: ConnectorConfig,
-    spec: ConnectorSpec,
-    target: TargetState,
-    face: Arc<Face>,
-    keeper: Keeper,
-    /// Bytes of each topic's records before they were last forgotten.
-    taken_before: BTreeMap<TopicName, u64>,
 }
 
 impl StandaloneHerder {
@@ -69,34 +51,24 @@ impl StandaloneHerder {
     /// Adds a connector that was checked before, and lets it begin.
     /// Errors: 409 if there is one of this name; 500 if no thread can be had.
     pub(crate) fn add(&self, checked: Checked, target: TargetState) -> Result<(), Refusal> {
-        let Checked { raw, config, spec } = checked;
-        let name = spec.name.clone();
+        let name = checked.spec.name.clone();
         // The counters live as long as the process, and may be those of an earlier connector of this name.
-        let taken_before = self.all_bytes_taken(&spec);
+        let taken_before = self.shared.all_bytes_taken(&checked.spec);
         let mut connectors = self.lock();
         connectors.check_open()?;
         if connectors.managed.contains_key(&name) {
-            return Err(Refusal::new(409, format!("Connector {name} already exists")));
+            return Err(already_exists(&name));
         }
-        // As in Kafka Connect, a connector has tasks once it has run.
-        let tasks = if target == TargetState::Running { spec.tasks } else { 0 };
-        let face = self.shared.board.add(&name, config.masked(), tasks);
-        let before = connectors.ending.remove(&name);
-        let keeper = Keeper::start(Arc::clone(&face), Arc::clone(&self.shared), before)
-            .map_err(|error| Refusal::new(500, format!("WORKER-005: {error}")))?;
         info!(connector = name, state = ?target, "connector created");
-        let managed = Managed { raw, config, spec, target, face, keeper, taken_before };
-        managed.show_target();
-        managed.run();
-        connectors.managed.insert(name, managed);
-        Ok(())
+        let placement = Arc::new(Placement::everything());
+        connectors.add(&self.shared, checked, target, placement, taken_before)
     }
 
     /// Lets all connectors land what they have taken, and waits for them, at most `limit`. False: some had not
     /// ended; their open batches stand in the ledger, and the next owner resolves them.
     pub(crate) fn stop_all(&self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
-        self.lock().close();
+        self.lock().close(Leaving::Leave);
         while Instant::now() < until {
             if self.lock().have_ended() {
                 return true;
@@ -106,24 +78,13 @@ impl StandaloneHerder {
         self.lock().have_ended()
     }
 
-    fn bytes_taken(&self, connector: &str, topic: &TopicName) -> u64 {
-        let labels = LaneLabels { connector: connector.to_owned(), topic: topic.to_string() };
-        // Asking makes no series: a name that was refused would stay in the metrics.
-        self.shared.metrics.record_bytes.get(&labels).map_or(0, |bytes| bytes.get())
-    }
-
-    fn all_bytes_taken(&self, spec: &ConnectorSpec) -> BTreeMap<TopicName, u64> {
-        let topics = offsets::topics_of(spec).into_iter();
-        topics.map(|topic| (topic.clone(), self.bytes_taken(&spec.name, &topic))).collect()
-    }
-
     fn view(&self, name: &str) -> Result<ConnectorView, Refusal> {
         self.connector(name).ok_or_else(|| not_found(name))
     }
 
     /// A connector's configuration becomes `raw`, which was made of `seen`; no other connector notices.
     fn change(&self, name: &str, seen: &RawConfig, raw: RawConfig) -> Result<ConnectorView, Refusal> {
-        let Checked { raw, config, spec } = Checked::new(raw, &self.worker)?;
+        let checked = Checked::new(raw, &self.worker)?;
         let mut connectors = self.lock();
         let managed = connectors.find(name, not_found)?;
         if managed.raw != *seen {
@@ -131,65 +92,9 @@ impl StandaloneHerder {
                 format!("The configuration of {name} was changed by another request meanwhile; try again");
             return Err(Refusal::new(409, why));
         }
-        let tasks = (managed.target == TargetState::Running).then_some(spec.tasks);
-        managed.face.configured(config.masked(), tasks);
-        (managed.raw, managed.config, managed.spec) = (raw, config, spec);
-        info!(connector = name, "connector configured anew");
-        managed.run();
+        managed.configure(checked);
         drop(connectors);
         self.view(name)
-    }
-}
-
-impl Connectors {
-    fn check_open(&self) -> Result<(), Refusal> {
-        if self.closed { Err(Refusal::new(503, "The worker is stopping".to_owned())) } else { Ok(()) }
-    }
-
-    fn find(&mut self, name: &str, absent: fn(&str) -> Refusal) -> Result<&mut Managed, Refusal> {
-        self.check_open()?;
-        self.managed.get_mut(name).ok_or_else(|| absent(name))
-    }
-
-    fn close(&mut self) {
-        self.closed = true;
-        self.managed.values().for_each(|managed| managed.keeper.order(Order::End));
-    }
-
-    fn have_ended(&self) -> bool {
-        self.managed
-            .values()
-            .map(|managed| &managed.keeper)
-            .chain(self.ending.values())
-            .all(Keeper::has_ended)
-    }
-}
-
-impl Managed {
-    fn show_target(&self) {
-        self.face.set_paused(self.target == TargetState::Paused);
-    }
-
-    /// Begins (anew), as far as the target state lets it.
-    fn run(&self) {
-        self.keeper.order(match self.target {
-            TargetState::Stopped => Order::Stop,
-            TargetState::Running | TargetState::Paused => {
-                Order::Run { spec: Box::new(self.spec.clone()), paused: self.target == TargetState::Paused }
-            }
-        });
-    }
-
-    fn become_state(&mut self, target: TargetState) {
-        let before = std::mem::replace(&mut self.target, target);
-        self.show_target();
-        match (before, target) {
-            (TargetState::Running | TargetState::Paused, TargetState::Running | TargetState::Paused) => {
-                self.keeper.order(Order::Pause(target == TargetState::Paused));
-            }
-            (TargetState::Stopped, TargetState::Stopped) => {}
-            (_, TargetState::Stopped) | (TargetState::Stopped, _) => self.run(),
-        }
     }
 }
 
@@ -244,7 +149,7 @@ impl Herder for StandaloneHerder {
             self.lock().managed.get(name).map(|managed| (managed.raw.clone(), managed.config.masked()));
         match known {
             Some((raw, masked)) => {
-                let now = changes::unmasked(config, &raw, &masked);
+                let now = unmasked(config, &raw, &masked);
                 Ok((self.change(name, &raw, now)?, false))
             }
             None => Ok((self.create(config, TargetState::Running)?, true)),
@@ -259,7 +164,7 @@ impl Herder for StandaloneHerder {
         let (seen, raw) = {
             let mut connectors = self.lock();
             let managed = connectors.find(name, not_found)?;
-            (managed.raw.clone(), changes::patched(&managed.raw, &managed.config.masked(), patch))
+            (managed.raw.clone(), patched(&managed.raw, &managed.config.masked(), patch))
         };
         if raw.get("name") != Some(name) {
             let asked = raw.get("name").unwrap_or("null");
@@ -276,12 +181,7 @@ impl Herder for StandaloneHerder {
     fn delete(&self, name: &str) -> Result<(), Refusal> {
         let mut connectors = self.lock();
         connectors.find(name, not_found)?;
-        let Some(managed) = connectors.managed.remove(name) else { return Err(not_found(name)) };
-        self.shared.board.remove(name);
-        self.shared.metrics.pulses.remove(name);
-        managed.keeper.order(Order::End);
-        connectors.ending.retain(|_, keeper| !keeper.has_ended());
-        connectors.ending.insert(name.to_owned(), managed.keeper);
+        connectors.remove(&self.shared, name, Leaving::Leave);
         drop(connectors);
         info!(connector = name, "connector deleted");
         Ok(())
@@ -299,24 +199,7 @@ impl Herder for StandaloneHerder {
         let mut connectors = self.lock();
         let managed =
             connectors.find(name, |name| Refusal::new(404, format!("Unknown connector: {name}")))?;
-        let shown = managed.face.show();
-        let wanted = |state: &State| !what.only_failed || matches!(state, State::Failed(_));
-        let connector = wanted(&shown.state);
-        let tasks: Vec<usize> = match what.include_tasks {
-            true => (0..shown.tasks.len()).filter(|task| wanted(&shown.tasks[*task])).collect(),
-            false => Vec::new(),
-        };
-        // A connector that could not prove its tables takes its tasks along: they have never begun.
-        let never_began = matches!(shown.state, State::Failed(_));
-        if managed.target != TargetState::Stopped {
-            if connector && (never_began || what.include_tasks) {
-                managed.face.restarting(true, &tasks);
-                managed.run();
-            } else if !tasks.is_empty() {
-                managed.face.restarting(false, &tasks);
-                managed.keeper.order(Order::RestartTasks(tasks));
-            }
-        }
+        managed.restart(what);
         drop(connectors);
         self.view(name)
     }
@@ -325,12 +208,7 @@ impl Herder for StandaloneHerder {
         let mut connectors = self.lock();
         let managed =
             connectors.find(name, |name| Refusal::new(404, format!("Unknown connector: {name}")))?;
-        if task >= managed.face.show().tasks.len() {
-            return Err(Refusal::new(404, format!("Unknown task: {name}-{task}")));
-        }
-        managed.face.restarting(false, &[task]);
-        managed.keeper.order(Order::RestartTasks(vec![task]));
-        Ok(())
+        managed.restart_task(task)
     }
 
     fn topics(&self, name: &str) -> Vec<String> {
@@ -338,13 +216,13 @@ impl Herder for StandaloneHerder {
             self.lock().managed.get(name).map(|managed| (managed.spec.clone(), managed.taken_before.clone()));
         let Some((spec, before)) = known else { return Vec::new() };
         let taken =
-            |topic: &&TopicName| self.bytes_taken(name, topic) > before.get(*topic).copied().unwrap_or(0);
+            |topic: &&TopicName| self.shared.bytes_taken(name, topic) > before.get(*topic).copied().unwrap_or(0);
         offsets::topics_of(&spec).iter().filter(taken).map(ToString::to_string).collect()
     }
 
     fn reset_topics(&self, name: &str) {
         let Some(spec) = self.lock().managed.get(name).map(|managed| managed.spec.clone()) else { return };
-        let taken = self.all_bytes_taken(&spec);
+        let taken = self.shared.all_bytes_taken(&spec);
         if let Some(managed) = self.lock().managed.get_mut(name) {
             managed.taken_before = taken;
         }
@@ -366,14 +244,7 @@ impl Herder for StandaloneHerder {
             let mut connectors = self.lock();
             let managed = connectors.find(name, not_found)?;
             if managed.target != TargetState::Stopped {
-                return Err(Refusal::new(
-                    400,
-                    format!(
-                        "Connectors must be in the STOPPED state before their offsets can be modified. This can be \
-                         done for the specified connector by issuing a 'PUT' request to the \
-                         '/connectors/{name}/stop' endpoint"
-                    ),
-                ));
+                return Err(not_stopped(name));
             }
             let (spec, shared) = (managed.spec.clone(), Arc::clone(&self.shared));
             // In its turn, so that tasks that still end are waited for, and a resume waits for it.
@@ -387,10 +258,24 @@ impl Herder for StandaloneHerder {
     }
 }
 
-fn not_found(name: &str) -> Refusal {
+pub(crate) fn not_found(name: &str) -> Refusal {
     Refusal::new(404, format!("Connector {name} not found"))
 }
 
-fn unknown(name: &str) -> Refusal {
+pub(crate) fn unknown(name: &str) -> Refusal {
     Refusal::new(404, format!("Unknown connector {name}"))
+}
+
+pub(crate) fn already_exists(name: &str) -> Refusal {
+    Refusal::new(409, format!("Connector {name} already exists"))
+}
+
+pub(crate) fn not_stopped(name: &str) -> Refusal {
+    Refusal::new(
+        400,
+        format!(
+            "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the \
+             specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
+        ),
+    )
 }

@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use crate::board::{Board, State};
 use crate::connector::Connector;
+use crate::placement::Placement;
 use crate::spec::ConnectorSpec;
 use crate::task::informed;
 use crate::worker::Shared;
@@ -38,7 +39,7 @@ const JOIN_LOOK: Duration = Duration::from_millis(50);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What the group has committed for the connector's topics.
-pub(super) fn read(spec: &ConnectorSpec, runtime: &Handle) -> Result<Vec<PartitionOffset>, Refusal> {
+pub(crate) fn read(spec: &ConnectorSpec, runtime: &Handle) -> Result<Vec<PartitionOffset>, Refusal> {
     if spec.memory_ledger.is_some() {
         return Ok(Vec::new());
     }
@@ -57,7 +58,7 @@ pub(super) fn read(spec: &ConnectorSpec, runtime: &Handle) -> Result<Vec<Partiti
 }
 
 /// Changes the ledger of a connector that does not run.
-pub(super) fn change(
+pub(crate) fn change(
     spec: &ConnectorSpec,
     shared: &Arc<Shared>,
     change: &OffsetChange,
@@ -96,7 +97,7 @@ fn with_topics(spec: &ConnectorSpec) -> Result<ConnectorSpec, KafkaError> {
 }
 
 /// The topics of a connector; none while the brokers cannot be asked for those that match a pattern.
-pub(super) fn topics_of(spec: &ConnectorSpec) -> Vec<TopicName> {
+pub(crate) fn topics_of(spec: &ConnectorSpec) -> Vec<TopicName> {
     with_topics(spec).map(|spec| spec.tables.into_keys().collect()).unwrap_or_default()
 }
 
@@ -170,7 +171,8 @@ fn settle_seen(spec: &ConnectorSpec, shared: &Arc<Shared>, consumer: &Consumer) 
     // Nobody looks at this board: the connector is shown as STOPPED meanwhile.
     let face = Board::default().add(&spec.name, BTreeMap::new(), 1);
     let alone = ConnectorSpec { tasks: 1, ..spec.clone() };
-    let run = Connector::start(alone, Arc::clone(shared), face.begin_run(1), true)
+    let everything = Arc::new(Placement::everything());
+    let run = Connector::start(alone, everything, Arc::clone(shared), face.begin_run(1), true)
         .map_err(|error| format!("WORKER-005: {error}"))?;
     let until = Instant::now() + SETTLE_TIMEOUT;
     let outcome = loop {
@@ -196,7 +198,7 @@ fn settle_seen(spec: &ConnectorSpec, shared: &Arc<Shared>, consumer: &Consumer) 
         }
         std::thread::sleep(SETTLE_LOOK);
     };
-    run.ask_to_stop();
+    run.ask_to_stop(Leaving::Leave);
     while !run.has_ended() {
         std::thread::sleep(JOIN_LOOK);
     }
@@ -337,7 +339,7 @@ impl Member {
         if let Some(keeper) = &spec.keeper_ledger {
             write_keeper(keeper, &shared.runtime, &entries)?;
         }
-        let id = spec.transactional_id(&shared.worker_id, 0);
+        let id = spec.transactional_id(&shared.task_scope, 0);
         let mut producer = LedgerProducer::open(&spec.producer_settings, &id, ASK_TIMEOUT).map_err(text)?;
         let shown = match &spec.keeper_ledger {
             None => entries.clone(),

@@ -80,6 +80,8 @@ pub struct TaskContext {
     pub paused: Arc<AtomicBool>,
     /// Set when the task is to land what it has taken, and to end.
     pub stop: Arc<AtomicBool>,
+    /// Set, before `stop`, when the task goes on elsewhere or soon: it keeps its place in the consumer group.
+    pub stays: Arc<AtomicBool>,
     /// Set, after `stop`, when it is to end as it stands: what is open stays in the ledger (R6).
     pub cut: Arc<AtomicBool>,
 }

@@ -452,6 +452,8 @@ impl<'a> Shell<'a> {
         let leaving = match outcome {
             // It comes back at once, and should find its partitions.
             Outcome::Rejoin | Outcome::Replaced => Leaving::Stay,
+            // Its successor takes the place over, and the others keep theirs.
+            Outcome::Left { .. } if cx.stays.load(Ordering::Relaxed) => Leaving::Stay,
             Outcome::Failed(_) | Outcome::Left { .. } => Leaving::Leave,
         };
         if let Err(error) = consumer.close(leaving, CLOSE_TIMEOUT) {

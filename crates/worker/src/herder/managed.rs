@@ -1,0 +1,184 @@
+//! The connectors that run in this process, or a part of them: what each is to be, and how that is changed. Who decides
+//! it, REST or the workers' topics, is the herder's.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pumphouse_config::{ConnectorConfig, RawConfig};
+use pumphouse_kafka::Leaving;
+use pumphouse_rest::{Refusal, Restart, TargetState};
+use pumphouse_types::TopicName;
+use tracing::info;
+
+use super::changes::Checked;
+use super::keeper::{Keeper, Order};
+use crate::board::{Face, State};
+use crate::placement::Placement;
+use crate::spec::ConnectorSpec;
+use crate::worker::Shared;
+
+/// By name.
+#[derive(Default)]
+pub(crate) struct Connectors {
+    pub managed: BTreeMap<String, Managed>,
+    /// Deleted ones that may not have ended yet.
+    ending: BTreeMap<String, Keeper>,
+    /// The process ends: nothing is begun any more.
+    closed: bool,
+}
+
+/// One of them.
+pub(crate) struct Managed {
+    pub raw: RawConfig,
+    pub config: ConnectorConfig,
+    pub spec: ConnectorSpec,
+    pub target: TargetState,
+    pub face: Arc<Face>,
+    pub keeper: Keeper,
+    pub placement: Arc<Placement>,
+    /// Bytes of each topic's records before they were last forgotten.
+    pub taken_before: BTreeMap<TopicName, u64>,
+    /// As in standalone Kafka Connect: created paused, it has no tasks before it is resumed.
+    waits_while_paused: bool,
+}
+
+impl Connectors {
+    /// Begins one that is not there. Errors: 500 if no thread can be had.
+    pub(crate) fn add(
+        &mut self,
+        shared: &Arc<Shared>,
+        checked: Checked,
+        target: TargetState,
+        placement: Arc<Placement>,
+        taken_before: BTreeMap<TopicName, u64>,
+    ) -> Result<(), Refusal> {
+        let Checked { raw, config, spec } = checked;
+        let name = spec.name.clone();
+        let waits_while_paused = placement.is_everything();
+        // As in Kafka Connect, a connector has tasks once it has run.
+        let tasks = if target == TargetState::Running { spec.tasks } else { 0 };
+        let face = shared.board.add(&name, config.masked(), tasks);
+        let before = self.ending.remove(&name);
+        let keeper = Keeper::start(Arc::clone(&face), Arc::clone(&placement), Arc::clone(shared), before)
+            .map_err(|error| Refusal::new(500, format!("WORKER-005: {error}")))?;
+        let managed =
+            Managed { raw, config, spec, target, face, keeper, placement, taken_before, waits_while_paused };
+        managed.show_target();
+        managed.run();
+        self.managed.insert(name, managed);
+        Ok(())
+    }
+
+    /// Ends one; what it took lands first. `leaving`: whether its tasks are to be found elsewhere.
+    pub(crate) fn remove(&mut self, shared: &Shared, name: &str, leaving: Leaving) {
+        let Some(managed) = self.managed.remove(name) else { return };
+        shared.board.remove(name);
+        shared.metrics.pulses.remove(name);
+        managed.keeper.order(Order::End(leaving));
+        self.ending.retain(|_, keeper| !keeper.has_ended());
+        self.ending.insert(name.to_owned(), managed.keeper);
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), Refusal> {
+        if self.closed { Err(Refusal::new(503, "The worker is stopping".to_owned())) } else { Ok(()) }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(crate) fn find(&mut self, name: &str, absent: fn(&str) -> Refusal) -> Result<&mut Managed, Refusal> {
+        self.check_open()?;
+        self.managed.get_mut(name).ok_or_else(|| absent(name))
+    }
+
+    /// All of them end, and none begins any more.
+    pub(crate) fn close(&mut self, leaving: Leaving) {
+        self.closed = true;
+        self.managed.values().for_each(|managed| managed.keeper.order(Order::End(leaving)));
+    }
+
+    pub(crate) fn have_ended(&self) -> bool {
+        self.managed
+            .values()
+            .map(|managed| &managed.keeper)
+            .chain(self.ending.values())
+            .all(Keeper::has_ended)
+    }
+}
+
+impl Managed {
+    fn show_target(&self) {
+        self.face.set_paused(self.target == TargetState::Paused);
+    }
+
+    /// Begins (anew), as far as the target state lets it.
+    fn run(&self) {
+        let paused = self.target == TargetState::Paused;
+        self.keeper.order(match self.target {
+            TargetState::Stopped => Order::Stop,
+            TargetState::Running | TargetState::Paused => Order::Run {
+                spec: Box::new(self.spec.clone()),
+                paused,
+                waits: paused && self.waits_while_paused,
+            },
+        });
+    }
+
+    /// Another configuration of the same connector.
+    pub(crate) fn configure(&mut self, checked: Checked) {
+        let Checked { raw, config, spec } = checked;
+        let tasks = (self.target == TargetState::Running).then_some(spec.tasks);
+        self.face.configured(config.masked(), tasks);
+        (self.raw, self.config, self.spec) = (raw, config, spec);
+        info!(connector = self.spec.name, "connector configured anew");
+        self.run();
+    }
+
+    pub(crate) fn become_state(&mut self, target: TargetState) {
+        let before = std::mem::replace(&mut self.target, target);
+        self.show_target();
+        match (before, target) {
+            (TargetState::Running | TargetState::Paused, TargetState::Running | TargetState::Paused) => {
+                self.keeper.order(Order::Pause(target == TargetState::Paused));
+            }
+            (TargetState::Stopped, TargetState::Stopped) => {}
+            (_, TargetState::Stopped) | (TargetState::Stopped, _) => self.run(),
+        }
+    }
+
+    /// What of it is here begins anew, as far as that is asked for.
+    pub(crate) fn restart(&self, what: Restart) {
+        if self.target == TargetState::Stopped {
+            return;
+        }
+        let shown = self.face.show();
+        let wanted = |state: &State| !what.only_failed || matches!(state, State::Failed(_));
+        let is_here = |task: &usize| self.placement.is_mine(*task);
+        let tasks: Vec<usize> = match what.include_tasks {
+            true => (0..shown.tasks.len())
+                .filter(is_here)
+                .filter(|task| wanted(&shown.tasks[*task]))
+                .collect(),
+            false => Vec::new(),
+        };
+        // A connector that could not prove its tables takes its tasks along: they have never begun.
+        let never_began = matches!(shown.state, State::Failed(_));
+        if wanted(&shown.state) && (never_began || what.include_tasks) {
+            self.face.restarting(true, &tasks);
+            self.run();
+        } else if !tasks.is_empty() {
+            self.face.restarting(false, &tasks);
+            self.keeper.order(Order::RestartTasks(tasks));
+        }
+    }
+
+    /// Errors: 404 for a task that it does not have.
+    pub(crate) fn restart_task(&self, task: usize) -> Result<(), Refusal> {
+        if task >= self.face.show().tasks.len() {
+            return Err(Refusal::new(404, format!("Unknown task: {}-{task}", self.spec.name)));
+        }
+        self.face.restarting(false, &[task]);
+        self.keeper.order(Order::RestartTasks(vec![task]));
+        Ok(())
+    }
+}
