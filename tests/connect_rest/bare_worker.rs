@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use pumphouse_testkit::ports::free_ports;
 use pumphouse_testkit::wait::wait_until;
 use pumphouse_testkit::{Testbed, WorkerProcess, WorkerSetup, unique_name};
+use pumphouse_tests::client::{Answer, send};
 use pumphouse_tests::{Corner, bed, binary};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::client::{Answer, send};
 
 /// From an order to the state that it leads to.
 const STATE_LIMIT: Duration = Duration::from_secs(60);
@@ -29,8 +29,31 @@ impl BareWorker {
         BareWorker::start_on(bed(), None)
     }
 
+    /// The only one of a group of workers.
+    pub fn start_distributed() -> BareWorker {
+        let group = unique_name("workers");
+        let options = [
+            ("group.id", group.clone()),
+            ("config.storage.topic", format!("{group}-configs")),
+            ("status.storage.topic", format!("{group}-status")),
+            ("offset.storage.topic", format!("{group}-offsets")),
+            ("config.storage.replication.factor", "1".to_owned()),
+            ("status.storage.replication.factor", "1".to_owned()),
+        ];
+        BareWorker::start_with(bed(), None, &options, WorkerProcess::start_distributed)
+    }
+
     /// On servers of one's own, or with a moment to die at.
     pub fn start_on(bed: &Testbed, failpoint: Option<&str>) -> BareWorker {
+        BareWorker::start_with(bed, failpoint, &[], WorkerProcess::start)
+    }
+
+    fn start_with(
+        bed: &Testbed,
+        failpoint: Option<&str>,
+        options: &[(&str, String)],
+        start: fn(&WorkerSetup) -> pumphouse_testkit::Result<WorkerProcess>,
+    ) -> BareWorker {
         let directory = tempfile::Builder::new().prefix("pumphouse-tests-").tempdir().unwrap();
         let [port] = free_ports().unwrap();
         let address = format!("127.0.0.1:{port}");
@@ -44,14 +67,18 @@ impl BareWorker {
         let setup = WorkerSetup {
             binary: binary(),
             directory: directory.path().to_owned(),
-            worker: worker.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            worker: worker
+                .into_iter()
+                .chain(options.iter().cloned())
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             connectors: Vec::new(),
             environment: failpoint
                 .map(|moment| ("PUMPHOUSE_FAILPOINT".to_owned(), moment.to_owned()))
                 .into_iter()
                 .collect(),
         };
-        let process = WorkerProcess::start(&setup).unwrap();
+        let process = start(&setup).unwrap();
         let mut worker = BareWorker { process, setup, _directory: directory, address };
         worker.wait_up();
         worker

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod bare_worker;
-mod client;
 mod lifecycle;
 mod real_client;
 mod replay;

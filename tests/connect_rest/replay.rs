@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use pumphouse_testkit::filling::FillRecord;
 use pumphouse_testkit::wait::wait_until;
+use pumphouse_tests::client::{Answer, send};
 use pumphouse_tests::{Corner, Engine, bed};
 use serde_json::{Map, Value};
 
 use crate::bare_worker::BareWorker;
-use crate::client::{Answer, send};
 
 const RECORDED: &str = include_str!("recorded/distributed.json");
 const THEIR_CLASS: &str = "org.apache.kafka.connect.file.FileStreamSinkConnector";
@@ -212,7 +212,16 @@ fn unmasked(config: &Value) -> Value {
 
 #[test]
 fn recorded_exchanges_are_answered_alike() {
-    let corner = Corner::new(bed(), "replay", 2).with_small_batches(1_000, 50);
+    replay(BareWorker::start(), "replay");
+}
+
+#[test]
+fn recorded_exchanges_are_answered_alike_by_a_distributed_worker() {
+    replay(BareWorker::start_distributed(), "replay-distributed");
+}
+
+fn replay(mut worker: BareWorker, prefix: &str) {
+    let corner = Corner::new(bed(), prefix, 2).with_small_batches(1_000, 50);
     corner.create_table("n UInt8", "n", Engine::Plain);
     corner.write_json(&[
         r#"{"n": 1}"#,
@@ -222,7 +231,6 @@ fn recorded_exchanges_are_answered_alike() {
         r#"{"n": 5}"#,
         r#"{"n": 6}"#,
     ]);
-    let mut worker = BareWorker::start();
     let steps: Vec<Value> = serde_json::from_str(RECORDED).unwrap();
     assert!(steps.len() > 190, "{} steps", steps.len());
     let mut wrong = Vec::new();

@@ -7,6 +7,7 @@
 
 mod bed;
 mod binary;
+pub mod client;
 mod corner;
 mod rest;
 mod worker;

@@ -20,6 +20,9 @@ const BODY_BYTES_MAX: usize = 2 << 20;
 /// A change of offsets may settle an open batch first (docs/rest.md).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// How often it is looked whether the worker that was asked is still the one to ask.
+const MOVED_LOOK: Duration = Duration::from_millis(500);
+
 /// Headers that say who asks for what; the others belong to the connection.
 const PASSED_ON: [header::HeaderName; 4] =
     [header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION, header::HOST];
@@ -46,10 +49,10 @@ async fn passed_on(context: Context, request: Request, next: Next) -> Result<Res
         .map_err(|error| Refusal::new(413, format!("The body cannot be read: {error}")))?;
     // A body that names no connector is refused wherever it is read.
     let name = name.or_else(|| name_in(&body));
-    let place = match name {
-        Some(name) => blocking(&context, move |herder| Ok(herder.place_of(&name, task))).await?,
-        None => Place::Here,
+    let Some(name) = name else {
+        return Ok(next.run(Request::from_parts(parts, Body::from(body))).await);
     };
+    let place = place_of(&context, &name, task).await?;
     match place {
         Place::Here => Ok(next.run(Request::from_parts(parts, Body::from(body))).await),
         Place::Unknown => Err(conflict(
@@ -59,7 +62,10 @@ async fn passed_on(context: Context, request: Request, next: Next) -> Result<Res
             "Cannot complete request because of a conflicting operation (e.g. worker rebalance)",
         )),
         Place::At(base) => {
-            let answer = ask(&base, &parts, body).await?;
+            let answer = tokio::select! {
+                answer = ask(&base, &parts, body) => answer?,
+                gone = has_moved(&context, &name, task, &base) => return Err(gone),
+            };
             if answer.status().is_success() {
                 // What it changed is to be seen here by whoever asks next.
                 blocking(&context, |herder| {
@@ -69,6 +75,28 @@ async fn passed_on(context: Context, request: Request, next: Next) -> Result<Res
                 .await?;
             }
             Ok(answer)
+        }
+    }
+}
+
+async fn place_of(context: &Context, name: &str, task: Option<usize>) -> Result<Place, Refusal> {
+    let name = name.to_owned();
+    blocking(context, move |herder| Ok(herder.place_of(&name, task))).await
+}
+
+/// A worker that hangs keeps its connections open: its answer is waited for only as long as it is its to give.
+async fn has_moved(context: &Context, name: &str, task: Option<usize>, base: &str) -> Refusal {
+    loop {
+        tokio::time::sleep(MOVED_LOOK).await;
+        match place_of(context, name, task).await {
+            Ok(Place::At(now)) if now == base => {}
+            Ok(Place::At(_) | Place::Here | Place::Unknown) => {
+                return conflict(
+                    "Cannot complete request because of a conflicting operation (e.g. worker rebalance): the worker \
+                     that was asked has not answered, and another one has taken its place",
+                );
+            }
+            Err(refusal) => return refusal,
         }
     }
 }

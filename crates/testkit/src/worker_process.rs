@@ -47,12 +47,22 @@ impl WorkerProcess {
     /// The log `worker.log` is appended to, so that it tells all lives of a restarted worker.
     /// Returns when the process is started; whether it works is for the test to see.
     pub fn start(setup: &WorkerSetup) -> Result<WorkerProcess> {
+        WorkerProcess::start_as("standalone", setup)
+    }
+
+    /// The same with `distributed worker.properties`: connectors come over REST, and `setup` has none.
+    pub fn start_distributed(setup: &WorkerSetup) -> Result<WorkerProcess> {
+        assert!(setup.connectors.is_empty(), "a distributed worker takes no connector files");
+        WorkerProcess::start_as("distributed", setup)
+    }
+
+    fn start_as(mode: &str, setup: &WorkerSetup) -> Result<WorkerProcess> {
         let directory = &setup.directory;
         fs::create_dir_all(directory).map_err(io(format!("create {}", directory.display())))?;
         let worker = directory.join("worker.properties");
         write_properties(&worker, &setup.worker)?;
         let mut command = Command::new(&setup.binary);
-        command.arg("standalone").arg(&worker).current_dir(directory).envs(&setup.environment);
+        command.arg(mode).arg(&worker).current_dir(directory).envs(&setup.environment);
         for connector in &setup.connectors {
             let path = directory.join(format!("{}.json", connector.name));
             write_connector(&path, connector)?;

@@ -11,17 +11,21 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// An answer as it came.
 #[derive(Debug, Clone)]
 pub struct Answer {
+    /// HTTP status.
     pub status: u16,
     /// Names in small letters.
     pub headers: Vec<(String, String)>,
+    /// Body.
     pub text: String,
 }
 
 impl Answer {
+    /// A header by its name in small letters.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
