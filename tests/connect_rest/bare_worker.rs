@@ -10,7 +10,6 @@ use pumphouse_tests::{Corner, bed, binary};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-
 /// From an order to the state that it leads to.
 const STATE_LIMIT: Duration = Duration::from_secs(60);
 

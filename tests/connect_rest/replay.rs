@@ -2,6 +2,7 @@
 //! `recorded/record.py`), asked of Pumphouse in the same order: same status, same headers, same text, byte
 //! for byte, but for what is named here.
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pumphouse_testkit::filling::FillRecord;
@@ -212,15 +213,20 @@ fn unmasked(config: &Value) -> Value {
 
 #[test]
 fn recorded_exchanges_are_answered_alike() {
-    replay(BareWorker::start(), "replay");
+    replay(BareWorker::start, "replay");
 }
 
 #[test]
 fn recorded_exchanges_are_answered_alike_by_a_distributed_worker() {
-    replay(BareWorker::start_distributed(), "replay-distributed");
+    replay(BareWorker::start_distributed, "replay_distributed");
 }
 
-fn replay(mut worker: BareWorker, prefix: &str) {
+/// The recorded connector has one name, and so one consumer group: one replay at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn replay(start: fn() -> BareWorker, prefix: &str) {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut worker = start();
     let corner = Corner::new(bed(), prefix, 2).with_small_batches(1_000, 50);
     corner.create_table("n UInt8", "n", Engine::Plain);
     corner.write_json(&[

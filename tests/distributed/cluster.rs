@@ -80,7 +80,10 @@ impl Cluster {
     }
 
     pub fn logs(&self) -> String {
-        self.workers.iter().map(|worker| format!("--- {}\n{}", worker.address, worker.process.log_tail())).collect()
+        self.workers
+            .iter()
+            .map(|worker| format!("--- {}\n{}", worker.address, worker.process.log_tail()))
+            .collect()
     }
 
     /// POST /connectors over one worker; asked again while the workers rebalance.

@@ -31,7 +31,7 @@ fn wait_rows(corner: &Corner<'_>, cluster: &Cluster, records: u64) {
 fn killed_added_and_rolled_under_load_and_every_record_once() {
     let corner = Corner::new(bed(), "many", TASKS as i32)
         .with("tasks.max", &TASKS.to_string())
-        .with_small_batches(1_000, 100);
+        .with_small_batches(1_000, 250);
     corner.create_events_table(Engine::Plain);
     let mut feed = corner.feed(31);
     let mut cluster = Cluster::start(3);
@@ -108,6 +108,9 @@ fn all_are_rolled(cluster: &mut Cluster, corner: &Corner<'_>) {
         println!("worker {number}: stopped in {stopped:?}, all RUNNING again after {:?}", begun.elapsed());
     }
     let after = workers_of(&cluster.wait_everywhere(corner, "RUNNING", TASKS));
-    println!("tasks that were elsewhere after the roll: {}", before.iter().zip(&after).filter(|(a, b)| a != b).count());
+    println!(
+        "tasks that were elsewhere after the roll: {}",
+        before.iter().zip(&after).filter(|(a, b)| a != b).count()
+    );
     wait_rows(corner, cluster, 2_000);
 }

@@ -129,10 +129,10 @@ pub(crate) fn consumer(given: &Settings, group: &str) -> Result<Settings, KafkaE
 /// cooperative one; the poll interval is also how long the group waits for a member in a rebalance.
 pub(crate) fn worker(given: &Settings, group: &WorkersGroupSettings) -> Result<Settings, KafkaError> {
     let mut settings = consumer(given, &group.group)?;
-    force(&mut settings, MEMBER_FORCED)?;
     let session = group.session_timeout_ms;
     let own = [
         ("group.instance.id", group.instance.clone()),
+        ("group.protocol", "classic".to_owned()),
         ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
         ("session.timeout.ms", session.to_string()),
         ("heartbeat.interval.ms", group.heartbeat_interval_ms.to_string()),

@@ -20,10 +20,10 @@ use crate::board::{Board, State};
 use crate::clock::Clock;
 use crate::connector::Connector;
 use crate::metrics::{CauseLabels, LaneLabels, Metrics};
+use crate::placement::Placement;
 use crate::spec::ConnectorSpec;
 use crate::standalone::{StartError, StopSignals, local_host, read_connector, read_worker};
 use crate::task::Replayed;
-use crate::placement::Placement;
 use crate::worker::{Shared, stop_all};
 
 /// How often it is looked whether the replay has come to its end, or has failed.
@@ -194,7 +194,8 @@ impl Replay<'_> {
         let spec = self.spec(&config, topic, of)?;
         let (name, shutdown) = (spec.name.clone(), Duration::from_millis(self.worker.shutdown_timeout_ms));
         let voice = self.shared.board.add(&name, config.masked(), spec.tasks).begin_run(spec.tasks);
-        let connector = Connector::start(spec, Arc::new(Placement::everything()), Arc::clone(self.shared), voice, false);
+        let connector =
+            Connector::start(spec, Arc::new(Placement::everything()), Arc::clone(self.shared), voice, false);
         let connector = [connector.map_err(|error| error.to_string())?];
         let reached = self.wait(&name, &connector[0], &ledger);
         let landed = stop_all(&connector, shutdown);

@@ -25,6 +25,6 @@ mod validation;
 mod worker;
 
 pub use check::{CheckReport, CheckRequest, Finding, Weight, check};
-pub use dlq_replay::{ReplayError, ReplayReport, ReplayRequest, TopicReplay, replay_dead_letters};
 pub use distributed::{TopicError, run_distributed};
+pub use dlq_replay::{ReplayError, ReplayReport, ReplayRequest, TopicReplay, replay_dead_letters};
 pub use standalone::{StartError, run_standalone};

@@ -225,8 +225,9 @@ mod tests {
     fn a_configuration_that_cannot_be_read_here_is_kept_and_shown_without_secrets() {
         let worker = [("bootstrap.servers", "b:1")].into_iter().collect();
         let worker = WorkerConfig::from_raw(&worker).unwrap();
-        let raw: RawConfig =
-            [("connector.class", "no.such.Class"), ("password", "hush"), ("topics", "a")].into_iter().collect();
+        let raw: RawConfig = [("connector.class", "no.such.Class"), ("password", "hush"), ("topics", "a")]
+            .into_iter()
+            .collect();
         let mut cluster = Cluster::default();
         cluster.hear_config(ConfigWord::Config("c".to_owned(), Some(raw)), false, &worker);
         let known = cluster.connector("c").unwrap();

@@ -6,14 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
-use pumphouse_config::{
-    ConfigError, ConfigInfos, ConnectorConfig, Distributed, RawConfig, WorkerConfig,
-};
-use pumphouse_kafka::{
-    Leaving, LedgerProducer, OutgoingRecord, RecordOutcome, Settings, StoredEntry,
-};
+use pumphouse_config::{ConfigError, ConfigInfos, ConnectorConfig, Distributed, RawConfig, WorkerConfig};
+use pumphouse_kafka::{Leaving, LedgerProducer, OutgoingRecord, RecordOutcome, Settings, StoredEntry};
 use pumphouse_rest::{
-    ConnectorState, ConnectorView, Herder, OffsetChange, PartitionOffset, Place, Refusal, Restart,
+    ConnectorState, ConnectorView, Figures, Herder, LetterSample, OffsetChange, PartitionOffset, Place, Refusal, Restart,
     TargetState, WorkerView,
 };
 use pumphouse_types::{Offset, Partition, TopicName, TopicPartition};
@@ -28,6 +24,7 @@ use crate::herder::{
     Checked, Connectors, OFFSETS_TIMEOUT, Order, already_exists, log_notes, not_found, not_stopped, offsets,
     patched, unknown, unmasked,
 };
+use crate::letter_sample;
 use crate::placement::{PLACES, Placement};
 use crate::spec::ConnectorSpec;
 use crate::validation::spec_of;
@@ -224,10 +221,13 @@ impl DistributedHerder {
                             let taken = self.shared.all_bytes_taken(&checked.spec);
                             let placement = Arc::new(Placement::of(mine));
                             info!(connector = name, state = ?target, "connector begins here");
-                            let begun =
-                                local.connectors.add(&self.shared, checked, target, placement, taken);
+                            let begun = local.connectors.add(&self.shared, checked, target, placement, taken);
                             if let Err(refusal) = begun {
-                                error!(connector = name, why = refusal.message, "a connector cannot begin here");
+                                error!(
+                                    connector = name,
+                                    why = refusal.message,
+                                    "a connector cannot begin here"
+                                );
                             }
                             return;
                         }
@@ -330,7 +330,8 @@ impl DistributedHerder {
         let states = states.map(|(name, task)| writes.state(name, task, None));
         let topics = cluster.topics_of_all().iter();
         let topics = topics.filter(|(name, _)| cluster.connector(name).is_none() && is_mine(name));
-        let topics = topics.flat_map(|(name, topics)| topics.iter().map(|topic| writes.topic(name, topic, false)));
+        let topics =
+            topics.flat_map(|(name, topics)| topics.iter().map(|topic| writes.topic(name, topic, false)));
         states.chain(topics).collect()
     }
 
@@ -420,7 +421,8 @@ impl DistributedHerder {
     }
 
     fn spec(&self, name: &str) -> Result<ConnectorSpec, Refusal> {
-        let raw = self.cluster().connector(name).map(|known| known.raw.clone()).ok_or_else(|| not_found(name))?;
+        let raw =
+            self.cluster().connector(name).map(|known| known.raw.clone()).ok_or_else(|| not_found(name))?;
         let config = ConnectorConfig::from_raw(&raw, &self.worker)
             .map_err(|errors| Refusal::new(500, errors.to_string()))?;
         spec_of(&config, &raw, &self.worker).map_err(|error| Refusal::new(500, error.to_string()))
@@ -497,6 +499,10 @@ impl WorkerView for DistributedHerder {
 
     fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {
         self.shared.validate(config, further)
+    }
+
+    fn figures(&self, name: &str) -> Figures {
+        self.shared.figures(name)
     }
 
     fn metrics_text(&self) -> String {
@@ -624,7 +630,10 @@ impl Herder for DistributedHerder {
             view.state = ConnectorState::Restarting;
         }
         if what.include_tasks {
-            view.tasks.iter_mut().filter(|state| wanted(state)).for_each(|state| *state = ConnectorState::Restarting);
+            view.tasks
+                .iter_mut()
+                .filter(|state| wanted(state))
+                .for_each(|state| *state = ConnectorState::Restarting);
         }
         Ok(view)
     }
@@ -665,7 +674,11 @@ impl Herder for DistributedHerder {
     }
 
     fn offsets(&self, name: &str) -> Result<Vec<PartitionOffset>, Refusal> {
-        offsets::read(&self.spec(name)?)
+        offsets::read(&self.spec(name)?, &self.shared.runtime)
+    }
+
+    fn dead_letters(&self, name: &str) -> Result<LetterSample, Refusal> {
+        letter_sample::sample(&self.spec(name)?)
     }
 
     fn change_offsets(&self, name: &str, change: OffsetChange) -> Result<(), Refusal> {

@@ -185,7 +185,9 @@ impl Being {
         let until = Instant::now() + self.member.shutdown_timeout + SETTLE_SLACK;
         while !self.moves.is_settled() {
             if Instant::now() >= until {
-                return warn!("tasks that move to other workers have not ended in time; their next owners fence them");
+                return warn!(
+                    "tasks that move to other workers have not ended in time; their next owners fence them"
+                );
             }
             self.answer_none();
             std::thread::sleep(LOOK);

@@ -166,7 +166,12 @@ impl Running {
             move || reconcile(&herder, &woken, &stop)
         })?;
         let membership = membership.start(member, Arc::clone(&herder) as _, Arc::clone(&stop))?;
-        Ok(Running { herder, stop, membership, others: vec![reads_config, reads_status, reports, reconciles] })
+        Ok(Running {
+            herder,
+            stop,
+            membership,
+            others: vec![reads_config, reads_status, reports, reconciles],
+        })
     }
 
     /// The tasks land what they have taken, and the worker's places are kept for it until its session is over.

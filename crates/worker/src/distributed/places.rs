@@ -14,14 +14,18 @@ fn hash(connector: &str) -> u64 {
     u64::from_be_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
 }
 
+/// From a task to the next one of its connector. Odd, so that 64 tasks have 64 places; near 64 times the golden section,
+/// so that a few tasks stand far apart: the group's assignor gives a worker mostly neighbours.
+const STRIDE: u64 = 39;
+
 /// The place of the connector itself: who changes it, and says how it is.
 pub(super) fn place_of_connector(connector: &str) -> Partition {
-    at(hash(connector).wrapping_sub(1))
+    at(hash(connector).wrapping_sub(STRIDE))
 }
 
-/// The place of a task. Tasks of one connector stand side by side: neighbours mostly belong to different workers.
+/// The place of a task.
 pub(super) fn place_of_task(connector: &str, task: usize) -> Partition {
-    at(hash(connector).wrapping_add(task as u64))
+    at(hash(connector).wrapping_add(STRIDE * task as u64))
 }
 
 fn at(number: u64) -> Partition {
@@ -44,7 +48,16 @@ mod tests {
         assert_eq!(places("events").map(|place| place.0), EVENTS);
     }
 
-    const EVENTS: [u32; 3] = [10, 11, 12];
+    const EVENTS: [u32; 3] = [36, 11, 50];
+
+    #[test]
+    fn a_few_tasks_are_on_all_of_three_workers() {
+        // Three workers with neighbouring places each, wherever the connector begins.
+        for name in (0..100).map(|number| format!("connector-{number}")) {
+            let on: BTreeSet<u32> = (0..6).map(|task| place_of_task(&name, task).0 * 3 / PLACES).collect();
+            assert_eq!(on.len(), 3, "{name}");
+        }
+    }
 
     #[test]
     fn every_task_has_one_place() {

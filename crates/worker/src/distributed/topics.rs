@@ -25,7 +25,7 @@ pub enum TopicError {
         source: KafkaError,
     },
     /// It exists, and is not what it has to be.
-    #[error("WORKER-006: {option}: topic {topic} {what}; {remedy}")]
+    #[error("WORKER-009: {option}: topic {topic} {what}; {remedy}")]
     Unfit {
         /// The option that names it.
         option: &'static str,

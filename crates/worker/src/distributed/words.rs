@@ -291,7 +291,10 @@ mod tests {
         let paused = ConfigWord::Target("c".to_owned(), Some(TargetState::Paused));
         assert_eq!(word("target-state-c", r#"{"state":"PAUSED"}"#), paused);
         for key in ["task-c-0", "commit-c", "session-key", "logger-cluster-root"] {
-            assert_eq!(word(key, r#"{"properties":{},"tasks":1,"key":"s","level":"INFO"}"#), ConfigWord::Other);
+            assert_eq!(
+                word(key, r#"{"properties":{},"tasks":1,"key":"s","level":"INFO"}"#),
+                ConfigWord::Other
+            );
         }
         let status = r#"{"state":"FAILED","trace":"why","worker_id":"h:8083","generation":4,"version":"1"}"#;
         let said = Said { state: ConnectorState::Failed("why".to_owned()), worker_id: "h:8083".to_owned() };

@@ -155,10 +155,9 @@ impl Managed {
         let wanted = |state: &State| !what.only_failed || matches!(state, State::Failed(_));
         let is_here = |task: &usize| self.placement.is_mine(*task);
         let tasks: Vec<usize> = match what.include_tasks {
-            true => (0..shown.tasks.len())
-                .filter(is_here)
-                .filter(|task| wanted(&shown.tasks[*task]))
-                .collect(),
+            true => {
+                (0..shown.tasks.len()).filter(is_here).filter(|task| wanted(&shown.tasks[*task])).collect()
+            }
             false => Vec::new(),
         };
         // A connector that could not prove its tables takes its tasks along: they have never begun.

@@ -215,8 +215,9 @@ impl Herder for StandaloneHerder {
         let known =
             self.lock().managed.get(name).map(|managed| (managed.spec.clone(), managed.taken_before.clone()));
         let Some((spec, before)) = known else { return Vec::new() };
-        let taken =
-            |topic: &&TopicName| self.shared.bytes_taken(name, topic) > before.get(*topic).copied().unwrap_or(0);
+        let taken = |topic: &&TopicName| {
+            self.shared.bytes_taken(name, topic) > before.get(*topic).copied().unwrap_or(0)
+        };
         offsets::topics_of(&spec).iter().filter(taken).map(ToString::to_string).collect()
     }
 
