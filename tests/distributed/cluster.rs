@@ -1,5 +1,6 @@
 //! Some workers of one group, each with its REST address.
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pumphouse_testkit::ports::free_ports;
@@ -27,6 +28,32 @@ pub struct Member {
     pub address: String,
 }
 
+/// How a worker of a group is started: with a file like connect-distributed's.
+pub fn setup(group: &str, address: &str, directory: &Path) -> WorkerSetup {
+    let options = [
+        ("bootstrap.servers", bed().bootstrap().to_owned()),
+        ("group.id", group.to_owned()),
+        ("config.storage.topic", format!("{group}-configs")),
+        ("status.storage.topic", format!("{group}-status")),
+        ("offset.storage.topic", format!("{group}-offsets")),
+        ("config.storage.replication.factor", "1".to_owned()),
+        ("status.storage.replication.factor", "1".to_owned()),
+        ("offset.storage.replication.factor", "1".to_owned()),
+        ("key.converter", "org.apache.kafka.connect.json.JsonConverter".to_owned()),
+        ("value.converter", "org.apache.kafka.connect.json.JsonConverter".to_owned()),
+        ("session.timeout.ms", SESSION_MS.to_owned()),
+        ("heartbeat.interval.ms", "1000".to_owned()),
+        ("listeners", format!("http://{address}")),
+    ];
+    WorkerSetup {
+        binary: binary(),
+        directory: directory.to_owned(),
+        worker: options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        connectors: Vec::new(),
+        environment: BTreeMap::new(),
+    }
+}
+
 impl Cluster {
     pub fn start(count: usize) -> Cluster {
         let group = unique_name("workers");
@@ -39,26 +66,7 @@ impl Cluster {
         let member = |number: usize| {
             let [port] = free_ports().unwrap();
             let address = format!("127.0.0.1:{port}");
-            let options = [
-                ("bootstrap.servers", bed().bootstrap().to_owned()),
-                ("group.id", group.clone()),
-                ("config.storage.topic", format!("{group}-configs")),
-                ("status.storage.topic", format!("{group}-status")),
-                ("offset.storage.topic", format!("{group}-offsets")),
-                ("config.storage.replication.factor", "1".to_owned()),
-                ("status.storage.replication.factor", "1".to_owned()),
-                ("offset.storage.replication.factor", "1".to_owned()),
-                ("session.timeout.ms", SESSION_MS.to_owned()),
-                ("heartbeat.interval.ms", "1000".to_owned()),
-                ("listeners", format!("http://{address}")),
-            ];
-            let setup = WorkerSetup {
-                binary: binary(),
-                directory: directory.path().join(number.to_string()),
-                worker: options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-                connectors: Vec::new(),
-                environment: BTreeMap::new(),
-            };
+            let setup = setup(&group, &address, &directory.path().join(number.to_string()));
             Member { process: WorkerProcess::start_distributed(&setup).unwrap(), setup, address }
         };
         let workers = (0..count).map(member).collect();

@@ -6,3 +6,4 @@ mod changes;
 mod cluster;
 mod hanging;
 mod load;
+mod topics;
