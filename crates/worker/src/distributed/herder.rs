@@ -9,8 +9,8 @@ use crossbeam_channel::{Sender, bounded};
 use pumphouse_config::{ConfigError, ConfigInfos, ConnectorConfig, Distributed, RawConfig, WorkerConfig};
 use pumphouse_kafka::{Leaving, LedgerProducer, OutgoingRecord, RecordOutcome, Settings, StoredEntry};
 use pumphouse_rest::{
-    ConnectorState, ConnectorView, Figures, Herder, LetterSample, OffsetChange, PartitionOffset, Place, Refusal, Restart,
-    TargetState, WorkerView,
+    ConnectorState, ConnectorView, Figures, Herder, LetterSample, OffsetChange, PartitionOffset, Place,
+    Refusal, Restart, TargetState, WorkerView,
 };
 use pumphouse_types::{Offset, Partition, TopicName, TopicPartition};
 use tracing::{error, info, warn};

@@ -47,7 +47,7 @@ pub fn run_distributed(path: &Path, loggers: Loggers) -> Result<(), StartError> 
         .map_err(|error| StartError::Client { path: path.display().to_string(), why: error.to_string() })?
         .connection;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let server = runtime.block_on(Server::bind(&worker.listener.address()))?;
+    let server = runtime.block_on(Server::bind(&worker))?;
     log_worker_notes(&worker.notes);
     topics::ensure(&settings, &distributed)?;
     let port = server.address().port();
@@ -66,7 +66,7 @@ pub fn run_distributed(path: &Path, loggers: Loggers) -> Result<(), StartError> 
         cluster_id: OnceLock::new(),
     });
     ask_cluster_id(&shared)?;
-    let url = format!("http://{}", worker.advertised(&local_host(), port));
+    let url = worker.advertised_url(&local_host(), port);
     info!(worker_id = shared.worker_id, group = distributed.group, url, "worker started");
     let running = Running::start(worker, distributed, settings, Arc::clone(&shared), url)?;
     let serving = Arc::clone(&running.herder);
