@@ -196,7 +196,20 @@ fn offsets_in_table(corner: &Corner<'_>) -> Vec<(i64, i64)> {
 
 #[test]
 fn offsets_are_altered_and_reset_and_taken_from_there() {
-    let corner = Corner::new(bed(), "offsets", 2).with_small_batches(100, 50);
+    offsets_change(Corner::new(bed(), "offsets", 2));
+}
+
+#[test]
+fn offsets_in_keeper_map_are_altered_and_reset_and_taken_from_there() {
+    let corner = Corner::new(bed(), "keeper_offsets", 2)
+        .with("pumphouse.ledger.store", "keepermap")
+        .with("zkDatabase", "rest_state")
+        .with("zkPath", "/rest_state");
+    offsets_change(corner);
+}
+
+fn offsets_change(corner: Corner<'_>) {
+    let corner = corner.with_small_batches(100, 50);
     corner.create_table("n UInt8", "n", Engine::Plain);
     corner.write_json(&[r#"{"n": 0}"#, r#"{"n": 1}"#, r#"{"n": 2}"#, r#"{"n": 3}"#]);
     let mut worker = BareWorker::start();

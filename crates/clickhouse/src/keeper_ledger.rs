@@ -202,7 +202,18 @@ impl KeeperLedger {
     /// Writes `entries`, all or none: none if one of them was claimed by somebody else, or is not as it was read
     /// last. `nonce` names the write and is drawn anew for each. One write at a time.
     pub async fn record(&self, nonce: u128, entries: &BTreeMap<TopicPartition, StoredEntry>) -> KeeperAnswer {
-        let bytes: usize = entries.values().map(|entry| entry.metadata.len() + ROW_OVERHEAD_BYTES).sum();
+        let entries = entries.iter().map(|(partition, entry)| (partition.clone(), Some(entry.clone())));
+        self.set(nonce, &entries.collect()).await
+    }
+
+    /// The same; `None` takes an entry away.
+    pub async fn set(
+        &self,
+        nonce: u128,
+        entries: &BTreeMap<TopicPartition, Option<StoredEntry>>,
+    ) -> KeeperAnswer {
+        let text_bytes = |entry: &Option<StoredEntry>| entry.as_ref().map_or(0, |entry| entry.metadata.len());
+        let bytes: usize = entries.values().map(|entry| text_bytes(entry) + ROW_OVERHEAD_BYTES).sum();
         if bytes > WRITE_BYTES_MAX {
             let why = format!("{} entries of {bytes} bytes, Keeper takes {WRITE_BYTES_MAX}", entries.len());
             return KeeperAnswer::Refused(why);
@@ -226,7 +237,7 @@ impl KeeperLedger {
             Ok(rows) => {
                 rows.len() == entries.len()
                     && entries.iter().all(|(partition, entry)| {
-                        rows[partition].written == nonce && rows[partition].entry.as_ref() == Some(entry)
+                        rows[partition].written == nonce && rows[partition].entry == *entry
                     })
             }
             Err(error) => return KeeperAnswer::Unknown(error.to_string()),
@@ -244,7 +255,7 @@ impl KeeperLedger {
     fn write_statement(
         &self,
         nonce: &str,
-        entries: &BTreeMap<TopicPartition, StoredEntry>,
+        entries: &BTreeMap<TopicPartition, Option<StoredEntry>>,
     ) -> Option<String> {
         let held = self.held();
         let (mut claimed, mut others) = (Vec::new(), Vec::new());
@@ -257,8 +268,8 @@ impl KeeperLedger {
                 None => others.push(format!("({key}, {seen})")),
             }
             keys.push(key);
-            positions.push(entry.offset.get().to_string());
-            texts.push(quote::string(&entry.metadata));
+            positions.push(entry.as_ref().map_or(-1, |entry| entry.offset.get()).to_string());
+            texts.push(quote::string(entry.as_ref().map_or("", |entry| entry.metadata.as_str())));
         }
         if claimed.is_empty() {
             return None;

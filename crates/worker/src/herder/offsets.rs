@@ -337,7 +337,11 @@ impl Member {
             return Ok(());
         }
         if let Some(keeper) = &spec.keeper_ledger {
-            write_keeper(keeper, &shared.runtime, &entries)?;
+            // One that is to have no offset has no entry, and begins as if it had never been taken.
+            let wanted = |(tp, entry): (&TopicPartition, &StoredEntry)| {
+                (tp.clone(), wanted[tp].is_some().then(|| entry.clone()))
+            };
+            write_keeper(keeper, &shared.runtime, &entries.iter().map(wanted).collect())?;
         }
         let id = spec.transactional_id(&shared.task_scope, 0);
         let mut producer = LedgerProducer::open(&spec.producer_settings, &id, ASK_TIMEOUT).map_err(text)?;
@@ -368,7 +372,7 @@ impl Member {
 fn write_keeper(
     keeper: &KeeperLedger,
     runtime: &Handle,
-    entries: &BTreeMap<TopicPartition, StoredEntry>,
+    entries: &BTreeMap<TopicPartition, Option<StoredEntry>>,
 ) -> Result<(), String> {
     let keeper = keeper.another();
     let partitions: Vec<TopicPartition> = entries.keys().cloned().collect();
@@ -381,7 +385,7 @@ fn write_keeper(
                 return Err(format!("{tp} carries an open batch again: somebody writes"));
             }
         }
-        match keeper.record(rand::random(), entries).await {
+        match keeper.set(rand::random(), entries).await {
             KeeperAnswer::Recorded => Ok(()),
             KeeperAnswer::Fenced(why) | KeeperAnswer::Refused(why) | KeeperAnswer::Unknown(why) => Err(why),
         }
