@@ -101,6 +101,8 @@ impl Cluster {
             let answer = self.workers[over].tell("POST", "/connectors", &body)?;
             match answer.status {
                 201 => Ok(()),
+                // An earlier try was carried out, and answered otherwise.
+                409 if answer.text.contains("already exists") => Ok(()),
                 _ => Err(format!("{answer:?}")),
             }
         })
@@ -115,6 +117,7 @@ impl Cluster {
             let answer = self.workers[over].ask(method, &path)?;
             match answer.status {
                 200..=299 => Ok(()),
+                404 if order == "DELETE " => Ok(()),
                 _ => Err(format!("{answer:?}")),
             }
         })

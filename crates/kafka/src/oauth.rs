@@ -65,9 +65,11 @@ impl TokenSource {
         let endpoint = settings.get(URL)?.clone();
         let text = |name: &str| settings.get(name).map_or("", String::as_str);
         let (id, secret) = (text(CLIENT_ID), text(CLIENT_SECRET));
-        let pair = match text(URL_ENCODE) {
-            "true" => format!("{}:{}", form_encoded(id), form_encoded(secret)),
-            _ => format!("{id}:{secret}"),
+        // Kafka reads its booleans so.
+        let pair = if text(URL_ENCODE).trim().eq_ignore_ascii_case("true") {
+            format!("{}:{}", form_encoded(id), form_encoded(secret))
+        } else {
+            format!("{id}:{secret}")
         };
         let mut body = "grant_type=client_credentials".to_owned();
         if !text(SCOPE).is_empty() {

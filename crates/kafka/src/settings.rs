@@ -97,6 +97,12 @@ const MESSAGE_BYTES_MAX: &str = "20000000";
 pub(crate) fn member(given: &Settings, group: &str, instance: Option<&str>) -> Result<Settings, KafkaError> {
     let protocol = protocol(given)?;
     let mut settings = consumer(given, group)?;
+    // Else a topic that was not there when the group was joined is looked for every five minutes only. What is
+    // known of topics is kept as long as before.
+    defaults(
+        &mut settings,
+        &[("topic.metadata.refresh.interval.ms", "10000"), ("metadata.max.age.ms", "900000")],
+    );
     match protocol {
         Protocol::Eager | Protocol::Cooperative => {
             let strategy = given.get(STRATEGY).map_or("range,roundrobin", String::as_str);

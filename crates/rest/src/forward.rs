@@ -52,9 +52,23 @@ async fn passed_on(context: Context, request: Request, next: Next) -> Result<Res
     let Some(name) = name else {
         return Ok(next.run(Request::from_parts(parts, Body::from(body))).await);
     };
-    let place = place_of(&context, &name, task).await?;
-    match place {
-        Place::Here => Ok(next.run(Request::from_parts(parts, Body::from(body))).await),
+    match at_its_place(&context, &name, task, &parts, &body).await? {
+        Some(answer) => Ok(answer),
+        None => Ok(next.run(Request::from_parts(parts, Body::from(body))).await),
+    }
+}
+
+/// What the worker answers that carries the change out; `None`: it is for this one to carry out.
+/// Errors: 409 while nobody is known who would; 500 where the other one is not understood.
+async fn at_its_place(
+    context: &Context,
+    name: &str,
+    task: Option<usize>,
+    parts: &Parts,
+    body: &Bytes,
+) -> Result<Option<Response>, Refusal> {
+    match place_of(context, name, task).await? {
+        Place::Here => Ok(None),
         Place::Unknown => Err(conflict(
             "Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway.",
         )),
@@ -63,20 +77,49 @@ async fn passed_on(context: Context, request: Request, next: Next) -> Result<Res
         )),
         Place::At(base) => {
             let answer = tokio::select! {
-                answer = ask(&base, &parts, body) => answer?,
-                gone = has_moved(&context, &name, task, &base) => return Err(gone),
+                answer = ask(&base, parts, body.clone()) => answer?,
+                gone = has_moved(context, name, task, &base) => return Err(gone),
             };
             if answer.status().is_success() {
                 // What it changed is to be seen here by whoever asks next.
-                blocking(&context, |herder| {
+                blocking(context, |herder| {
                     herder.catch_up();
                     Ok(())
                 })
                 .await?;
             }
-            Ok(answer)
+            Ok(Some(answer))
         }
     }
+}
+
+/// An order of the page: the same change as `method` on `path_and_query` of the API, for whoever sent `headers`.
+/// False: it is for this worker to carry out. Errors: what the other worker says, and those of a request.
+pub(crate) async fn order(
+    context: &Context,
+    name: &str,
+    (method, path_and_query): (Method, String),
+    headers: &HeaderMap,
+) -> Result<bool, Refusal> {
+    let mut request = Request::builder().method(method).uri(path_and_query);
+    for value in headers.get_all(header::AUTHORIZATION) {
+        request = request.header(header::AUTHORIZATION, value);
+    }
+    let (parts, ()) = request.body(()).map_err(|error| Refusal::new(400, error.to_string()))?.into_parts();
+    let Some(answer) = at_its_place(context, name, None, &parts, &Bytes::new()).await? else {
+        return Ok(false);
+    };
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(true);
+    }
+    let body = to_bytes(answer.into_body(), BODY_BYTES_MAX).await.unwrap_or_default();
+    let said: Option<Value> = serde_json::from_slice(&body).ok();
+    let message = said.as_ref().and_then(|said| said.get("message")?.as_str());
+    Err(Refusal::new(
+        status.as_u16(),
+        message.unwrap_or("The worker that has the connector refused").to_owned(),
+    ))
 }
 
 async fn place_of(context: &Context, name: &str, task: Option<usize>) -> Result<Place, Refusal> {

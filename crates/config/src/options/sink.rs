@@ -125,7 +125,7 @@ pub(super) const SINK: &[OptionDef] = &[
         .group(DELIVERY),
     option("keeperOnCluster", "The cluster on which the official sink creates its state table.")
         .default("")
-        .no_effect("The ledger lives in the consumer group's offsets.")
+        .no_effect("A ledger in KeeperMap is one table, made on the host that is written to.")
         .group(DELIVERY),
     option("tolerateStateMismatch", "Whether the official sink passes over records that its state disagrees with.")
         .boolean()

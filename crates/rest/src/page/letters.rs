@@ -1,5 +1,6 @@
 //! A look into a connector's dead letters: read only, bounded, and shown as text whatever they hold.
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -30,8 +31,13 @@ pub(super) async fn page(
 async fn sample(context: &Context, name: String) -> Result<LetterSample, Refusal> {
     let busy =
         || Refusal::new(503, "Somebody else is looking at dead letters: try again in a moment.".to_owned());
-    let _one = context.looks.try_acquire().map_err(|_| busy())?;
-    blocking(context, move |herder| herder.dead_letters(&name)).await
+    let one = Arc::clone(&context.looks).try_acquire_owned().map_err(|_| busy())?;
+    blocking(context, move |herder| {
+        // A browser that goes away does not end the look.
+        let _until_it_has_ended = one;
+        herder.dead_letters(&name)
+    })
+    .await
 }
 
 fn content(name: &str, sample: &LetterSample, access: PageAccess) -> Markup {
@@ -54,7 +60,7 @@ fn content(name: &str, sample: &LetterSample, access: PageAccess) -> Markup {
 fn one(letter: &SampledLetter, access: PageAccess) -> Markup {
     html! {
         section.card.letter {
-            p.trace { (errors::linked(letter.reason.as_deref().unwrap_or("The letter does not say why it is here."))) }
+            p.trace { (errors::linked(reason(letter, access))) }
             p.coordinates {
                 @if let Some(origin) = &letter.origin { "Record " b { (origin) } ". " }
                 "Letter " (letter.partition) "@" (letter.offset)
@@ -65,6 +71,15 @@ fn one(letter: &SampledLetter, access: PageAccess) -> Markup {
                 (part("Value", letter.value.as_ref()))
             }
         }
+    }
+}
+
+/// Why the record is a letter. ClickHouse's own words about a row quote its values.
+fn reason(letter: &SampledLetter, access: PageAccess) -> &str {
+    let reason = letter.reason.as_deref().unwrap_or("The letter does not say why it is here.");
+    match access {
+        PageAccess::Full => reason,
+        _ => reason.split_once("Column values:").map_or(reason, |(before, _)| before.trim_end()),
     }
 }
 

@@ -149,7 +149,7 @@ impl DistributedHerder {
             return;
         }
         let places = self.wires.membership.places();
-        let (wanted, restarts, forgotten) = {
+        let (wanted, restarts) = {
             let mut cluster = self.cluster();
             let wanted: BTreeMap<String, Wanted> = cluster
                 .connectors()
@@ -163,7 +163,7 @@ impl DistributedHerder {
                     here.then(|| (name.clone(), Wanted { raw: known.raw.clone(), target, mine }))
                 })
                 .collect();
-            (wanted, cluster.take_restarts(), cluster.take_forgotten())
+            (wanted, cluster.take_restarts())
         };
         local.going.retain(|placement| !placement.is_idle());
         self.end_others(&mut local, &wanted);
@@ -176,13 +176,6 @@ impl DistributedHerder {
         for (name, what) in restarts {
             if let Some(managed) = local.connectors.managed.get(&name) {
                 managed.restart(what);
-            }
-        }
-        for (name, topic) in forgotten {
-            if let Some(managed) = local.connectors.managed.get_mut(&name) {
-                let topic = TopicName::new(&topic);
-                let taken = self.shared.bytes_taken(&name, &topic);
-                managed.taken_before.insert(topic, taken);
             }
         }
     }
@@ -281,7 +274,15 @@ impl DistributedHerder {
         if local.connectors.is_closed() {
             return Vec::new();
         }
-        let cluster = self.cluster();
+        let mut cluster = self.cluster();
+        // Before it is looked what was taken since.
+        for (name, topic) in cluster.take_forgotten() {
+            if let Some(managed) = local.connectors.managed.get_mut(&name) {
+                let topic = TopicName::new(&topic);
+                let taken = self.shared.bytes_taken(&name, &topic);
+                managed.taken_before.insert(topic, taken);
+            }
+        }
         let mut news = Vec::new();
         let mut tell = |name: &str, task: Option<usize>, state: ConnectorState| {
             let said = Said { state, worker_id: self.shared.worker_id.clone() };
@@ -302,11 +303,23 @@ impl DistributedHerder {
         }
         for (name, known) in cluster.connectors() {
             let why = known.read.as_ref().err().or_else(|| local.refused.get(name).map(|(_, why)| why));
-            if let Some(why) = why.filter(|_| self.wires.membership.has(place_of_connector(name))) {
+            let Some(why) = why.filter(|_| !local.connectors.managed.contains_key(name)) else { continue };
+            if self.wires.membership.has(place_of_connector(name)) {
                 tell(name, None, ConnectorState::Failed(why.clone()));
             }
+            // Other workers may be able to read it: they show what is said here of the tasks that stand here.
+            let given = known.raw.get("tasks.max").and_then(|text| text.trim().parse().ok()).unwrap_or(1);
+            let tasks = known.read.as_ref().map_or(given, |read| read.tasks);
+            let is_stopped = cluster.target(name) == TargetState::Stopped;
+            for task in (0..tasks).filter(|_| !is_stopped) {
+                if self.wires.membership.has(place_of_task(name, task)) {
+                    tell(name, Some(task), ConnectorState::Failed(why.clone()));
+                }
+            }
         }
-        for (name, managed) in &mut local.connectors.managed {
+        // One that was deleted may still be ending here: what it took is nobody's news any more.
+        let known = |name: &String| cluster.connector(name).is_some();
+        for (name, managed) in local.connectors.managed.iter().filter(|(name, _)| known(name)) {
             for topic in managed.spec.tables.keys() {
                 let before = managed.taken_before.get(topic).copied().unwrap_or(0);
                 let is_told = || cluster.topics(name).contains(topic.as_str());
@@ -324,7 +337,10 @@ impl DistributedHerder {
         let is_mine = |name: &str| self.wires.membership.has(place_of_connector(name));
         let states = cluster.all_said().filter(|(name, task)| match task {
             None => cluster.connector(name).is_none(),
-            Some(task) => *task >= cluster.tasks(name),
+            // Who cannot read the configuration does not know how many tasks there are; others may.
+            Some(task) => {
+                cluster.connector(name).is_none_or(|known| known.read.is_ok()) && *task >= cluster.tasks(name)
+            }
         });
         let states = states.filter(|(name, _)| is_mine(name));
         let states = states.map(|(name, task)| writes.state(name, task, None));
@@ -371,7 +387,11 @@ impl DistributedHerder {
         let at = TopicPartition { topic: tasks_topic, partition: place };
         let entry = StoredEntry { offset: Offset::ZERO, metadata: String::new() };
         match producer.record(&fence, &BTreeMap::from([(at, entry)]), &records) {
-            RecordOutcome::Recorded => self.wires.config.catch_up().map_err(failed),
+            RecordOutcome::Recorded => self
+                .wires
+                .config
+                .catch_up()
+                .map_err(|why| failed(format!("The change is written, but is not seen here yet: {why}"))),
             RecordOutcome::Fenced(error) => {
                 warn!(connector = name, %error, "a change was refused: the connector's place is another worker's now");
                 Err(rebalancing())
@@ -598,6 +618,8 @@ impl Herder for DistributedHerder {
             self.view(name)?;
             Ok(vec![writes.config(name, None), writes.target(name, None)])
         })?;
+        // The next one of this name has taken nothing yet.
+        self.reset_topics(name);
         info!(connector = name, "connector deleted");
         Ok(())
     }

@@ -182,7 +182,10 @@ impl Being {
     /// Waits until tasks that belong to others have ended. That nothing is landed twice does not hang on it: the next
     /// owner's claim fences them.
     fn settle(&self) {
-        let until = Instant::now() + self.member.shutdown_timeout + SETTLE_SLACK;
+        // A member that is not polled for the rebalance time-out loses everything that it has.
+        let group = &self.member.group;
+        let polled = Duration::from_millis(group.rebalance_timeout_ms.max(group.session_timeout_ms)) * 3 / 4;
+        let until = Instant::now() + (self.member.shutdown_timeout + SETTLE_SLACK).min(polled);
         while !self.moves.is_settled() {
             if Instant::now() >= until {
                 return warn!(

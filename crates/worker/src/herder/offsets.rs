@@ -83,7 +83,14 @@ pub(crate) fn change(
     if let Err(error) = left {
         warn!(connector = spec.name, %error, "leaving the group was not answered");
     }
-    forget(spec, &wanted).map_err(|why| said(spec, verb, &why))?;
+    if let Err(why) = forget(spec, &wanted) {
+        // The ledger is changed already: an error would make the operator believe that it is not.
+        warn!(
+            connector = spec.name,
+            why,
+            "the offsets are changed; the broker still shows where the partitions that were reset begin, since it may not forget their offsets (DELETE on the group)"
+        );
+    }
     info!(connector = spec.name, partitions = wanted.len(), "offsets changed");
     Ok(())
 }

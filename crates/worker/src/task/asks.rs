@@ -31,6 +31,9 @@ const LAG_MS: u64 = 5_000;
 /// Brokers that know the protocol take a member within seconds, whatever the others of the group do.
 const GROUP_ANSWERS_MS: u64 = 60_000;
 
+/// First entries of one write to KeeperMap.
+const FIRST_ENTRIES_MAX: usize = 1_000;
+
 struct PendingClaim {
     claim: ClaimId,
     partitions: Vec<TopicPartition>,
@@ -308,18 +311,24 @@ impl Shell<'_> {
             let topic_id = *self.topic_ids.get(&tp.topic)?;
             Some((tp.clone(), Entry::plain(*offset, topic_id).to_stored()))
         };
-        let entries = offsets.iter().filter_map(entry).collect();
-        let why = match self.cx.runtime.block_on(keeper.record(rand::random(), &entries)) {
-            KeeperAnswer::Recorded => return Ok(true),
-            KeeperAnswer::Fenced(why) => why,
-            KeeperAnswer::Refused(why) | KeeperAnswer::Unknown(why) => {
-                let asked = "writing the first entries of the ledger";
-                return Err(Unanswered::ClickHouse(ClickHouseError::NoAnswer { asked, why }));
+        let entries: Vec<_> = offsets.iter().filter_map(entry).collect();
+        // None of them needs the others, and one statement takes some thousands.
+        for some in entries.chunks(FIRST_ENTRIES_MAX) {
+            let some = some.iter().cloned().collect();
+            match self.cx.runtime.block_on(keeper.record(rand::random(), &some)) {
+                KeeperAnswer::Recorded => {}
+                KeeperAnswer::Fenced(why) => {
+                    warn!(task = %self.cx.task_id, why, "partitions were claimed by somebody else; the membership ends (R5)");
+                    self.rejoin();
+                    return Ok(false);
+                }
+                KeeperAnswer::Refused(why) | KeeperAnswer::Unknown(why) => {
+                    let asked = "writing the first entries of the ledger";
+                    return Err(Unanswered::ClickHouse(ClickHouseError::NoAnswer { asked, why }));
+                }
             }
-        };
-        warn!(task = %self.cx.task_id, why, "partitions were claimed by somebody else; the membership ends (R5)");
-        self.rejoin();
-        Ok(false)
+        }
+        Ok(true)
     }
 
     /// R16: a missing entry is a fresh start only for a partition that was never taken; one that a clean
@@ -422,7 +431,15 @@ impl Shell<'_> {
             return;
         }
         if let Ok(ids) = self.consumer.topic_ids(&topics, ASK_TIMEOUT) {
-            let topic_ids = ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect();
+            let topic_ids: BTreeMap<TopicName, TopicId> =
+                ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect();
+            // librdkafka keeps the leader epochs of a topic's earlier life, and believes no leader with a lower one:
+            // the partitions would never be fetched. Only a new handle knows nothing of them.
+            let born = topic_ids.iter().find(|(topic, id)| self.topic_ids.get(*topic) != Some(*id));
+            if let Some((topic, _)) = born.filter(|_| self.fence.is_some()) {
+                warn!(task = %self.cx.task_id, %topic, "the topic was created again; a new membership reads it (R15)");
+                return self.rejoin();
+            }
             self.hear(Event::TopicIds { claim, topic_ids });
         }
     }

@@ -61,6 +61,8 @@ pub(super) struct LaneShell {
     elsewhere: Option<Arc<Recipe>>,
     open: Segments,
     open_bytes: u64,
+    /// What the open block's segments held before: memory that they keep, filled or not.
+    open_reused: u64,
     spare: Spare,
     share: Share,
     blocks: HashMap<BatchId, Held>,
@@ -143,6 +145,7 @@ impl LaneShell {
             elsewhere: None,
             open: Segments::new(),
             open_bytes: 0,
+            open_reused: 0,
             spare: Spare::new(spare_bytes_max),
             share,
             blocks: HashMap::new(),
@@ -219,18 +222,18 @@ impl LaneShell {
     /// Tells the connector's memory what this lane holds now: blocks come to be encoded, and land, while nothing is
     /// taken.
     pub(super) fn account(&mut self) {
-        self.share.holds(self.bytes() + self.spare.bytes());
+        let unfilled = self.open_reused.saturating_sub(self.open_bytes);
+        self.share.holds(self.bytes() + unfilled + self.spare.bytes());
+        // Spare segments are given back before anybody waits, also by a lane that takes nothing now.
+        if self.spare.bytes() > 0 && self.share.is_tight() {
+            self.spare.clear();
+            self.share.holds(self.bytes() + unfilled);
+        }
     }
 
-    /// Whether there is memory for more records. Spare segments, which nobody misses, make room first.
+    /// Whether there is memory for more records.
     fn room(&mut self) -> Room {
         self.account();
-        let room = self.share.room(self.open_bytes);
-        if room == Room::Free || self.spare.bytes() == 0 {
-            return room;
-        }
-        self.spare.clear();
-        self.share.holds(self.bytes());
         self.share.room(self.open_bytes)
     }
 
@@ -257,6 +260,7 @@ impl LaneShell {
             decoder,
             open,
             open_bytes,
+            open_reused,
             spare,
             offsets,
             letters,
@@ -288,9 +292,13 @@ impl LaneShell {
         if !task.takes(topic, partition) {
             return Ok(Taken::default());
         }
-        let segment = open
-            .entry(partition)
-            .or_insert_with(|| spare.take(partition).unwrap_or_else(|| decoder.plan().new_segment()));
+        let segment = open.entry(partition).or_insert_with(|| match spare.take(partition) {
+            Some(kept) => {
+                *open_reused += kept.most_bytes() as u64;
+                kept
+            }
+            None => decoder.plan().new_segment(),
+        });
         let bytes_before = segment.bytes() as u64;
         let rows_max = task.rows_left(topic).min(RECORDS_PER_RUN as u64);
         let (mut taken, mut failed) = (Taken::default(), None);
@@ -373,7 +381,7 @@ impl LaneShell {
         let recipe = Arc::clone(self.running.as_ref().expect("records were decoded with it"));
         let (topic, mail) = (self.topic.clone(), mail.clone());
         let segments = std::mem::take(&mut self.open);
-        self.open_bytes = 0;
+        (self.open_bytes, self.open_reused) = (0, 0);
         self.letters.sealed();
         let made_by = Arc::clone(&recipe);
         let block = Block::encode(runtime, recipe, segments, move |segments| {

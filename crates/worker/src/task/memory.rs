@@ -41,6 +41,8 @@ pub(crate) struct Memory {
     total: u64,
     blocks_max: u64,
     held: AtomicU64,
+    /// What lanes hold beyond their fair shares.
+    beyond: AtomicU64,
     lanes: AtomicUsize,
 }
 
@@ -60,7 +62,13 @@ impl Memory {
     pub(crate) fn new(total: u64) -> Arc<Memory> {
         let records = total.saturating_sub(PROCESS_BYTES);
         let blocks_max = as_data(records - records / QUEUES_PART);
-        Arc::new(Memory { total, blocks_max, held: AtomicU64::new(0), lanes: AtomicUsize::new(0) })
+        Arc::new(Memory {
+            total,
+            blocks_max,
+            held: AtomicU64::new(0),
+            beyond: AtomicU64::new(0),
+            lanes: AtomicUsize::new(0),
+        })
     }
 
     /// A consumer's settings with limits for its queues, where the operator has set none: one queue per topic,
@@ -85,7 +93,7 @@ impl Memory {
     /// A new lane's share, which holds nothing yet.
     pub(super) fn share(self: &Arc<Memory>) -> Share {
         self.lanes.fetch_add(1, Ordering::Relaxed);
-        Share { memory: Arc::clone(self), held: 0 }
+        Share { memory: Arc::clone(self), held: 0, beyond: 0 }
     }
 
     /// The data that a lane may always fill: with all of them at it there is still room for as much in flight.
@@ -99,6 +107,7 @@ impl Memory {
 pub(super) struct Share {
     memory: Arc<Memory>,
     held: u64,
+    beyond: u64,
 }
 
 impl Share {
@@ -109,15 +118,22 @@ impl Share {
             None => self.memory.held.fetch_sub(self.held - bytes, Ordering::Relaxed),
         };
         self.held = bytes;
+        let beyond = bytes.saturating_sub(self.memory.fair());
+        // Wraps where it has become less, and so takes the difference off.
+        self.memory.beyond.fetch_add(beyond.wrapping_sub(self.beyond), Ordering::Relaxed);
+        self.beyond = beyond;
+    }
+
+    /// Whether what lanes may have beyond their fair shares is used up.
+    pub(super) fn is_tight(&self) -> bool {
+        self.memory.beyond.load(Ordering::Relaxed) >= self.memory.blocks_max / 2
     }
 
     /// Whether the lane may take records, when its open block has `open_bytes`.
-    /// There is an end to every wait: as long as there is no room, either a lane has filled its fair share and
-    /// is told to seal it, or more than half of all is sealed and comes back when it has landed, or belongs to lanes that
-    /// take nothing now, which their linger seals. What is spare is given back before anybody waits.
+    /// A lane's fair share is its own, whatever the others hold: one whose table takes nothing for hours stands
+    /// still by itself. What is beyond is the other half of all.
     pub(super) fn room(&self, open_bytes: u64) -> Room {
-        let held = self.memory.held.load(Ordering::Relaxed);
-        if held < self.memory.blocks_max {
+        if self.held < self.memory.fair() || !self.is_tight() {
             Room::Free
         } else if open_bytes >= self.memory.fair() {
             Room::Seal
@@ -147,13 +163,26 @@ mod tests {
         let (mut one, mut other) = (memory.share(), memory.share());
         one.holds(52 * MIB);
         assert_eq!(other.room(0), Room::Free);
-        other.holds(20 * MIB);
+        other.holds(19 * MIB);
+        assert_eq!([one.room(52 * MIB), other.room(5 * MIB)], [Room::Free, Room::Free]);
+        other.holds(22 * MIB);
         assert_eq!([one.room(52 * MIB), other.room(5 * MIB)], [Room::Seal, Room::Wait]);
         one.holds(7 * MIB);
         assert_eq!(other.room(5 * MIB), Room::Free);
         drop(one);
         drop(other);
         assert_eq!(memory.held.load(Ordering::Relaxed), 0);
+    }
+
+    /// A table that is in trouble keeps its lane's memory, and no other one's.
+    #[test]
+    fn a_lane_that_never_lands_leaves_the_others_their_shares() {
+        let memory = Memory::new(256 * MIB);
+        let (mut stuck, mut other) = (memory.share(), memory.share());
+        stuck.holds(memory.blocks_max);
+        assert_eq!([stuck.room(0), other.room(0)], [Room::Wait, Room::Free]);
+        other.holds(memory.fair());
+        assert_eq!(other.room(memory.fair()), Room::Seal);
     }
 
     /// Whatever lanes hold open when the memory is full: with nothing sealed, one of them is told to seal.
