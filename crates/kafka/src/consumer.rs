@@ -270,8 +270,9 @@ impl Consumer {
                 group::assign(&self.client, &PartitionList::new())
             };
             stopped.map_err(|raw| self.asker.sort("stopping to fetch", &raw))?;
-            group::wait_for_stopped_fetches(&self.client);
         }
+        // Also for fetches that a revocation has stopped.
+        group::wait_for_stopped_fetches(&self.client);
         Ok(())
     }
 

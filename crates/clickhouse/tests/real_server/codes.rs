@@ -114,7 +114,7 @@ fn a_server_with_too_much_to_do_is_overloaded() {
     server().sql.run("SYSTEM STOP MERGES codes_overload").unwrap();
     assert_eq!(attempt_of(&client, &table, |_| {}), Answer::Accepted);
     assert_refused(&attempt_of(&client, &table, |_| {}), 252, ErrorClass::Overload);
-    assert_refused(&starved_by("max_memory_usage_for_user"), 241, ErrorClass::Overload);
+    // Not a user's memory limit: it would hold for all tests that run beside this one.
 }
 
 #[test]
