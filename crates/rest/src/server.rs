@@ -2,14 +2,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use pumphouse_config::{Listener, PageAccess, Protocol, WorkerConfig};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::auth::Users;
-use crate::doors::{Arrival, Door, Doors};
+use crate::doors::{self, Door, Limits};
 use crate::herder::Herder;
 use crate::loggers::Loggers;
 use crate::routes::{self, Context};
@@ -98,11 +97,13 @@ impl Server {
         let context = Context { herder, loggers, looks, page: self.page };
         let (stopping, stopped) = watch::channel(false);
         let main = routes::router(context.clone(), self.admin.is_none(), self.users.clone());
-        let mut servers = vec![tokio::spawn(serve(self.doors, main, stopped.clone()))];
+        let mut all: Vec<_> = self.doors.into_iter().map(|door| (door, main.clone())).collect();
         if let Some(doors) = self.admin.filter(|doors| !doors.is_empty()) {
             let admin = routes::admin_router(context, self.users);
-            servers.push(tokio::spawn(serve(doors, admin, stopped)));
+            all.extend(doors.into_iter().map(|door| (door, admin.clone())));
         }
+        let serve = |(door, routes)| doors::serve(door, routes, Limits::default(), stopped.clone());
+        let servers: Vec<_> = all.into_iter().map(|each| tokio::spawn(serve(each))).collect();
         stop.await;
         // They hear it as long as they serve.
         let _ = stopping.send(true);
@@ -124,15 +125,4 @@ async fn door(listener: &Listener, tls: Option<&TlsAcceptor>) -> Result<(Door, S
         Protocol::Https => Some(tls.cloned().expect("a configuration with https listeners has their keys")),
     };
     Ok((Door { listener: socket, tls }, bound))
-}
-
-async fn serve(doors: Vec<Door>, routes: Router, mut stopped: watch::Receiver<bool>) {
-    let service = routes.into_make_service_with_connect_info::<Arrival>();
-    let server = axum::serve(Doors::open(doors), service).with_graceful_shutdown(async move {
-        // Whoever could say so is gone: then it ends, too.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-    });
-    if let Err(error) = server.await {
-        tracing::error!(%error, "the REST API has ended");
-    }
 }

@@ -12,6 +12,7 @@ use openssl::symm::Cipher;
 use openssl::x509::X509;
 use pumphouse_config::{ConfigError, ConfigInfos, RawConfig, WorkerConfig, parse_properties, validate};
 use pumphouse_rest::{ConnectorView, Herder, Loggers, Refusal, Server, TargetState, WorkerView};
+use pumphouse_testkit::ports::free_ports;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -156,10 +157,6 @@ async fn plain(address: SocketAddr, request: &str) -> String {
     ask(TcpStream::connect(address).await.unwrap(), request).await.unwrap()
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 const HTTPS: &str = "listeners=https://127.0.0.1:0\n";
 
 #[tokio::test]
@@ -272,7 +269,7 @@ async fn clients_show_certificates_where_that_is_asked_for() {
 #[tokio::test]
 async fn several_listeners_serve_and_a_silent_client_holds_up_nobody() {
     let pki = Pki::new();
-    let (http, https) = (free_port(), free_port());
+    let [http, https] = free_ports().unwrap();
     let listeners = format!("listeners=http://127.0.0.1:{http},https://127.0.0.1:{https}\n");
     serve(&format!("{listeners}ssl.keystore.location={}\n", pki.pem_store())).await;
     let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
@@ -288,7 +285,7 @@ async fn several_listeners_serve_and_a_silent_client_holds_up_nobody() {
 
 #[tokio::test]
 async fn admin_requests_have_listeners_of_their_own() {
-    let admin = free_port();
+    let [admin] = free_ports().unwrap();
     let own = SocketAddr::from(([127, 0, 0, 1], admin));
     let main =
         serve(&format!("listeners=http://127.0.0.1:0\nadmin.listeners=http://127.0.0.1:{admin}\n")).await;
