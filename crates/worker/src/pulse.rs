@@ -61,12 +61,12 @@ struct Open {
 }
 
 impl Pulses {
-    /// About a run that begins.
-    fn with_new(&self, connector: &str, act: impl FnOnce(&mut Pulse, Instant)) {
-        act(self.lock().entry(connector.to_owned()).or_default(), Instant::now());
+    /// A connector is there from now on, until it is removed.
+    pub fn began(&self, connector: &str) {
+        self.lock().entry(connector.to_owned()).or_default();
     }
 
-    /// About one that has begun; what the last tasks of a deleted connector say brings it not back.
+    /// About one that is there: what is said last of a deleted connector does not bring it back.
     fn with(&self, connector: &str, act: impl FnOnce(&mut Pulse, Instant)) {
         if let Some(pulse) = self.lock().get_mut(connector) {
             act(pulse, Instant::now());
@@ -85,12 +85,12 @@ impl Pulses {
     /// What a run promises for its tables.
     pub fn promised(&self, connector: &str, exactly_once: bool) {
         let promise = if exactly_once { Promise::ExactlyOnce } else { Promise::AtLeastOnce };
-        self.with_new(connector, |pulse, _| pulse.promise = promise);
+        self.with(connector, |pulse, _| pulse.promise = promise);
     }
 
     /// A table was looked at before the start.
     pub fn proved(&self, connector: &str, table: &TableName, proof: &Proof) {
-        self.with_new(connector, |pulse, now| {
+        self.with(connector, |pulse, now| {
             if pulse.proofs.len() >= PROOFS_MAX {
                 pulse.proofs.pop_first();
             }
@@ -100,7 +100,7 @@ impl Pulses {
 
     /// The connector or one of its tasks failed.
     pub fn failed(&self, connector: &str, of: String, why: String) {
-        self.with_new(connector, |pulse, now| {
+        self.with(connector, |pulse, now| {
             // A thing that is tried again and again is one mishap.
             pulse.mishaps.retain(|(_, other, same)| (other, same) != (&of, &why));
             pulse.mishaps.push_front((now, of, why));
@@ -293,6 +293,7 @@ mod tests {
     fn what_is_present_ends_with_the_run_and_counters_stay() {
         let pulses = Pulses::default();
         let topic = TopicName::new("t");
+        pulses.began("c");
         pulses.promised("c", true);
         pulses.landed("c", &topic, 7, true);
         pulses.left_out("c", &topic, true);
@@ -308,8 +309,33 @@ mod tests {
         pulses.forget("c");
         let figures = pulses.figures("c", &BTreeMap::new());
         assert_eq!((figures.promise, figures.lanes[0].rows), (Promise::NotKnown, 7));
+    }
+
+    #[test]
+    fn what_is_said_last_of_a_deleted_connector_does_not_bring_it_back() {
+        let pulses = Pulses::default();
+        let topic = TopicName::new("t");
+        let speak = || {
+            let table = TableName { database: "d".to_owned(), table: "t".to_owned() };
+            let batch = crate::task::test_batch(1, BTreeMap::new());
+            pulses.promised("c", true);
+            pulses.proved("c", &table, &Proof::default());
+            pulses.failed("c", "task 0".to_owned(), "X-1".to_owned());
+            pulses.opened("c", "c-0", &topic, &batch);
+            pulses.landed("c", &topic, 7, true);
+            pulses.inserted("c", &topic, Duration::ZERO, true);
+            pulses.left_out("c", &topic, true);
+            pulses.forget("c");
+        };
+        let is_known = || pulses.lock().contains_key("c");
+        speak();
+        assert!(!is_known());
+        pulses.began("c");
+        speak();
+        assert_eq!(pulses.figures("c", &BTreeMap::new()).lanes[0].rows, 7);
         pulses.remove("c");
-        assert!(pulses.figures("c", &BTreeMap::new()).lanes.is_empty());
+        speak();
+        assert!(!is_known());
     }
 
     #[test]
@@ -320,7 +346,7 @@ mod tests {
         let open = || pulses.figures("c", &BTreeMap::new()).open.len();
         pulses.opened("c", "c-0", &topic, &batch(1));
         assert_eq!(open(), 0, "it has never begun, or was deleted");
-        pulses.promised("c", true);
+        pulses.began("c");
         pulses.opened("c", "c-0", &topic, &batch(1));
         pulses.opened("c", "c-1", &topic, &batch(2));
         assert_eq!(open(), 2);

@@ -57,6 +57,7 @@ impl Connectors {
         // As in Kafka Connect, a connector has tasks once it has run.
         let tasks = if target == TargetState::Running { spec.tasks } else { 0 };
         let face = shared.board.add(&name, config.masked(), tasks);
+        shared.metrics.pulses.began(&name);
         let before = self.ending.remove(&name);
         let keeper = Keeper::start(Arc::clone(&face), Arc::clone(&placement), Arc::clone(shared), before)
             .map_err(|error| Refusal::new(500, format!("WORKER-005: {error}")))?;
