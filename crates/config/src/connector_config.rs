@@ -28,6 +28,9 @@ use crate::worker_config::WorkerConfig;
 /// The longest name that Kafka takes for a topic.
 const TOPIC_CHARS_MAX: usize = 249;
 
+/// What `tasks.max` may be: more tasks than partitions have nothing to do.
+pub const TASKS_MAX: u32 = 1024;
+
 /// When a batch is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchLimits {

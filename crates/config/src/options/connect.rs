@@ -1,4 +1,5 @@
 //! The options of Kafka Connect 4.1 for every sink connector.
+use crate::connector_config::TASKS_MAX;
 use crate::option::{JavaType, Kind, OptionDef, Width};
 
 const CONNECTOR: &str = "Common";
@@ -28,7 +29,7 @@ pub(super) const CONNECT: &[OptionDef] = &[
         .high()
         .shown("Connector class", Width::Long, 2)
         .group(CONNECTOR),
-    option("tasks.max", "How many tasks share the partitions.").integer(1, 1024).default("1").high().shown("Tasks max", Width::Short, 4).group(CONNECTOR),
+    option("tasks.max", "How many tasks share the partitions.").integer(1, TASKS_MAX as i64).default("1").high().shown("Tasks max", Width::Short, 4).group(CONNECTOR),
     option("topics", "The topics to read, with commas between; or `topics.regex`.")
         .kind(Kind::List)
         .default("")

@@ -2,9 +2,10 @@
 //! tasks, and where the workers are.
 use std::collections::{BTreeMap, BTreeSet};
 
-use pumphouse_config::{ConnectorConfig, RawConfig, WorkerConfig};
+use pumphouse_config::{ConnectorConfig, RawConfig, TASKS_MAX, WorkerConfig};
 use pumphouse_rest::{Restart, TargetState};
 use pumphouse_types::Partition;
+use tracing::error;
 
 use super::words::{ConfigWord, Said, StatusWord, WorkerAt};
 
@@ -38,11 +39,23 @@ pub(super) struct ReadConfig {
 }
 
 impl Known {
-    fn new(raw: RawConfig, worker: &WorkerConfig) -> Known {
+    fn new(name: &str, raw: RawConfig, worker: &WorkerConfig) -> Known {
         let read = ConnectorConfig::from_raw(&raw, worker)
             .map(|config| ReadConfig { tasks: config.tasks_max as usize, masked: config.masked() })
             .map_err(|errors| errors.to_string());
+        if let Err(why) = &read {
+            error!(connector = name, why, "a connector's configuration cannot be read here");
+        }
         Known { raw, read }
+    }
+
+    /// How many tasks it asks for, as far as that can be told of one that cannot be read.
+    pub(super) fn tasks(&self) -> usize {
+        let given = || self.raw.get("tasks.max")?.trim().parse().ok();
+        match &self.read {
+            Ok(read) => read.tasks,
+            Err(_) => given().filter(|tasks| (1..=TASKS_MAX).contains(tasks)).unwrap_or(1) as usize,
+        }
     }
 
     /// As it is shown.
@@ -55,12 +68,13 @@ impl Known {
 }
 
 impl Cluster {
-    /// Hears a record of the configuration topic. `live`: it was said after this worker was started.
+    /// Hears a record of the configuration topic. `live`: it was said after this worker had begun to hear.
     pub(super) fn hear_config(&mut self, word: ConfigWord, live: bool, worker: &WorkerConfig) {
         match word {
             ConfigWord::Config(name, Some(raw)) => {
                 if self.configs.get(&name).is_none_or(|known| known.raw != raw) {
-                    self.configs.insert(name, Known::new(raw, worker));
+                    let known = Known::new(&name, raw, worker);
+                    self.configs.insert(name, known);
                 }
             }
             ConfigWord::Config(name, None) => {
@@ -75,7 +89,7 @@ impl Cluster {
             ConfigWord::Restart(name, what) if live => {
                 // What it could not read before may be there now.
                 if let Some(known) = self.configs.get_mut(&name).filter(|known| known.read.is_err()) {
-                    *known = Known::new(known.raw.clone(), worker);
+                    *known = Known::new(&name, known.raw.clone(), worker);
                 }
                 self.restarts.push((name, what));
             }
@@ -171,6 +185,12 @@ impl Cluster {
         self.workers.get(id)
     }
 
+    /// Workers that nobody reaches by a place: they are gone, or have none.
+    pub(super) fn placeless(&self) -> BTreeSet<String> {
+        let having: BTreeSet<&String> = self.owners.values().collect();
+        self.workers.keys().filter(|id| !having.contains(id)).cloned().collect()
+    }
+
     pub(super) fn owner(&self, place: Partition) -> Option<&String> {
         self.owners.get(&place)
     }
@@ -206,6 +226,9 @@ mod tests {
         assert_eq!(says("b", &[0, 1]), ["b", "b"]);
         // One that wakes up and finds that it has nothing takes nothing away.
         assert_eq!(says("a", &[]), ["b", "b"]);
+        assert_eq!(cluster.placeless(), ["a".to_owned()].into());
+        cluster.hear_status(StatusWord::Worker("a".to_owned(), None));
+        assert_eq!(cluster.placeless(), BTreeSet::new());
     }
 
     #[test]
@@ -234,5 +257,16 @@ mod tests {
         assert!(known.read.is_err());
         assert!(!known.masked().values().any(|value| value == "hush"), "{:?}", known.masked());
         assert_eq!(cluster.tasks("c"), 0);
+    }
+
+    #[test]
+    fn how_many_tasks_an_unreadable_configuration_is_shown_with() {
+        let worker = [("bootstrap.servers", "b:1")].into_iter().collect();
+        let worker = WorkerConfig::from_raw(&worker).unwrap();
+        let tasks = |given: &str| {
+            let raw = [("connector.class", "no.such.Class"), ("tasks.max", given)].into_iter().collect();
+            Known::new("c", raw, &worker).tasks()
+        };
+        assert_eq!(["3", " 1024 ", "1025", "4000000000", "-1", "none"].map(tasks), [3, 1024, 1, 1, 1, 1]);
     }
 }

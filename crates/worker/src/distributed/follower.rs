@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use pumphouse_kafka::{KafkaError, RecordView, Settings, Tail};
-use pumphouse_types::{Offset, TopicName, TopicPartition};
+use pumphouse_types::{Offset, Partition, TopicName, TopicPartition};
 use tracing::warn;
 
 /// One question to the brokers.
@@ -26,9 +26,17 @@ const CAUGHT_UP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Who listens.
 pub(super) trait Listener: Send + Sync + 'static {
     /// All that the topic says, in the order in which it was said; again after it could not be followed.
-    fn from_the_beginning(&self, records: Vec<(Vec<u8>, Vec<u8>)>);
+    fn from_the_beginning(&self, records: Vec<Read>);
     /// What was said since.
     fn hear(&self, key: &[u8], value: Option<&[u8]>);
+}
+
+/// A record that was read again, or for the first time.
+pub(super) struct Read {
+    pub key: Vec<u8>,
+    pub value: Vec<u8>,
+    /// It was said after this worker had begun to follow, and it has not heard it yet.
+    pub is_new: bool,
 }
 
 /// What is needed to follow.
@@ -55,7 +63,7 @@ impl Follower {
         let topic = followed.topic.clone();
         let thread = std::thread::Builder::new()
             .name(format!("follow-{topic}"))
-            .spawn(move || Following { followed, listener, stop, asked }.work())?;
+            .spawn(move || Following { followed, listener, stop, asked, heard: None }.work())?;
         Ok((Follower { asks, topic }, thread))
     }
 
@@ -75,6 +83,22 @@ struct Following {
     listener: Arc<dyn Listener>,
     stop: Arc<AtomicBool>,
     asked: Receiver<Sender<()>>,
+    /// Up to where each partition was heard; `None`: nothing was heard yet.
+    heard: Option<Heard>,
+}
+
+/// The next offset of each partition.
+#[derive(Default)]
+struct Heard(BTreeMap<Partition, Offset>);
+
+impl Heard {
+    fn hear(&mut self, record: &RecordView<'_>) {
+        self.0.insert(record.partition(), record.offset().next());
+    }
+
+    fn has(&self, partition: Partition, offset: Offset) -> bool {
+        self.0.get(&partition).is_some_and(|next| offset < *next)
+    }
 }
 
 /// Somebody waits until the topic was read up to there.
@@ -84,7 +108,7 @@ struct Waiting {
 }
 
 impl Following {
-    fn work(self) {
+    fn work(mut self) {
         while !self.stop.load(Ordering::Relaxed) {
             if let Err(error) = self.follow() {
                 warn!(topic = %self.followed.topic, %error, "a topic of the workers cannot be followed; it is opened again");
@@ -93,18 +117,20 @@ impl Following {
         }
     }
 
-    fn follow(&self) -> Result<(), KafkaError> {
+    fn follow(&mut self) -> Result<(), KafkaError> {
         let Followed { settings, group, topic } = &self.followed;
         let mut tail = Tail::open(settings, group, topic, ASK_TIMEOUT)?;
         if !self.read_all(&mut tail)? {
             return Ok(());
         }
+        let heard = self.heard.get_or_insert_default();
         let mut waiting: Vec<Waiting> = Vec::new();
         while !self.stop.load(Ordering::Relaxed) {
             while let Ok(done) = self.asked.try_recv() {
                 waiting.push(Waiting { ends: tail.ends(ASK_TIMEOUT)?, done });
             }
             tail.poll(LOOK, |record: &RecordView<'_>| {
+                heard.hear(record);
                 if let Some(key) = record.key() {
                     self.listener.hear(key, record.value());
                 }
@@ -122,18 +148,23 @@ impl Following {
     }
 
     /// False: stopped meanwhile.
-    fn read_all(&self, tail: &mut Tail) -> Result<bool, KafkaError> {
+    fn read_all(&mut self, tail: &mut Tail) -> Result<bool, KafkaError> {
         let ends = tail.ends(ASK_TIMEOUT)?;
         let (mut last, mut count) = (BTreeMap::new(), 0_u64);
+        let (before, mut heard) = (self.heard.as_ref(), Heard::default());
         let mut progress = Instant::now();
         while !tail.has_reached(&ends) {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
             let taken = tail.poll(LOOK, |record: &RecordView<'_>| {
+                heard.hear(record);
                 if let Some(key) = record.key() {
                     count += 1;
-                    last.insert(key.to_vec(), (count, record.value().map(<[u8]>::to_vec)));
+                    let is_new =
+                        before.is_some_and(|before| !before.has(record.partition(), record.offset()));
+                    let value = record.value().map(<[u8]>::to_vec);
+                    last.insert(key.to_vec(), (count, is_new, value));
                 }
             })?;
             if taken > 0 {
@@ -145,10 +176,13 @@ impl Following {
                 });
             }
         }
-        let mut said: Vec<_> =
-            last.into_iter().filter_map(|(key, (at, value))| Some((at, key, value?))).collect();
-        said.sort_unstable_by_key(|(at, ..)| *at);
-        self.listener.from_the_beginning(said.into_iter().map(|(_, key, value)| (key, value)).collect());
+        let mut said: Vec<_> = last
+            .into_iter()
+            .filter_map(|(key, (at, is_new, value))| Some((at, Read { key, value: value?, is_new })))
+            .collect();
+        said.sort_unstable_by_key(|(at, _)| *at);
+        self.listener.from_the_beginning(said.into_iter().map(|(_, read)| read).collect());
+        self.heard = Some(heard);
         Ok(true)
     }
 }

@@ -16,7 +16,7 @@ use pumphouse_types::{Offset, Partition, TopicName, TopicPartition};
 use tracing::{error, info, warn};
 
 use super::cluster::Cluster;
-use super::follower::{Follower, Listener};
+use super::follower::{Follower, Listener, Read};
 use super::membership::{Membership, Moves};
 use super::places::{place_of_connector, place_of_task, tasks_at};
 use super::words::{Said, Writes, config_word, status_word};
@@ -83,11 +83,11 @@ pub(super) struct HearsConfig {
 }
 
 impl Listener for HearsConfig {
-    fn from_the_beginning(&self, records: Vec<(Vec<u8>, Vec<u8>)>) {
+    fn from_the_beginning(&self, records: Vec<Read>) {
         let mut cluster = locked(&self.cluster);
         cluster.forget_config();
-        for (key, value) in records {
-            cluster.hear_config(config_word(&key, Some(&value)), false, &self.worker);
+        for Read { key, value, is_new } in records {
+            cluster.hear_config(config_word(&key, Some(&value)), is_new, &self.worker);
         }
         drop(cluster);
         let _ = self.wake.try_send(());
@@ -103,10 +103,10 @@ impl Listener for HearsConfig {
 pub(super) struct HearsStatus(pub Arc<Mutex<Cluster>>);
 
 impl Listener for HearsStatus {
-    fn from_the_beginning(&self, records: Vec<(Vec<u8>, Vec<u8>)>) {
+    fn from_the_beginning(&self, records: Vec<Read>) {
         let mut cluster = locked(&self.0);
         cluster.forget_status();
-        for (key, value) in records {
+        for Read { key, value, .. } in records {
             cluster.hear_status(status_word(&key, Some(&value)));
         }
     }
@@ -308,8 +308,7 @@ impl DistributedHerder {
                 tell(name, None, ConnectorState::Failed(why.clone()));
             }
             // Other workers may be able to read it: they show what is said here of the tasks that stand here.
-            let given = known.raw.get("tasks.max").and_then(|text| text.trim().parse().ok()).unwrap_or(1);
-            let tasks = known.read.as_ref().map_or(given, |read| read.tasks);
+            let tasks = known.tasks();
             let is_stopped = cluster.target(name) == TargetState::Stopped;
             for task in (0..tasks).filter(|_| !is_stopped) {
                 if self.wires.membership.has(place_of_task(name, task)) {

@@ -207,10 +207,13 @@ impl Writes<'_> {
     }
 
     /// All of them in one partition: of two workers that name a place, the later has it.
-    pub(super) fn worker(&self, id: &str, at: &WorkerAt) -> OutgoingRecord {
-        let places: Vec<u32> = at.places.iter().map(|place| place.0).collect();
-        let value = json!({ "url": at.url, "places": places });
-        self.record(Some(Partition(0)), format!("{WORKER}{id}"), Some(value))
+    /// `None`: it has not had a place for long.
+    pub(super) fn worker(&self, id: &str, at: Option<&WorkerAt>) -> OutgoingRecord {
+        let value = at.map(|at| {
+            let places: Vec<u32> = at.places.iter().map(|place| place.0).collect();
+            json!({ "url": at.url, "places": places })
+        });
+        self.record(Some(Partition(0)), format!("{WORKER}{id}"), value)
     }
 }
 
@@ -277,7 +280,9 @@ mod tests {
             assert_eq!(of_status(&writes.topic("c-1", "t", taken)), word);
         }
         let at = WorkerAt { url: "http://h:1".to_owned(), places: [Partition(0), Partition(63)].into() };
-        assert_eq!(of_status(&writes.worker("w:1", &at)), StatusWord::Worker("w:1".to_owned(), Some(at)));
+        let id = || "w:1".to_owned();
+        assert_eq!(of_status(&writes.worker("w:1", Some(&at))), StatusWord::Worker(id(), Some(at)));
+        assert_eq!(of_status(&writes.worker("w:1", None)), StatusWord::Worker(id(), None));
     }
 
     #[test]
