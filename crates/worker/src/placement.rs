@@ -38,11 +38,6 @@ impl Placement {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the worker is alone.
-    pub(crate) fn is_everything(&self) -> bool {
-        self.lock().mine.is_none()
-    }
-
     /// From now on tasks of these numbers, modulo [`PLACES`], are here. True: these are others.
     pub(crate) fn set(&self, mine: BTreeSet<u32>) -> bool {
         let mut inner = self.lock();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pumphouse_config::{
     ConfigErrors, ConnectorConfig, Note, RawConfig, WorkerConfig, parse_connector_file, parse_properties,
 };
-use pumphouse_rest::{Loggers, ServeError, Server, TargetState};
+use pumphouse_rest::{Loggers, ServeError, Server};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::distributed::TopicError;
-use crate::herder::{Checked, StandaloneHerder, log_notes};
+use crate::herder::{Checked, StandaloneHerder, Target, log_notes};
 use crate::metrics::Metrics;
 use crate::spec::ConnectorSpec;
 use crate::worker::{Shared, ask_cluster_id};
@@ -86,7 +86,7 @@ pub fn run_standalone(worker: &Path, connectors: &[PathBuf], loggers: Loggers) -
     for (path, checked) in connectors {
         let name = checked.spec.name.clone();
         herder
-            .add(checked, TargetState::Running)
+            .add(checked, Target::Running)
             .map_err(|_| StartError::SameName { path: path.display().to_string(), name })?;
     }
     let serving = Arc::clone(&herder);

@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pumphouse_config::{ConnectorConfig, RawConfig, TASKS_MAX, WorkerConfig};
-use pumphouse_rest::{Restart, TargetState};
+use pumphouse_rest::Restart;
 use pumphouse_types::Partition;
 use tracing::error;
 
 use super::words::{ConfigWord, Said, StatusWord, WorkerAt};
+use crate::herder::Target;
 
 /// All of it.
 #[derive(Default)]
 pub(super) struct Cluster {
     configs: BTreeMap<String, Known>,
-    targets: BTreeMap<String, TargetState>,
+    targets: BTreeMap<String, Target>,
     /// Restarts that were asked for, and not carried out here yet.
     restarts: Vec<(String, Restart)>,
     states: BTreeMap<String, BTreeMap<Option<usize>, Said>>,
@@ -152,14 +153,14 @@ impl Cluster {
         self.configs.get(name)
     }
 
-    pub(super) fn target(&self, name: &str) -> TargetState {
-        self.targets.get(name).copied().unwrap_or(TargetState::Running)
+    pub(super) fn target(&self, name: &str) -> Target {
+        self.targets.get(name).copied().unwrap_or(Target::Running)
     }
 
-    /// How many tasks a connector is shown with. A stopped one has none.
+    /// How many tasks a connector is shown with.
     pub(super) fn tasks(&self, name: &str) -> usize {
         match self.connector(name).map(|known| &known.read) {
-            Some(Ok(read)) if self.target(name) != TargetState::Stopped => read.tasks,
+            Some(Ok(read)) if self.target(name).has_tasks() => read.tasks,
             Some(_) | None => 0,
         }
     }

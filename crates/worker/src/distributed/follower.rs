@@ -92,8 +92,8 @@ struct Following {
 struct Heard(BTreeMap<Partition, Offset>);
 
 impl Heard {
-    fn hear(&mut self, record: &RecordView<'_>) {
-        self.0.insert(record.partition(), record.offset().next());
+    fn hear(&mut self, partition: Partition, offset: Offset) {
+        self.0.insert(partition, offset.next());
     }
 
     fn has(&self, partition: Partition, offset: Offset) -> bool {
@@ -130,7 +130,7 @@ impl Following {
                 waiting.push(Waiting { ends: tail.ends(ASK_TIMEOUT)?, done });
             }
             tail.poll(LOOK, |record: &RecordView<'_>| {
-                heard.hear(record);
+                heard.hear(record.partition(), record.offset());
                 if let Some(key) = record.key() {
                     self.listener.hear(key, record.value());
                 }
@@ -158,7 +158,7 @@ impl Following {
                 return Ok(false);
             }
             let taken = tail.poll(LOOK, |record: &RecordView<'_>| {
-                heard.hear(record);
+                heard.hear(record.partition(), record.offset());
                 if let Some(key) = record.key() {
                     count += 1;
                     let is_new =
@@ -184,5 +184,20 @@ impl Following {
         self.listener.from_the_beginning(said.into_iter().map(|(_, read)| read).collect());
         self.heard = Some(heard);
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_while_the_topic_was_not_read_is_new() {
+        let mut heard = Heard::default();
+        let offset = |at| Offset::new(at).unwrap();
+        heard.hear(Partition(0), offset(6));
+        heard.hear(Partition(0), offset(7));
+        assert!(heard.has(Partition(0), offset(0)) && heard.has(Partition(0), offset(7)));
+        assert!(!heard.has(Partition(0), offset(8)) && !heard.has(Partition(1), offset(0)));
     }
 }

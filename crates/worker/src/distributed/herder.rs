@@ -309,8 +309,8 @@ impl DistributedHerder {
             }
             // Other workers may be able to read it: they show what is said here of the tasks that stand here.
             let tasks = known.tasks();
-            let is_stopped = cluster.target(name) == TargetState::Stopped;
-            for task in (0..tasks).filter(|_| !is_stopped) {
+            let has_tasks = cluster.target(name).has_tasks();
+            for task in (0..tasks).filter(|_| has_tasks) {
                 if self.wires.membership.has(place_of_task(name, task)) {
                     tell(name, Some(task), ConnectorState::Failed(why.clone()));
                 }
@@ -468,7 +468,7 @@ impl DistributedHerder {
 /// What of a connector is to be here.
 struct Wanted {
     raw: RawConfig,
-    target: TargetState,
+    target: Target,
     mine: BTreeSet<u32>,
 }
 
@@ -561,7 +561,8 @@ impl Herder for DistributedHerder {
             if self.cluster().connector(&name).is_some() {
                 return Err(already_exists(&name));
             }
-            let target = (initial != TargetState::Running).then(|| writes.target(&name, Some(initial)));
+            let target = Target::of_new(initial);
+            let target = (target != Target::Running).then(|| writes.target(&name, Some(target)));
             Ok(target.into_iter().chain([writes.config(&name, Some(&checked.raw))]).collect())
         })?;
         info!(connector = name, state = ?initial, "connector created");
@@ -628,6 +629,7 @@ impl Herder for DistributedHerder {
         let _turn = locked(&turn);
         self.write(name, |writes| {
             self.view(name).map_err(|_| unknown(name))?;
+            let target = self.cluster().target(name).then(target);
             Ok(vec![writes.target(name, Some(target))])
         })?;
         info!(connector = name, state = ?target, "target state set");
@@ -642,7 +644,7 @@ impl Herder for DistributedHerder {
             self.view(name).map_err(|_| no_connector(name))?;
             Ok(vec![writes.restart(name, what)])
         })?;
-        if self.cluster().target(name) == TargetState::Stopped {
+        if self.cluster().target(name) == Target::Stopped {
             return Ok(view);
         }
         let wanted = |state: &ConnectorState| !what.only_failed || matches!(state, ConnectorState::Failed(_));
@@ -708,7 +710,7 @@ impl Herder for DistributedHerder {
         let _turn = locked(&turn);
         self.wires.config.catch_up().map_err(|why| Refusal::new(500, why))?;
         let spec = self.spec(name)?;
-        if self.cluster().target(name) != TargetState::Stopped {
+        if self.cluster().target(name) != Target::Stopped {
             return Err(not_stopped(name));
         }
         // What runs here is to know by then that it is stopped.

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pumphouse_config::RawConfig;
 use pumphouse_kafka::OutgoingRecord;
-use pumphouse_rest::{ConnectorState, Restart, TargetState};
+use pumphouse_rest::{ConnectorState, Restart};
 use pumphouse_types::{Partition, TopicName};
 use serde_json::{Value, json};
+
+use crate::herder::Target;
 
 const CONNECTOR: &str = "connector-";
 const TARGET: &str = "target-state-";
@@ -18,13 +20,17 @@ const STATUS_TOPIC: &str = "status-topic-";
 const OF_CONNECTOR: &str = ":connector-";
 const WORKER: &str = "pumphouse-worker-";
 
+/// Says of a paused connector that it has no tasks before it is resumed. Kafka Connect has it from the tasks'
+/// configurations, which are not written here.
+const WITHOUT_TASKS: &str = "pumphouse.without.tasks";
+
 /// A record of the configuration topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ConfigWord {
     /// A connector's configuration; `None`: it is deleted.
     Config(String, Option<RawConfig>),
     /// What a connector is to be; `None`: nothing is said, which means RUNNING.
-    Target(String, Option<TargetState>),
+    Target(String, Option<Target>),
     /// A connector is to begin anew. It concerns those who hear it when it is said.
     Restart(String, Restart),
     /// Kafka Connect's own business.
@@ -81,9 +87,12 @@ pub(super) fn config_word(key: &[u8], value: Option<&[u8]>) -> ConfigWord {
     if let Some(name) = key.strip_prefix(TARGET) {
         let said = value.as_ref().and_then(|value| value.get("state.v2").or(value.get("state"))?.as_str());
         let target = match said {
-            Some("STOPPED") => Some(TargetState::Stopped),
-            Some("PAUSED") => Some(TargetState::Paused),
-            Some("STARTED") => Some(TargetState::Running),
+            Some("STOPPED") => Some(Target::Stopped),
+            Some("PAUSED") => {
+                let without = value.as_ref().and_then(|value| value.get(WITHOUT_TASKS)?.as_bool());
+                Some(if without == Some(true) { Target::PausedWithoutTasks } else { Target::Paused })
+            }
+            Some("STARTED") => Some(Target::Running),
             _ => None,
         };
         return ConfigWord::Target(name.to_owned(), target);
@@ -169,15 +178,19 @@ impl Writes<'_> {
         self.config_record(format!("{CONNECTOR}{connector}"), value)
     }
 
-    pub(super) fn target(&self, connector: &str, target: Option<TargetState>) -> OutgoingRecord {
+    pub(super) fn target(&self, connector: &str, target: Option<Target>) -> OutgoingRecord {
         let value = target.map(|target| {
             // The first is for workers that know no STOPPED.
             let (state, state_v2) = match target {
-                TargetState::Running => ("STARTED", "STARTED"),
-                TargetState::Paused => ("PAUSED", "PAUSED"),
-                TargetState::Stopped => ("PAUSED", "STOPPED"),
+                Target::Running => ("STARTED", "STARTED"),
+                Target::Paused | Target::PausedWithoutTasks => ("PAUSED", "PAUSED"),
+                Target::Stopped => ("PAUSED", "STOPPED"),
             };
-            json!({ "state": state, "state.v2": state_v2 })
+            let mut value = json!({ "state": state, "state.v2": state_v2 });
+            if target == Target::PausedWithoutTasks {
+                value[WITHOUT_TASKS] = json!(true);
+            }
+            value
         });
         self.config_record(format!("{TARGET}{connector}"), value)
     }
@@ -252,7 +265,7 @@ mod tests {
             ConfigWord::Config(name(), Some(config.clone()))
         );
         assert_eq!(of_config(&writes.config("c-1", None)), ConfigWord::Config(name(), None));
-        for target in [TargetState::Running, TargetState::Paused, TargetState::Stopped] {
+        for target in [Target::Running, Target::Paused, Target::PausedWithoutTasks, Target::Stopped] {
             assert_eq!(
                 of_config(&writes.target("c-1", Some(target))),
                 ConfigWord::Target(name(), Some(target))
@@ -293,7 +306,7 @@ mod tests {
             word("connector-c", r#"{"properties":{"name":"c","tasks.max":"3"}}"#),
             ConfigWord::Config("c".to_owned(), Some(config))
         );
-        let paused = ConfigWord::Target("c".to_owned(), Some(TargetState::Paused));
+        let paused = ConfigWord::Target("c".to_owned(), Some(Target::Paused));
         assert_eq!(word("target-state-c", r#"{"state":"PAUSED"}"#), paused);
         for key in ["task-c-0", "commit-c", "session-key", "logger-cluster-root"] {
             assert_eq!(

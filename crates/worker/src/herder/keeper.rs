@@ -19,9 +19,10 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// What a keeper is told.
 pub(crate) enum Order {
-    /// The connector is to run so, from the start; what runs ends first. `paused`: it takes nothing. `waits`: and
-    /// it has no tasks before it is resumed, if it had none before.
-    Run { spec: Box<ConnectorSpec>, paused: bool, waits: bool },
+    /// The connector is to run so, from the start; what runs ends first. `paused`: it takes nothing.
+    Run { spec: Box<ConnectorSpec>, paused: bool },
+    /// Nothing is to run before it is resumed, and then this.
+    Wait(Box<ConnectorSpec>),
     /// Whether records are taken.
     Pause(bool),
     /// Nothing is to run.
@@ -91,7 +92,8 @@ impl Keeping {
         let mut leaving = Leaving::Leave;
         while let Ok(order) = orders.recv() {
             match order {
-                Order::Run { spec, paused, waits } => self.run(*spec, paused, waits),
+                Order::Run { spec, paused } => self.run(*spec, paused),
+                Order::Wait(spec) => self.wait(*spec),
                 Order::Pause(paused) => self.pause(paused),
                 Order::Stop => {
                     self.end_current(Leaving::Leave);
@@ -113,18 +115,19 @@ impl Keeping {
         self.shared.metrics.forget(&self.face.name);
     }
 
-    fn run(&mut self, spec: ConnectorSpec, paused: bool, waits: bool) {
+    fn run(&mut self, spec: ConnectorSpec, paused: bool) {
         // From here on, what the ending run says is not heard.
         self.face.begin_run(self.face.show().tasks.len());
-        // A pause keeps the tasks that there are.
-        let had_tasks = self.current.is_some();
         self.end_current(Leaving::Leave);
         self.spec = Some(spec);
-        if had_tasks || !waits {
-            self.begin(paused);
-        } else {
-            self.face.waits();
-        }
+        self.begin(paused);
+    }
+
+    fn wait(&mut self, spec: ConnectorSpec) {
+        self.face.begin_run(0);
+        self.end_current(Leaving::Leave);
+        self.spec = Some(spec);
+        self.face.waits();
     }
 
     fn pause(&mut self, paused: bool) {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use pumphouse_config::{ConnectorConfig, RawConfig};
 use pumphouse_kafka::Leaving;
-use pumphouse_rest::{Refusal, Restart, TargetState};
+use pumphouse_rest::{Refusal, Restart};
 use pumphouse_types::TopicName;
 use tracing::info;
 
 use super::changes::Checked;
 use super::keeper::{Keeper, Order};
+use super::target::Target;
 use crate::board::{Face, State};
 use crate::placement::Placement;
 use crate::spec::ConnectorSpec;
@@ -31,14 +32,12 @@ pub(crate) struct Managed {
     pub raw: RawConfig,
     pub config: ConnectorConfig,
     pub spec: ConnectorSpec,
-    pub target: TargetState,
+    pub target: Target,
     pub face: Arc<Face>,
     pub keeper: Keeper,
     pub placement: Arc<Placement>,
     /// Bytes of each topic's records before they were last forgotten.
     pub taken_before: BTreeMap<TopicName, u64>,
-    /// As in standalone Kafka Connect: created paused, it has no tasks before it is resumed.
-    waits_while_paused: bool,
 }
 
 impl Connectors {
@@ -47,22 +46,19 @@ impl Connectors {
         &mut self,
         shared: &Arc<Shared>,
         checked: Checked,
-        target: TargetState,
+        target: Target,
         placement: Arc<Placement>,
         taken_before: BTreeMap<TopicName, u64>,
     ) -> Result<(), Refusal> {
         let Checked { raw, config, spec } = checked;
         let name = spec.name.clone();
-        let waits_while_paused = placement.is_everything();
-        // As in Kafka Connect, a connector has tasks once it has run.
-        let tasks = if target == TargetState::Running { spec.tasks } else { 0 };
+        let tasks = if target.has_tasks() { spec.tasks } else { 0 };
         let face = shared.board.add(&name, config.masked(), tasks);
         shared.metrics.pulses.began(&name);
         let before = self.ending.remove(&name);
         let keeper = Keeper::start(Arc::clone(&face), Arc::clone(&placement), Arc::clone(shared), before)
             .map_err(|error| Refusal::new(500, format!("WORKER-005: {error}")))?;
-        let managed =
-            Managed { raw, config, spec, target, face, keeper, placement, taken_before, waits_while_paused };
+        let managed = Managed { raw, config, spec, target, face, keeper, placement, taken_before };
         managed.show_target();
         managed.run();
         self.managed.insert(name, managed);
@@ -109,47 +105,43 @@ impl Connectors {
 
 impl Managed {
     fn show_target(&self) {
-        self.face.set_paused(self.target == TargetState::Paused);
+        self.face.set_paused(self.target.is_paused());
     }
 
     /// Begins (anew), as far as the target state lets it.
     fn run(&self) {
-        let paused = self.target == TargetState::Paused;
+        let spec = Box::new(self.spec.clone());
         self.keeper.order(match self.target {
-            TargetState::Stopped => Order::Stop,
-            TargetState::Running | TargetState::Paused => Order::Run {
-                spec: Box::new(self.spec.clone()),
-                paused,
-                waits: paused && self.waits_while_paused,
-            },
+            Target::Running => Order::Run { spec, paused: false },
+            Target::Paused => Order::Run { spec, paused: true },
+            Target::PausedWithoutTasks => Order::Wait(spec),
+            Target::Stopped => Order::Stop,
         });
     }
 
     /// Another configuration of the same connector.
     pub(crate) fn configure(&mut self, checked: Checked) {
         let Checked { raw, config, spec } = checked;
-        let tasks = (self.target == TargetState::Running).then_some(spec.tasks);
+        let tasks = (self.target == Target::Running).then_some(spec.tasks);
         self.face.configured(config.masked(), tasks);
         (self.raw, self.config, self.spec) = (raw, config, spec);
         info!(connector = self.spec.name, "connector configured anew");
         self.run();
     }
 
-    pub(crate) fn become_state(&mut self, target: TargetState) {
+    pub(crate) fn become_state(&mut self, target: Target) {
         let before = std::mem::replace(&mut self.target, target);
         self.show_target();
-        match (before, target) {
-            (TargetState::Running | TargetState::Paused, TargetState::Running | TargetState::Paused) => {
-                self.keeper.order(Order::Pause(target == TargetState::Paused));
-            }
-            (TargetState::Stopped, TargetState::Stopped) => {}
-            (_, TargetState::Stopped) | (TargetState::Stopped, _) => self.run(),
+        if before.has_tasks() && target.has_tasks() {
+            self.keeper.order(Order::Pause(target.is_paused()));
+        } else if before != target {
+            self.run();
         }
     }
 
     /// What of it is here begins anew, as far as that is asked for.
     pub(crate) fn restart(&self, what: Restart) {
-        if self.target == TargetState::Stopped {
+        if self.target == Target::Stopped {
             return;
         }
         let shown = self.face.show();

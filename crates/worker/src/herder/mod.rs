@@ -4,6 +4,7 @@ mod changes;
 mod keeper;
 mod managed;
 pub(crate) mod offsets;
+mod target;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,7 @@ use crate::worker::Shared;
 pub(crate) use changes::{Checked, log_notes, patched, unmasked};
 pub(crate) use keeper::Order;
 pub(crate) use managed::Connectors;
+pub(crate) use target::Target;
 
 /// How often it is looked whether all connectors have ended.
 const LOOK: Duration = Duration::from_millis(10);
@@ -50,7 +52,7 @@ impl StandaloneHerder {
 
     /// Adds a connector that was checked before, and lets it begin.
     /// Errors: 409 if there is one of this name; 500 if no thread can be had.
-    pub(crate) fn add(&self, checked: Checked, target: TargetState) -> Result<(), Refusal> {
+    pub(crate) fn add(&self, checked: Checked, target: Target) -> Result<(), Refusal> {
         let name = checked.spec.name.clone();
         // The counters live as long as the process, and may be those of an earlier connector of this name.
         let taken_before = self.shared.all_bytes_taken(&checked.spec);
@@ -136,7 +138,7 @@ impl Herder for StandaloneHerder {
     ) -> Result<ConnectorView, Refusal> {
         let checked = Checked::new(config.into_iter().collect(), &self.worker)?;
         let name = checked.spec.name.clone();
-        self.add(checked, initial)?;
+        self.add(checked, Target::of_new(initial))?;
         self.view(&name)
     }
 
@@ -191,7 +193,7 @@ impl Herder for StandaloneHerder {
         let mut connectors = self.lock();
         let managed = connectors.find(name, unknown)?;
         info!(connector = name, state = ?target, "target state set");
-        managed.become_state(target);
+        managed.become_state(managed.target.then(target));
         Ok(())
     }
 
@@ -244,7 +246,7 @@ impl Herder for StandaloneHerder {
         {
             let mut connectors = self.lock();
             let managed = connectors.find(name, not_found)?;
-            if managed.target != TargetState::Stopped {
+            if managed.target != Target::Stopped {
                 return Err(not_stopped(name));
             }
             let (spec, shared) = (managed.spec.clone(), Arc::clone(&self.shared));
