@@ -4,7 +4,7 @@
 //! write that passes over it: so each record stands once, in its table or among the letters.
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pumphouse_config::{ConnectorConfig, LedgerStore, WorkerConfig};
@@ -16,13 +16,13 @@ use pumphouse_verify::{
 };
 use tracing::warn;
 
-use crate::board::{Board, State};
-use crate::clock::Clock;
+use crate::board::State;
 use crate::connector::Connector;
-use crate::metrics::{CauseLabels, LaneLabels, Metrics};
+use crate::metrics::{CauseLabels, LaneLabels};
 use crate::placement::Placement;
 use crate::spec::ConnectorSpec;
-use crate::standalone::{StartError, StopSignals, local_host, read_connector, read_worker};
+use crate::serving::StopSignals;
+use crate::standalone::{StartError, read_connector, read_worker};
 use crate::task::Replayed;
 use crate::worker::{Shared, stop_all};
 
@@ -113,19 +113,8 @@ pub fn replay_dead_letters(
         asked.heard().await;
         heard.store(true, Ordering::Relaxed);
     });
-    let worker_id = worker.worker_id(&local_host(), worker.listeners.advertised.port);
-    let shared = Arc::new(Shared {
-        task_scope: worker_id.clone(),
-        worker_id,
-        board: Board::default(),
-        metrics: Arc::new(Metrics::new()),
-        runtime: runtime.handle().clone(),
-        clock: Clock::start(),
-        state_topic_replication: worker.state_topic_replication,
-        config: Arc::new(worker.clone()),
-        shutdown_timeout: Duration::from_millis(worker.shutdown_timeout_ms),
-        cluster_id: OnceLock::new(),
-    });
+    let port = worker.listeners.advertised.port;
+    let shared = Arc::new(Shared::new(&worker, port, None, runtime.handle()));
     let mut report = ReplayReport {
         dead_letter_topic: waiting.topic.to_string(),
         topics: Vec::new(),

@@ -17,6 +17,7 @@ mod promise;
 mod pulse;
 mod registry;
 mod restart;
+mod serving;
 mod spec;
 mod standalone;
 mod task;

@@ -1,27 +1,20 @@
 //! `pumphouse standalone worker.properties connector.json...`: files, connectors, REST, and a stop that
 //! lands what was taken.
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pumphouse_config::{
     ConfigErrors, ConnectorConfig, Note, RawConfig, WorkerConfig, parse_connector_file, parse_properties,
 };
 use pumphouse_rest::{Loggers, ServeError, Server};
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::board::Board;
-use crate::clock::Clock;
 use crate::distributed::TopicError;
 use crate::herder::{Checked, StandaloneHerder, Target, log_notes};
-use crate::metrics::Metrics;
+use crate::serving::serve_until_asked;
 use crate::spec::ConnectorSpec;
 use crate::worker::{Shared, ask_cluster_id};
-
-/// Jobs that are cut off by the end of the process are those of tasks that have ended already.
-pub(crate) const RUNTIME_STOP: Duration = Duration::from_secs(1);
 
 /// The worker cannot start. Nothing was read or written.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +71,7 @@ pub fn run_standalone(worker: &Path, connectors: &[PathBuf], loggers: Loggers) -
     let connectors = read_connectors(connectors, &worker)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let server = runtime.block_on(Server::bind(&worker))?;
-    let shared = Arc::new(shared(&worker, &server, &runtime));
+    let shared = Arc::new(Shared::new(&worker, server.address().port(), None, runtime.handle()));
     log_worker_notes(&worker.notes);
     ask_cluster_id(&shared)?;
     info!(worker_id = shared.worker_id, rest = %server.address(), connectors = connectors.len(), "worker started");
@@ -89,72 +82,8 @@ pub fn run_standalone(worker: &Path, connectors: &[PathBuf], loggers: Loggers) -
             .add(checked, Target::Running)
             .map_err(|_| StartError::SameName { path: path.display().to_string(), name })?;
     }
-    let serving = Arc::clone(&herder);
-    runtime.block_on(async {
-        let (ended, stopped) = tokio::sync::oneshot::channel::<()>();
-        let served = tokio::spawn(server.serve(serving, Arc::new(loggers), async move {
-            let _ = stopped.await;
-        }));
-        let asked = match StopSignals::listen() {
-            Ok(signals) => {
-                signals.heard().await;
-                Ok(())
-            }
-            Err(error) => Err(error),
-        };
-        // REST goes on to show what happens until the tasks have stopped.
-        tokio::task::block_in_place(|| stop(&herder, &worker));
-        let _ = ended.send(());
-        let _ = tokio::time::timeout(RUNTIME_STOP, served).await;
-        asked
-    })?;
-    runtime.shutdown_timeout(RUNTIME_STOP);
-    Ok(())
-}
-
-fn shared(worker: &WorkerConfig, server: &Server, runtime: &Runtime) -> Shared {
-    let bound = server.address();
-    let worker_id = worker.worker_id(&local_host(), bound.port());
-    Shared {
-        task_scope: worker_id.clone(),
-        worker_id,
-        board: Board::default(),
-        metrics: Arc::new(Metrics::new()),
-        runtime: runtime.handle().clone(),
-        clock: Clock::start(),
-        state_topic_replication: worker.state_topic_replication,
-        config: Arc::new(worker.clone()),
-        shutdown_timeout: Duration::from_millis(worker.shutdown_timeout_ms),
-        cluster_id: OnceLock::new(),
-    }
-}
-
-/// This machine's name.
-pub(crate) fn local_host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    Some(name.trim()).filter(|name| !name.is_empty()).unwrap_or("localhost").to_owned()
-}
-
-/// What asks the process to stop: SIGTERM, SIGINT.
-pub(crate) struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl StopSignals {
-    /// From now on. To be called within a runtime.
-    pub(crate) fn listen() -> std::io::Result<StopSignals> {
-        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        Ok(StopSignals { terminate, interrupt })
-    }
-
-    /// The first one.
-    pub(crate) async fn heard(mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
+    let serving = Arc::clone(&herder) as _;
+    Ok(serve_until_asked(runtime, server, serving, loggers, || stop(&herder, &worker))?)
 }
 
 fn stop(herder: &StandaloneHerder, worker: &WorkerConfig) {

@@ -16,6 +16,9 @@ use crate::connector::Connector;
 use crate::metrics::{LaneLabels, Metrics};
 use crate::spec::ConnectorSpec;
 
+/// How often it is looked whether connectors have ended.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// What all connectors of a worker share.
 pub(crate) struct Shared {
     pub worker_id: String,
@@ -35,18 +38,49 @@ pub(crate) struct Shared {
     pub cluster_id: OnceLock<String>,
 }
 
+impl Shared {
+    /// Of a worker that is reached at `port`. `group`: of the workers among which its tasks move; `None`: they do not.
+    pub(crate) fn new(config: &WorkerConfig, port: u16, group: Option<&str>, runtime: &Handle) -> Shared {
+        let worker_id = config.worker_id(&local_host(), port);
+        Shared {
+            // The next owner of a task has its name, and so ends at once what the one before has left open.
+            task_scope: group.unwrap_or(&worker_id).to_owned(),
+            worker_id,
+            board: Board::default(),
+            metrics: Arc::new(Metrics::new()),
+            runtime: runtime.clone(),
+            clock: Clock::start(),
+            state_topic_replication: config.state_topic_replication,
+            config: Arc::new(config.clone()),
+            shutdown_timeout: Duration::from_millis(config.shutdown_timeout_ms),
+            cluster_id: OnceLock::new(),
+        }
+    }
+}
+
+/// This machine's name.
+pub(crate) fn local_host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Some(name.trim()).filter(|name| !name.is_empty()).unwrap_or("localhost").to_owned()
+}
+
 /// Stops all connectors and waits for them, at most `limit`. False: some had not ended; their open
 /// batches stand in the ledger, and the next owner resolves them.
 pub(crate) fn stop_all(connectors: &[Connector], limit: Duration) -> bool {
     connectors.iter().for_each(|connector| connector.ask_to_stop(Leaving::Leave));
+    holds_within(limit, || connectors.iter().all(Connector::has_ended))
+}
+
+/// Looks again and again whether it holds, at most for `limit`. False: it does not.
+pub(crate) fn holds_within(limit: Duration, holds: impl Fn() -> bool) -> bool {
     let until = Instant::now() + limit;
     while Instant::now() < until {
-        if connectors.iter().all(Connector::has_ended) {
+        if holds() {
             return true;
         }
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(LOOK);
     }
-    false
+    holds()
 }
 
 /// One question to the brokers for the cluster's id, and the pause before the next.

@@ -7,7 +7,7 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 use pumphouse_config::{ConfigError, ConfigInfos, ConnectorConfig, Distributed, RawConfig, WorkerConfig};
@@ -32,13 +32,10 @@ use crate::letter_sample;
 use crate::placement::{PLACES, Placement};
 use crate::spec::ConnectorSpec;
 use crate::validation::spec_of;
-use crate::worker::{Shared, in_rest_words};
+use crate::worker::{Shared, holds_within, in_rest_words};
 
 /// A producer for one write is there within this time.
 const PRODUCER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How often it is looked whether all connectors have ended.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// The topics, and what reads and writes them.
 pub(super) struct Wires {
@@ -108,15 +105,8 @@ impl DistributedHerder {
     /// Lets everything here land what it has taken, and waits for it, at most `limit`. Places in consumer groups are
     /// kept: this worker comes back, or another one takes them over. False: some had not ended.
     pub(super) fn stop_all(&self, limit: Duration) -> bool {
-        let until = Instant::now() + limit;
         locked(&self.local).connectors.close(Leaving::Stay);
-        while Instant::now() < until {
-            if locked(&self.local).connectors.have_ended() {
-                return true;
-            }
-            std::thread::sleep(LOOK);
-        }
-        locked(&self.local).connectors.have_ended()
+        holds_within(limit, || locked(&self.local).connectors.have_ended())
     }
 
     fn view_in(&self, cluster: &Cluster, name: &str) -> Option<ConnectorView> {

@@ -11,7 +11,7 @@ mod words;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,11 +22,9 @@ use pumphouse_rest::{Loggers, Server};
 use pumphouse_types::TopicName;
 use tracing::{info, warn};
 
-use crate::board::Board;
-use crate::clock::Clock;
-use crate::metrics::Metrics;
-use crate::standalone::{RUNTIME_STOP, StartError, StopSignals, local_host, log_worker_notes, read};
-use crate::worker::{Shared, ask_cluster_id};
+use crate::serving::serve_until_asked;
+use crate::standalone::{StartError, log_worker_notes, read};
+use crate::worker::{Shared, ask_cluster_id, local_host};
 use cluster::Cluster;
 use follower::{Followed, Follower};
 use herder::{DistributedHerder, HearsConfig, HearsStatus, Wires};
@@ -51,44 +49,14 @@ pub fn run_distributed(path: &Path, loggers: Loggers) -> Result<(), StartError> 
     log_worker_notes(&worker.notes);
     topics::ensure(&settings, &distributed)?;
     let port = server.address().port();
-    let shared = Arc::new(Shared {
-        worker_id: worker.worker_id(&local_host(), port),
-        // Tasks move: their names towards the brokers are the group's, so that the next owner ends at once what the one
-        // before has left open.
-        task_scope: distributed.group.clone(),
-        board: Board::default(),
-        metrics: Arc::new(Metrics::new()),
-        runtime: runtime.handle().clone(),
-        clock: Clock::start(),
-        state_topic_replication: worker.state_topic_replication,
-        config: Arc::new(worker.clone()),
-        shutdown_timeout: Duration::from_millis(worker.shutdown_timeout_ms),
-        cluster_id: OnceLock::new(),
-    });
+    let group = Some(distributed.group.as_str());
+    let shared = Arc::new(Shared::new(&worker, port, group, runtime.handle()));
     ask_cluster_id(&shared)?;
     let url = worker.advertised_url(&local_host(), port);
     info!(worker_id = shared.worker_id, group = distributed.group, url, "worker started");
     let running = Running::start(worker, distributed, settings, Arc::clone(&shared), url)?;
-    let serving = Arc::clone(&running.herder);
-    runtime.block_on(async {
-        let (ended, stopped) = tokio::sync::oneshot::channel::<()>();
-        let served = tokio::spawn(server.serve(serving, Arc::new(loggers), async move {
-            let _ = stopped.await;
-        }));
-        let asked = match StopSignals::listen() {
-            Ok(signals) => {
-                signals.heard().await;
-                Ok(())
-            }
-            Err(error) => Err(error),
-        };
-        tokio::task::block_in_place(|| running.stop(shared.shutdown_timeout));
-        let _ = ended.send(());
-        let _ = tokio::time::timeout(RUNTIME_STOP, served).await;
-        asked
-    })?;
-    runtime.shutdown_timeout(RUNTIME_STOP);
-    Ok(())
+    let serving = Arc::clone(&running.herder) as _;
+    Ok(serve_until_asked(runtime, server, serving, loggers, || running.stop(shared.shutdown_timeout))?)
 }
 
 /// The threads of a worker of many.

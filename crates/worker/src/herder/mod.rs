@@ -8,7 +8,7 @@ mod target;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pumphouse_kafka::Leaving;
 
@@ -22,14 +22,11 @@ use tracing::info;
 
 use crate::letter_sample;
 use crate::placement::Placement;
-use crate::worker::Shared;
+use crate::worker::{Shared, holds_within};
 pub(crate) use changes::{Checked, log_notes, patched, unmasked};
 pub(crate) use keeper::Order;
 pub(crate) use managed::Connectors;
 pub(crate) use target::Target;
-
-/// How often it is looked whether all connectors have ended.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// A change of offsets that takes longer is not waited for by its client.
 pub(crate) const OFFSETS_TIMEOUT: Duration = Duration::from_secs(80);
@@ -69,15 +66,8 @@ impl StandaloneHerder {
     /// Lets all connectors land what they have taken, and waits for them, at most `limit`. False: some had not
     /// ended; their open batches stand in the ledger, and the next owner resolves them.
     pub(crate) fn stop_all(&self, limit: Duration) -> bool {
-        let until = Instant::now() + limit;
         self.lock().close(Leaving::Leave);
-        while Instant::now() < until {
-            if self.lock().have_ended() {
-                return true;
-            }
-            std::thread::sleep(LOOK);
-        }
-        self.lock().have_ended()
+        holds_within(limit, || self.lock().have_ended())
     }
 
     fn view(&self, name: &str) -> Result<ConnectorView, Refusal> {
