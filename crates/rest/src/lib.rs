@@ -1,5 +1,5 @@
 //! Kafka Connect's REST API, health, metrics and the page: the wire's words, statuses and bodies. What happens is the
-//! worker's, behind [`WorkerView`] and [`Herder`]; what differs from Kafka Connect is in docs/rest.md.
+//! worker's, behind [`Process`], [`WorkerView`] and [`Herder`]; what differs from Kafka Connect is in docs/rest.md.
 #![forbid(unsafe_code)]
 
 mod figures;
@@ -30,4 +30,4 @@ pub use figures::{
 pub use herder::{Herder, OffsetChange, PartitionOffset, Place, Refusal, Restart, TargetState};
 pub use loggers::{Levels, Loggers, ROOT};
 pub use server::{ServeError, Server};
-pub use view::{ConnectorState, ConnectorView, WorkerView};
+pub use view::{ConnectorState, ConnectorView, Process, WorkerView};

@@ -86,7 +86,7 @@ async fn validate(
         return answers::error(status, refused.message);
     }
     // The check may ask a file or a secret's store.
-    let checked = tokio::task::spawn_blocking(move || view.validate(&config, nulls)).await;
+    let checked = tokio::task::spawn_blocking(move || view.process().validate(&config, nulls)).await;
     match checked {
         Ok(infos) => Json(infos).into_response(),
         Err(_) => answers::error(StatusCode::INTERNAL_SERVER_ERROR, "the check has failed".to_owned()),

@@ -160,7 +160,7 @@ async fn root(State(context): State<Context>, headers: HeaderMap) -> Response {
     let info = ServerInfo {
         version: env!("CARGO_PKG_VERSION"),
         commit: option_env!("PUMPHOUSE_COMMIT").unwrap_or("unknown"),
-        kafka_cluster_id: context.herder.kafka_cluster_id(),
+        kafka_cluster_id: context.herder.process().kafka_cluster_id(),
     };
     Json(info).into_response()
 }
@@ -173,7 +173,7 @@ async fn health() -> Json<Health> {
 }
 
 async fn metrics(State(context): State<Context>) -> Response {
-    ([(header::CONTENT_TYPE, METRICS_TYPE)], context.herder.metrics_text()).into_response()
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], context.herder.process().metrics_text()).into_response()
 }
 
 async fn not_found() -> Response {

@@ -37,21 +37,12 @@ pub struct ConnectorView {
     pub tasks: Vec<ConnectorState>,
 }
 
-/// The worker, as the API sees it.
-pub trait WorkerView: Send + Sync + 'static {
+/// The worker's process, as the API sees it: all that is the same wherever connectors are.
+pub trait Process: Send + Sync {
     /// `host:port` or the configured id, as `worker_id` shows it.
     fn worker_id(&self) -> String;
-    /// The worker that a connector (`None`), or a task of it, is on: this one, unless there are others.
-    fn worker_of(&self, name: &str, task: Option<usize>) -> String {
-        let _ = (name, task);
-        self.worker_id()
-    }
     /// The cluster's id, once it is known.
     fn kafka_cluster_id(&self) -> Option<String>;
-    /// Names of all connectors, sorted.
-    fn connectors(&self) -> Vec<String>;
-    /// One connector.
-    fn connector(&self, name: &str) -> Option<ConnectorView>;
     /// Checks a connector's configuration as its start would, without starting anything. `further` are
     /// mistakes that the request itself has.
     fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos;
@@ -62,4 +53,19 @@ pub trait WorkerView: Send + Sync + 'static {
     }
     /// Prometheus' text format.
     fn metrics_text(&self) -> String;
+}
+
+/// The worker, as the API sees it.
+pub trait WorkerView: Send + Sync + 'static {
+    /// What it runs in.
+    fn process(&self) -> &dyn Process;
+    /// The worker that a connector (`None`), or a task of it, is on: this one, unless there are others.
+    fn worker_of(&self, name: &str, task: Option<usize>) -> String {
+        let _ = (name, task);
+        self.process().worker_id()
+    }
+    /// Names of all connectors, sorted.
+    fn connectors(&self) -> Vec<String>;
+    /// One connector.
+    fn connector(&self, name: &str) -> Option<ConnectorView>;
 }

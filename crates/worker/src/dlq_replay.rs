@@ -3,8 +3,8 @@
 //! becomes a row at the place of its record, or fails again and gets a successor in the same ledger
 //! write that passes over it: so each record stands once, in its table or among the letters.
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pumphouse_config::{ConnectorConfig, LedgerStore, WorkerConfig};
@@ -20,8 +20,8 @@ use crate::board::State;
 use crate::connector::Connector;
 use crate::metrics::{CauseLabels, LaneLabels};
 use crate::placement::Placement;
-use crate::spec::ConnectorSpec;
 use crate::serving::StopSignals;
+use crate::spec::ConnectorSpec;
 use crate::standalone::{StartError, read_connector, read_worker};
 use crate::task::Replayed;
 use crate::worker::{Shared, stop_all};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pumphouse_config::{ConfigError, ConfigInfos, RawConfig, WorkerConfig};
 use pumphouse_kafka::{Admin, Leaving, client_settings};
-use pumphouse_rest::{ConnectorState, ConnectorView, Figures};
+use pumphouse_rest::{ConnectorState, ConnectorView, Figures, Process};
 use pumphouse_types::TopicName;
 use tokio::runtime::Handle;
 use tracing::warn;
@@ -110,20 +110,34 @@ pub(crate) fn ask_cluster_id(shared: &Arc<Shared>) -> std::io::Result<()> {
     std::thread::Builder::new().name("cluster-id".to_owned()).spawn(ask).map(drop)
 }
 
-/// Everything of [`WorkerView`](pumphouse_rest::WorkerView) that needs no herder.
-impl Shared {
-    pub(crate) fn kafka_cluster_id(&self) -> Option<String> {
+impl Process for Shared {
+    fn worker_id(&self) -> String {
+        self.worker_id.clone()
+    }
+
+    fn kafka_cluster_id(&self) -> Option<String> {
         self.cluster_id.get().cloned()
     }
 
+    fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {
+        crate::validation::validate_connector(config, &self.config, further)
+    }
+
+    fn figures(&self, name: &str) -> Figures {
+        self.metrics.pulses.figures(name, &self.metrics.lags(name))
+    }
+
+    fn metrics_text(&self) -> String {
+        self.metrics.text()
+    }
+}
+
+impl Shared {
+    /// A connector as it is here.
     pub(crate) fn connector(&self, name: &str) -> Option<ConnectorView> {
         let Shown { config, state, tasks } = self.board.show(name)?;
         let tasks = tasks.into_iter().map(in_rest_words).collect();
         Some(ConnectorView { name: name.to_owned(), config, state: in_rest_words(state), tasks })
-    }
-
-    pub(crate) fn figures(&self, name: &str) -> Figures {
-        self.metrics.pulses.figures(name, &self.metrics.lags(name))
     }
 
     /// Bytes of a topic's records that tasks of this process have taken since it was started.
@@ -137,10 +151,6 @@ impl Shared {
     pub(crate) fn all_bytes_taken(&self, spec: &ConnectorSpec) -> BTreeMap<TopicName, u64> {
         let topics = crate::herder::offsets::topics_of(spec).into_iter();
         topics.map(|topic| (topic.clone(), self.bytes_taken(&spec.name, &topic))).collect()
-    }
-
-    pub(crate) fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {
-        crate::validation::validate_connector(config, &self.config, further)
     }
 }
 

@@ -25,8 +25,8 @@ pub(crate) async fn page(context: Context) -> Response {
     let content = html! {
         header.top {
             h1 { "Pumphouse" }
-            p { "Worker " b { (context.herder.worker_id()) } ", version " (env!("CARGO_PKG_VERSION"))
-                @if let Some(id) = context.herder.kafka_cluster_id() { ", Kafka cluster " (id) }
+            p { "Worker " b { (context.herder.process().worker_id()) } ", version " (env!("CARGO_PKG_VERSION"))
+                @if let Some(id) = context.herder.process().kafka_cluster_id() { ", Kafka cluster " (id) }
             }
         }
         p #note role="status" hidden {}
@@ -46,7 +46,7 @@ fn present(context: &Context) -> Markup {
     let shown: Vec<(ConnectorView, Figures)> = names
         .iter()
         .take(CONNECTORS_SHOWN_MAX)
-        .filter_map(|name| Some((context.herder.connector(name)?, context.herder.figures(name))))
+        .filter_map(|name| Some((context.herder.connector(name)?, context.herder.process().figures(name))))
         .collect();
     let failed = shown.iter().filter(|(view, _)| has_failed(view)).count();
     html! {

@@ -1,27 +1,24 @@
 //! The API over real sockets: status lines, content types and bodies, byte for byte.
-#![allow(clippy::unwrap_used)]
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use pumphouse_config::{ConfigError, ConfigInfos, RawConfig, WorkerConfig, parse_properties, validate};
+use pumphouse_config::WorkerConfig;
 use pumphouse_rest::{
-    ConnectorState, ConnectorView, Herder, Levels, Loggers, OffsetChange, PartitionOffset, Refusal, Restart,
+    ConnectorState, ConnectorView, Herder, Loggers, OffsetChange, PartitionOffset, Process, Refusal, Restart,
     ServeError, Server, TargetState, WorkerView,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use crate::worker::{Idle, config_of, loggers_of};
+
 struct Worker;
 
 impl WorkerView for Worker {
-    fn worker_id(&self) -> String {
-        "127.0.0.1:8083".to_owned()
-    }
-
-    fn kafka_cluster_id(&self) -> Option<String> {
-        Some("lkc-1".to_owned())
+    fn process(&self) -> &dyn Process {
+        &Idle
     }
 
     fn connectors(&self) -> Vec<String> {
@@ -43,15 +40,6 @@ impl WorkerView for Worker {
             _ => return None,
         };
         Some(ConnectorView { name: name.to_owned(), config, state, tasks })
-    }
-
-    fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {
-        let file = parse_properties(b"bootstrap.servers=k:9092\n").unwrap();
-        validate(config, &WorkerConfig::from_raw(&file).unwrap(), further)
-    }
-
-    fn metrics_text(&self) -> String {
-        "# TYPE up gauge\nup 1\n# EOF\n".to_owned()
     }
 }
 
@@ -141,14 +129,11 @@ struct Running {
 }
 
 fn loggers() -> Arc<Loggers> {
-    let levels = [("root", "info"), ("pumphouse_worker", "debug"), ("pumphouse_worker::task", "warn")];
-    let levels: Levels = levels.map(|(name, level)| (name.to_owned(), level.to_owned())).into();
-    Arc::new(Loggers::new(levels, |_| {}))
+    loggers_of(&[("root", "info"), ("pumphouse_worker", "debug"), ("pumphouse_worker::task", "warn")])
 }
 
 fn listening_on(address: &str) -> WorkerConfig {
-    let file = format!("bootstrap.servers=k:9092\nlisteners=http://{address}\n");
-    WorkerConfig::from_raw(&parse_properties(file.as_bytes()).unwrap()).unwrap()
+    config_of(&format!("listeners=http://{address}\n")).unwrap()
 }
 
 async fn start() -> Running {

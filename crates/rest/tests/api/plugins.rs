@@ -1,56 +1,23 @@
 //! `/connector-plugins` over real sockets, beside what a Kafka Connect 4.1.0 worker answered to the same.
-#![allow(clippy::unwrap_used)]
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pumphouse_config::{ConfigError, ConfigInfos, RawConfig, WorkerConfig, parse_properties, validate};
-use pumphouse_rest::{ConnectorView, Herder, Loggers, Server, WorkerView};
+use pumphouse_rest::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-struct Worker;
-
-impl Herder for Worker {}
-
-impl WorkerView for Worker {
-    fn worker_id(&self) -> String {
-        "127.0.0.1:8083".to_owned()
-    }
-
-    fn kafka_cluster_id(&self) -> Option<String> {
-        None
-    }
-
-    fn connectors(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn connector(&self, _: &str) -> Option<ConnectorView> {
-        None
-    }
-
-    fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {
-        let file = parse_properties(b"bootstrap.servers=k:9092\n").unwrap();
-        validate(config, &WorkerConfig::from_raw(&file).unwrap(), further)
-    }
-
-    fn metrics_text(&self) -> String {
-        String::new()
-    }
-}
+use crate::worker::{Empty, config_of, loggers_of};
 
 const JSON: &str = "content-type: application/json\r\n";
 
 /// Status and body.
 async fn ask(method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
     let (stop, stopped) = oneshot::channel::<()>();
-    let file = parse_properties(b"bootstrap.servers=k:9092\nlisteners=http://127.0.0.1:0\n").unwrap();
-    let server = Server::bind(&WorkerConfig::from_raw(&file).unwrap()).await.unwrap();
+    let server = Server::bind(&config_of("listeners=http://127.0.0.1:0\n").unwrap()).await.unwrap();
     let address = server.address();
-    let loggers = Arc::new(Loggers::new(BTreeMap::new(), |_| {}));
-    let served =
-        tokio::spawn(server.serve(Arc::new(Worker), loggers, async move { stopped.await.unwrap_or(()) }));
+    let served = tokio::spawn(
+        server.serve(Arc::new(Empty), loggers_of(&[]), async move { stopped.await.unwrap_or(()) }),
+    );
     let mut socket = TcpStream::connect(address).await.unwrap();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",

@@ -1,6 +1,4 @@
 //! The API behind TLS and passwords, and on several listeners, over real sockets.
-#![allow(clippy::unwrap_used)]
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,8 +8,7 @@ use openssl::pkcs12::Pkcs12;
 use openssl::pkey::PKey;
 use openssl::symm::Cipher;
 use openssl::x509::X509;
-use pumphouse_config::{ConfigError, ConfigInfos, RawConfig, WorkerConfig, parse_properties, validate};
-use pumphouse_rest::{ConnectorView, Herder, Loggers, Refusal, Server, TargetState, WorkerView};
+use pumphouse_rest::Server;
 use pumphouse_testkit::ports::free_ports;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
@@ -22,53 +19,20 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::worker::{Empty, config_of, loggers_of};
+
 /// Nothing here takes a second.
 const LIMIT: Duration = Duration::from_secs(60);
 
-struct Worker;
-
-impl WorkerView for Worker {
-    fn worker_id(&self) -> String {
-        "w".to_owned()
-    }
-    fn kafka_cluster_id(&self) -> Option<String> {
-        None
-    }
-    fn connectors(&self) -> Vec<String> {
-        Vec::new()
-    }
-    fn connector(&self, _: &str) -> Option<ConnectorView> {
-        None
-    }
-    fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {
-        validate(config, &worker("").unwrap(), further)
-    }
-    fn metrics_text(&self) -> String {
-        String::new()
-    }
-}
-
-impl Herder for Worker {
-    fn create(&self, config: BTreeMap<String, String>, _: TargetState) -> Result<ConnectorView, Refusal> {
-        let state = pumphouse_rest::ConnectorState::Running;
-        Ok(ConnectorView { name: config["name"].clone(), config, state, tasks: Vec::new() })
-    }
-}
-
-fn worker(lines: &str) -> Result<WorkerConfig, pumphouse_config::ConfigErrors> {
-    WorkerConfig::from_raw(&parse_properties(format!("bootstrap.servers=k:1\n{lines}").as_bytes()).unwrap())
-}
-
 async fn serve(lines: &str) -> SocketAddr {
-    let server = Server::bind(&worker(lines).unwrap()).await.unwrap();
+    let server = Server::bind(&config_of(lines).unwrap()).await.unwrap();
     let address = server.address();
-    let loggers = Arc::new(Loggers::new(BTreeMap::new(), |_| {}));
-    tokio::spawn(server.serve(Arc::new(Worker), loggers, std::future::pending()));
+    tokio::spawn(server.serve(Arc::new(Empty), loggers_of(&[]), std::future::pending()));
     address
 }
 
 async fn refused(lines: &str) -> String {
-    Server::bind(&worker(lines).unwrap()).await.err().unwrap().to_string()
+    Server::bind(&config_of(lines).unwrap()).await.err().unwrap().to_string()
 }
 
 /// An authority, and certificates that it has signed.

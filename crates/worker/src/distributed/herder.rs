@@ -5,27 +5,29 @@ mod news;
 mod reconcile;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
-use pumphouse_config::{ConfigError, ConfigInfos, ConnectorConfig, Distributed, RawConfig, WorkerConfig};
-use pumphouse_kafka::{Leaving, LedgerProducer, OutgoingRecord, RecordOutcome, Settings, StoredEntry};
+use pumphouse_config::{ConnectorConfig, Distributed, RawConfig, WorkerConfig};
+use pumphouse_kafka::{Leaving, LedgerProducer, RecordOutcome, Settings};
 use pumphouse_rest::{
-    ConnectorState, ConnectorView, Figures, Herder, LetterSample, OffsetChange, PartitionOffset, Place,
+    ConnectorState, ConnectorView, Herder, LetterSample, OffsetChange, PartitionOffset, Place, Process,
     Refusal, Restart, TargetState, WorkerView,
 };
-use pumphouse_types::{Offset, Partition, TopicName, TopicPartition};
-use tracing::{error, info, warn};
+use pumphouse_types::TopicName;
+use tracing::{info, warn};
 
+pub(super) use self::hears::{HearsConfig, HearsStatus};
+use self::write::rebalancing;
 use super::cluster::Cluster;
 use super::follower::Follower;
 use super::membership::Membership;
 use super::places::{place_of_connector, place_of_task};
 use super::words::Writes;
 use crate::herder::{
-    Checked, Connectors, OFFSETS_TIMEOUT, Order, already_exists, log_notes, not_found, not_stopped, offsets,
+    Checked, Connectors, OFFSETS_TIMEOUT, Order, Target, already_exists, not_found, not_stopped, offsets,
     patched, unknown, unmasked,
 };
 use crate::letter_sample;
@@ -151,7 +153,6 @@ impl DistributedHerder {
             .map_err(|errors| Refusal::new(500, errors.to_string()))?;
         spec_of(&config, &raw, &self.worker).map_err(|error| Refusal::new(500, error.to_string()))
     }
-
 }
 
 fn no_connector(name: &str) -> Refusal {
@@ -159,16 +160,12 @@ fn no_connector(name: &str) -> Refusal {
 }
 
 impl WorkerView for DistributedHerder {
-    fn worker_id(&self) -> String {
-        self.shared.worker_id.clone()
+    fn process(&self) -> &dyn Process {
+        &*self.shared
     }
 
     fn worker_of(&self, name: &str, task: Option<usize>) -> String {
         self.state(&self.cluster(), name, task).1
-    }
-
-    fn kafka_cluster_id(&self) -> Option<String> {
-        self.shared.kafka_cluster_id()
     }
 
     fn connectors(&self) -> Vec<String> {
@@ -177,18 +174,6 @@ impl WorkerView for DistributedHerder {
 
     fn connector(&self, name: &str) -> Option<ConnectorView> {
         self.view_in(&self.cluster(), name)
-    }
-
-    fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {
-        self.shared.validate(config, further)
-    }
-
-    fn figures(&self, name: &str) -> Figures {
-        self.shared.figures(name)
-    }
-
-    fn metrics_text(&self) -> String {
-        self.shared.metrics.text()
     }
 }
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use pumphouse_kafka::Leaving;
 
-use pumphouse_config::{ConfigError, ConfigInfos, RawConfig, WorkerConfig};
+use pumphouse_config::{RawConfig, WorkerConfig};
 use pumphouse_rest::{
-    ConnectorView, Figures, Herder, LetterSample, OffsetChange, PartitionOffset, Refusal, Restart,
+    ConnectorView, Herder, LetterSample, OffsetChange, PartitionOffset, Process, Refusal, Restart,
     TargetState, WorkerView,
 };
 use pumphouse_types::TopicName;
@@ -91,12 +91,8 @@ impl StandaloneHerder {
 }
 
 impl WorkerView for StandaloneHerder {
-    fn worker_id(&self) -> String {
-        self.shared.worker_id.clone()
-    }
-
-    fn kafka_cluster_id(&self) -> Option<String> {
-        self.shared.kafka_cluster_id()
+    fn process(&self) -> &dyn Process {
+        &*self.shared
     }
 
     fn connectors(&self) -> Vec<String> {
@@ -105,18 +101,6 @@ impl WorkerView for StandaloneHerder {
 
     fn connector(&self, name: &str) -> Option<ConnectorView> {
         self.shared.connector(name)
-    }
-
-    fn validate(&self, config: &RawConfig, further: Vec<ConfigError>) -> ConfigInfos {
-        self.shared.validate(config, further)
-    }
-
-    fn figures(&self, name: &str) -> Figures {
-        self.shared.figures(name)
-    }
-
-    fn metrics_text(&self) -> String {
-        self.shared.metrics.text()
     }
 }
 

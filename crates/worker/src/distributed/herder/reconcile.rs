@@ -23,7 +23,7 @@ struct Wanted {
 
 impl DistributedHerder {
     /// Makes what runs here what it is to be. Other connectors than those that changed notice nothing.
-    pub(super) fn reconcile(&self) {
+    pub(in crate::distributed) fn reconcile(&self) {
         let mut local = locked(&self.local);
         if local.connectors.is_closed() {
             return;
