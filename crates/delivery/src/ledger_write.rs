@@ -264,17 +264,5 @@ fn not_recorded(open: Open, until: Millis) -> Work {
     if open.attempts != Attempts::NONE {
         return Work::BackOff { open, until };
     }
-    let Open { batch, notes, .. } = open;
-    Work::New {
-        draft: Draft {
-            id: batch.id,
-            token: batch.token,
-            ranges: batch.ranges,
-            piece_end: batch.piece_end,
-            by_evidence: batch.by_evidence,
-            config_version: Some(batch.config_version),
-            foreseen: None,
-            notes,
-        },
-    }
+    Work::New { draft: open.into_draft() }
 }

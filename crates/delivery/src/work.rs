@@ -65,12 +65,20 @@ impl Open {
 
     /// The same batch under a token that was never used.
     pub(crate) fn with_fresh_token(self, cx: &mut Cx) -> Draft {
-        let Open { batch, mut notes, .. } = self;
-        notes.token_covers_piece = false;
-        let token = if cx.rules.keep(Rule::R11) { DedupToken(cx.ids.draw()) } else { batch.token };
+        let mut draft = self.into_draft();
+        draft.notes.token_covers_piece = false;
+        if cx.rules.keep(Rule::R11) {
+            draft.token = DedupToken(cx.ids.draw());
+        }
+        draft
+    }
+
+    /// The same batch, to be recorded anew.
+    pub(crate) fn into_draft(self) -> Draft {
+        let Open { batch, notes, .. } = self;
         Draft {
             id: batch.id,
-            token,
+            token: batch.token,
             ranges: batch.ranges,
             piece_end: batch.piece_end,
             by_evidence: batch.by_evidence,
