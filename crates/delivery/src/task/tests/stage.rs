@@ -5,6 +5,9 @@
 //! Tokens get letters in the order in which they are first seen, so `insert A #2` is the second
 //! attempt with the first token. Readings of the table are answered at once and not shown, nor is a
 //! fetch of nothing, nor that a settled batch's block is released, nor what the next write is foreseen to say.
+mod answers;
+mod texts;
+
 use std::collections::BTreeMap;
 
 use pumphouse_types::{
@@ -13,8 +16,8 @@ use pumphouse_types::{
 };
 
 use crate::{
-    Action, Batch, BatchRange, Decision, Entry, Event, Evidence, InsertAnswer, LedgerAnswer, Refusal,
-    RefusalClass, RereadRange, StoredEntry, TableEngine, TableFacts, TableSeen, Task, TaskOptions,
+    Action, Batch, BatchRange, Decision, Entry, Event, StoredEntry, TableEngine, TableFacts, TableSeen, Task,
+    TaskOptions,
 };
 
 /// The server's clock when the process's own stands at 0.
@@ -388,221 +391,5 @@ impl Stage {
     fn take(&mut self, wanted: impl Fn(&Action) -> bool, what: &str) -> Action {
         let at = self.asked.iter().position(wanted);
         self.asked.remove(at.unwrap_or_else(|| panic!("nothing to answer with {what}")))
-    }
-
-    fn answer(&mut self, verb: &str) {
-        let wanted: fn(&Action) -> bool = match verb {
-            "claimed" => |a| matches!(a, Action::Claim { .. }),
-            "started" => |a| matches!(a, Action::AskStartOffsets { .. }),
-            "entries" => |a| matches!(a, Action::ReadEntries { .. }),
-            "settled" => |a| matches!(a, Action::Settle { .. }),
-            "confirmed" => |a| matches!(a, Action::Confirm { .. }),
-            _ => |a| matches!(a, Action::Reread { .. }),
-        };
-        let event = match self.take(wanted, verb) {
-            Action::Claim { claim, partitions } => {
-                let of = |tp: &TopicPartition| Some((tp.clone(), self.ledger.get(tp)?.clone()));
-                let entries = partitions.iter().filter_map(of).collect();
-                Event::Claimed { claim, entries, topic_ids: self.topic_ids.clone() }
-            }
-            Action::AskStartOffsets { claim, partitions } => {
-                let offsets = partitions.into_iter().map(|tp| (tp, Offset::ZERO)).collect();
-                Event::StartOffsets { claim, offsets }
-            }
-            Action::ReadEntries { claim, topic, gather, partitions } => {
-                let of = |partition: Partition| {
-                    let tp = TopicPartition { topic: topic.clone(), partition };
-                    Some((partition, self.ledger.get(&tp)?.clone()))
-                };
-                let entries = partitions.into_iter().filter_map(of).collect();
-                Event::EntriesRead { claim, topic, gather, entries }
-            }
-            Action::Settle { claim, topic, batch, table, .. } => match self.facts_of(&table) {
-                Some(facts) => Event::Settled { claim, topic, batch, facts },
-                None => Event::TableGone { claim, topic, table },
-            },
-            Action::Confirm { claim, topic, batch, .. } => {
-                let server_started = self.facts.server_started;
-                Event::Confirmed { claim, topic, batch, server_started }
-            }
-            Action::Reread { claim, topic, batch, .. } => {
-                let read = |share: &BatchRange| {
-                    let (first, end) = (share.range.first().get(), share.range.end().get());
-                    let offsets: Vec<Offset> = match verb {
-                        "re-read-fewer" => (first..end - 1).map(offset).collect(),
-                        "re-read-other" => (first + 1..=end).map(offset).collect(),
-                        "re-read-nothing" => Vec::new(),
-                        // What was left out of these shares came last.
-                        _ => (first..end).take(share.rows as usize).map(offset).collect(),
-                    };
-                    RereadRange { offsets, left_out: share.left_out }
-                };
-                let ranges = batch.ranges.iter().map(|(p, share)| (*p, read(share))).collect();
-                Event::Reread { claim, topic, batch: batch.id, ranges }
-            }
-            other => panic!("{other:?} has no answer here"),
-        };
-        self.hear(event);
-    }
-
-    /// `found p0 90..120 p1 5..9`, complete; `some-found ..`: rows may have gone from the table since.
-    fn answer_evidence(&mut self, verb: &str, args: &[&str]) {
-        let taken = self.take(|a| matches!(a, Action::Evidence { .. }), verb);
-        let Action::Evidence { claim, topic, batch, .. } = taken else { unreachable!() };
-        let mut found = BTreeMap::new();
-        for pair in args.chunks(2) {
-            let (first, end) = pair[1].split_once("..").unwrap();
-            let offsets: Vec<Offset> =
-                (first.parse().unwrap()..end.parse::<i64>().unwrap()).map(offset).collect();
-            found.insert(tp(pair[0]).partition, offsets);
-        }
-        let evidence = match verb {
-            "finished" => Evidence::Finished,
-            "unclear" => Evidence::Unknown { why: "no lineage columns".into(), found: None },
-            "unclear-found" => Evidence::Unknown { why: "a TTL".into(), found: Some(found) },
-            _ => Evidence::Rows { found, complete: verb == "found" },
-        };
-        let table = batch.table.name.clone();
-        self.hear(match self.facts_of(&table) {
-            Some(facts) => Event::Evidence { claim, topic, batch: batch.id, facts, evidence },
-            None => Event::TableGone { claim, topic, table },
-        });
-    }
-
-    fn answer_write(&mut self, verb: &str) {
-        let taken = self.take(|a| matches!(a, Action::Record { .. }), verb);
-        let Action::Record { claim, write, entries, .. } = taken else { unreachable!() };
-        let answer = match verb {
-            "recorded" => LedgerAnswer::Recorded,
-            "not-recorded" => LedgerAnswer::NotRecorded,
-            "fenced" => LedgerAnswer::Fenced,
-            "refused-write" => LedgerAnswer::Refused("no right".into()),
-            _ => LedgerAnswer::Unknown,
-        };
-        if answer == LedgerAnswer::Recorded {
-            self.ledger.extend(entries);
-        }
-        self.hear(Event::Ledger { claim, write, answer });
-    }
-
-    fn answer_insert(&mut self, verb: &str) {
-        let taken = self.take(|a| matches!(a, Action::Insert { .. }), verb);
-        let Action::Insert { claim, topic, batch, attempt, .. } = taken else { unreachable!() };
-        let row = match verb {
-            "bad-first" => Some(0),
-            "bad-fourth" => Some(3),
-            _ => None,
-        };
-        let refused = |class, code| InsertAnswer::Refused(Refusal { class, code, message: "no".into(), row });
-        let answer = match verb {
-            "accepted" => InsertAnswer::Accepted,
-            "overload" => refused(RefusalClass::Overload, 252),
-            "too-late" => refused(RefusalClass::DeadlinePassed, 395),
-            "busy" => refused(RefusalClass::Bounded, 425),
-            "bad-data" => refused(RefusalClass::Data, 321),
-            "bad-first" | "bad-fourth" => refused(RefusalClass::Data, 469),
-            "no-table" => refused(RefusalClass::Schema, 60),
-            "no-right" => refused(RefusalClass::Fatal, 497),
-            _ => InsertAnswer::Unknown,
-        };
-        self.hear(Event::Insert { claim, topic, batch: batch.id, attempt, answer });
-    }
-
-    fn letter(&mut self, token: DedupToken) -> char {
-        let at = self.tokens.iter().position(|t| *t == token).unwrap_or_else(|| {
-            self.tokens.push(token);
-            self.tokens.len() - 1
-        });
-        char::from(b'A' + u8::try_from(at).unwrap())
-    }
-
-    fn text(&mut self, action: &Action) -> String {
-        let names = |all: &mut dyn Iterator<Item = TopicPartition>| {
-            all.map(|tp| name(&tp)).collect::<Vec<_>>().join(" ")
-        };
-        let of = |topic: &TopicName| match topic.as_str() {
-            "t" => String::new(),
-            other => format!("{other} "),
-        };
-        match action {
-            Action::Claim { partitions, .. } => {
-                format!("claim {}", names(&mut partitions.iter().cloned()))
-            }
-            Action::ReadEntries { topic, gather, partitions, .. } => {
-                let mut tps =
-                    partitions.iter().map(|p| TopicPartition { topic: topic.clone(), partition: *p });
-                let verb = if gather.is_some() { "gather" } else { "look at" };
-                format!("{verb} {}", names(&mut tps))
-            }
-            Action::AskStartOffsets { partitions, .. } => {
-                format!("ask start {}", names(&mut partitions.iter().cloned()))
-            }
-            Action::Inspect { .. } | Action::Foresee { .. } => unreachable!("not shown"),
-            Action::Fetch { positions } => {
-                let all: Vec<_> = positions.iter().map(|(tp, at)| format!("{}@{at}", name(tp))).collect();
-                format!("fetch {}", all.join(" "))
-            }
-            Action::Seal { topic, .. } => format!("{}seal", of(topic)),
-            Action::Record { entries, letters, at_rest, .. } => {
-                let mut all: Vec<_> = entries.iter().map(|(tp, stored)| entry_text(tp, stored)).collect();
-                all.extend(letters.iter().map(|(_, l)| format!("letter p{}:{}", l.partition, l.offset)));
-                let verb = if *at_rest { "rest" } else { "write" };
-                format!("{verb} {}", all.join(", "))
-            }
-            Action::Reread { topic, batch, .. } => format!("{}re-read {}", of(topic), batch.ranges_text()),
-            Action::Settle { topic, after, .. } => {
-                let when = if after.is_some() { " past deadline" } else { "" };
-                format!("{}settle{when}", of(topic))
-            }
-            Action::Insert { topic, batch, attempt, rows, .. } => {
-                let rows = rows.as_ref().map_or_else(String::new, |rows| format!(" {}", rows_text(rows)));
-                let table = match batch.table.name.as_str() {
-                    "db.events" => String::new(),
-                    other => format!(" into {other}"),
-                };
-                format!("{}insert {}{rows}{table} #{attempt}", of(topic), self.letter(batch.token))
-            }
-            Action::Evidence { topic, ranges, .. } => {
-                let all: Vec<_> = ranges.iter().map(|(p, range)| format!("p{p} {range}")).collect();
-                format!("{}look for {}", of(topic), all.join(" "))
-            }
-            Action::Release { .. } => "release".into(),
-            Action::Report { verdict, .. } => {
-                let text = verdict.to_string();
-                text.split(':').next().unwrap_or_default().to_owned()
-            }
-            Action::Confirm { topic, .. } => format!("{}confirm", of(topic)),
-            Action::Landed { topic, batch, .. } => {
-                format!("{}landed {}", of(topic), self.letter(batch.token))
-            }
-            Action::WarnTopicGone { partition, .. } => format!("warn: topic of p{partition} is gone"),
-            Action::WarnWindow { needed_blocks, .. } => format!("warn: {needed_blocks} blocks are needed"),
-            Action::GiveUp => "give up".into(),
-            Action::EndMembership => "end membership".into(),
-            Action::Fail(reason) => format!("stop with {}", &reason.to_string()[..12]),
-            Action::Leave => "leave".into(),
-        }
-    }
-}
-
-/// `p0 3,4,5`, or `p0 3..9` where no row is missing in between.
-fn rows_text(rows: &BTreeMap<Partition, Vec<Offset>>) -> String {
-    let of = |(partition, offsets): (&Partition, &Vec<Offset>)| {
-        let (first, last) = (offsets[0].get(), offsets[offsets.len() - 1].get());
-        if last - first + 1 == offsets.len() as i64 {
-            return format!("p{partition} {first}..{}", last + 1);
-        }
-        let all: Vec<String> = offsets.iter().map(ToString::to_string).collect();
-        format!("p{partition} {}", all.join(","))
-    };
-    rows.iter().map(of).collect::<Vec<_>>().join(" ")
-}
-
-fn entry_text(tp: &TopicPartition, stored: &StoredEntry) -> String {
-    let name = name(tp);
-    match Entry::parse(tp.partition, stored).unwrap() {
-        Entry::Plain { next, .. } => format!("{name} at {next}"),
-        Entry::Lead(batch) => format!("{name} open {}", batch.ranges[&tp.partition].range),
-        Entry::Member(member) => format!("{name} open {}", member.share.range),
     }
 }
