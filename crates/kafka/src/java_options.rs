@@ -43,21 +43,19 @@ pub fn client_settings(options: &BTreeMap<String, String>) -> Result<ClientOptio
             continue;
         }
         let rule = RULES.iter().find(|(known, _)| known == name).map(|(_, rule)| rule);
-        let unsupported = |advice: &str| {
-            Err(KafkaError::OptionUnsupported { name: name.clone(), advice: advice.to_owned() })
-        };
+        let refused = |advice: &str| Err(unsupported(name, advice));
         match rule {
             None => {
-                return unsupported("it is not an option of a Kafka consumer known here: remove it");
+                return refused("it is not an option of a Kafka consumer known here: remove it");
             }
             Some(Connection) => done.connect(name, value),
             Some(ConnectionAs(other)) => done.connect(other, value),
             Some(Consumer) => done.consume(name, value),
             Some(ConsumerAs(other)) => done.consume(other, value),
             Some(Ignored(reason)) => done.ignored.push((name.clone(), reason)),
-            Some(Refused(advice)) => return unsupported(advice),
+            Some(Refused(advice)) => return refused(advice),
             Some(Only(needed)) if value == needed => {}
-            Some(Only(needed)) => return unsupported(&format!("only {needed} is possible")),
+            Some(Only(needed)) => return refused(&format!("only {needed} is possible")),
             Some(Own) => own(&mut done, name, value, options)?,
         }
     }
@@ -82,15 +80,17 @@ impl ClientOptions {
     }
 }
 
+fn unsupported(name: &str, advice: &str) -> KafkaError {
+    KafkaError::OptionUnsupported { name: name.to_owned(), advice: advice.to_owned() }
+}
+
 fn own(
     done: &mut ClientOptions,
     name: &str,
     value: &str,
     all: &BTreeMap<String, String>,
 ) -> Result<(), KafkaError> {
-    let refused = |advice: &str| {
-        Err(KafkaError::OptionUnsupported { name: name.to_owned(), advice: advice.to_owned() })
-    };
+    let refused = |advice: &str| Err(unsupported(name, advice));
     match name {
         _ if name.starts_with("ssl.") => return tls::own(done, name, value, all),
         _ if name.starts_with("sasl.") => return sasl::own(done, name, value, all),
@@ -109,6 +109,8 @@ fn own(
     Ok(())
 }
 
+const STRATEGY: &str = "partition.assignment.strategy";
+
 /// Java's assignor classes, or librdkafka's names.
 fn strategies(value: &str) -> Result<String, KafkaError> {
     let translate = |class: &str| match class.rsplit('.').next().unwrap_or(class) {
@@ -117,22 +119,19 @@ fn strategies(value: &str) -> Result<String, KafkaError> {
         // Java's default list is range, then cooperative: range is what a mixed group would use.
         "CooperativeStickyAssignor" if value.contains("RangeAssignor") => Ok("range"),
         "CooperativeStickyAssignor" | "cooperative-sticky" => Ok("cooperative-sticky"),
-        other => Err(KafkaError::OptionUnsupported {
-            name: "partition.assignment.strategy".to_owned(),
-            advice: format!(
+        other => Err(unsupported(
+            STRATEGY,
+            &format!(
                 "there is no {other}: use RangeAssignor, RoundRobinAssignor or CooperativeStickyAssignor"
             ),
-        }),
+        )),
     };
     let mut names: Vec<&str> =
         value.split(',').map(|class| translate(class.trim())).collect::<Result<_, _>>()?;
     names.dedup();
     if names.len() > 1 && names.contains(&"cooperative-sticky") {
-        return Err(KafkaError::OptionUnsupported {
-            name: "partition.assignment.strategy".to_owned(),
-            advice: "CooperativeStickyAssignor stands alone: all members of a group change to it at once"
-                .to_owned(),
-        });
+        let why = "CooperativeStickyAssignor stands alone: all members of a group change to it at once";
+        return Err(unsupported(STRATEGY, why));
     }
     Ok(names.join(","))
 }

@@ -1,8 +1,8 @@
 //! Logins: the mechanism, names and passwords, and where tokens come from.
 use std::collections::BTreeMap;
 
-use super::ClientOptions;
 use super::rules::NO_KERBEROS;
+use super::{ClientOptions, unsupported};
 use crate::error::KafkaError;
 use crate::oauth;
 
@@ -15,9 +15,7 @@ pub(super) fn own(
     value: &str,
     all: &BTreeMap<String, String>,
 ) -> Result<(), KafkaError> {
-    let refused = |advice: &str| {
-        Err(KafkaError::OptionUnsupported { name: name.to_owned(), advice: advice.to_owned() })
-    };
+    let refused = |advice: &str| Err(unsupported(name, advice));
     match name {
         "sasl.mechanism" | "sasl.mechanisms" => match value.trim() {
             "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" => done.connect("sasl.mechanisms", value.trim()),
@@ -81,10 +79,7 @@ fn has_credentials(all: &BTreeMap<String, String>) -> bool {
 /// Takes user name and password out of a JAAS line of the plain or SCRAM module, such as
 /// `org.apache.kafka.common.security.plain.PlainLoginModule required username="u" password="p";`.
 pub(super) fn jaas(value: &str) -> Result<(String, String), KafkaError> {
-    let refused = |advice: &str| KafkaError::OptionUnsupported {
-        name: "sasl.jaas.config".to_owned(),
-        advice: advice.to_owned(),
-    };
+    let refused = |advice: &str| unsupported("sasl.jaas.config", advice);
     let module = module_of(value);
     if module.ends_with(".Krb5LoginModule") {
         return Err(refused(NO_KERBEROS));

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::ClientOptions;
+use super::{ClientOptions, unsupported};
 use crate::error::KafkaError;
 use crate::java_stores;
 
@@ -23,9 +23,7 @@ pub(super) fn own(
     all: &BTreeMap<String, String>,
 ) -> Result<(), KafkaError> {
     let store_type = |side: &str| all.get(&format!("ssl.{side}.type")).map_or("JKS", String::as_str);
-    let refused = |advice: &str| {
-        Err(KafkaError::OptionUnsupported { name: name.to_owned(), advice: advice.to_owned() })
-    };
+    let refused = |advice: &str| Err(unsupported(name, advice));
     match name {
         "ssl.endpoint.identification.algorithm" => {
             done.connect(name, if value.trim().is_empty() { "none" } else { value });

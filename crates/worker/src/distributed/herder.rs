@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::Sender;
 use pumphouse_config::{ConnectorConfig, Distributed, RawConfig, WorkerConfig};
 use pumphouse_kafka::{Leaving, LedgerProducer, RecordOutcome, Settings};
 use pumphouse_rest::{
@@ -27,8 +27,7 @@ use super::membership::Membership;
 use super::places::{place_of_connector, place_of_task};
 use super::words::Writes;
 use crate::herder::{
-    Checked, Connectors, OFFSETS_TIMEOUT, Order, Target, already_exists, not_found, not_stopped, offsets,
-    patched, unknown, unmasked,
+    Checked, Connectors, Target, already_exists, not_found, not_stopped, offsets, patched, unknown, unmasked,
 };
 use crate::letter_sample;
 use crate::placement::{PLACES, Placement};
@@ -243,19 +242,7 @@ impl Herder for DistributedHerder {
     ) -> Result<ConnectorView, Refusal> {
         let turn = self.turn(name);
         let _turn = locked(&turn);
-        self.put(name, |known, masked| {
-            let raw = patched(known, masked, patch);
-            if raw.get("name") != Some(name) {
-                let asked = raw.get("name").unwrap_or("null");
-                return Err(Refusal::new(
-                    400,
-                    format!(
-                        "Connector name configuration ({asked}) doesn't match connector name in the URL ({name})"
-                    ),
-                ));
-            }
-            Ok(raw)
-        })?;
+        self.put(name, |known, masked| patched(name, known, masked, patch))?;
         self.view(name)
     }
 
@@ -363,17 +350,11 @@ impl Herder for DistributedHerder {
         }
         // What runs here is to know by then that it is stopped.
         self.reconcile();
-        let (done, told) = bounded(1);
-        {
+        let changing = {
             let mut local = locked(&self.local);
             let managed = local.connectors.find(name, |_| rebalancing())?;
-            let shared = Arc::clone(&self.shared);
-            managed.keeper.order(Order::WhileStopped(Box::new(move || {
-                let _ = done.send(offsets::change(&spec, &shared, &change));
-            })));
-        }
-        told.recv_timeout(OFFSETS_TIMEOUT).unwrap_or_else(|_| {
-            Err(Refusal::new(500, "Request timed out. The change may still be carried out".to_owned()))
-        })
+            managed.change_offsets(spec, &self.shared, change)
+        };
+        changing.wait()
     }
 }

@@ -129,26 +129,37 @@ pub(crate) fn unmasked(
         .collect()
 }
 
-/// The known configuration with some options set, and those that are null removed.
+/// The known configuration of the connector `name` with some options set, and those that are null removed.
+/// Errors: 400 if it names another connector then.
 pub(crate) fn patched(
+    name: &str,
     known: &RawConfig,
     masked: &BTreeMap<String, String>,
     patch: BTreeMap<String, Option<String>>,
-) -> RawConfig {
+) -> Result<RawConfig, Refusal> {
     let mut all: BTreeMap<String, String> =
         known.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    for (name, value) in patch {
+    for (option, value) in patch {
         match value {
-            Some(value) if masked.get(&name) == Some(&value) => {}
+            Some(value) if masked.get(&option) == Some(&value) => {}
             Some(value) => {
-                all.insert(name, value);
+                all.insert(option, value);
             }
             None => {
-                all.remove(&name);
+                all.remove(&option);
             }
         }
     }
-    all.into_iter().collect()
+    match all.get("name") {
+        Some(asked) if asked == name => Ok(all.into_iter().collect()),
+        asked => {
+            let asked = asked.map_or("null", String::as_str);
+            let why = format!(
+                "Connector name configuration ({asked}) doesn't match connector name in the URL ({name})"
+            );
+            Err(Refusal::new(400, why))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -162,7 +173,9 @@ mod tests {
     #[test]
     fn what_is_sent_back_as_it_was_shown_stays_what_it_is() {
         let known: RawConfig =
-            [("password", "hush"), ("url", "http://u:p@h"), ("topics", "a")].into_iter().collect();
+            [("name", "c"), ("password", "hush"), ("url", "http://u:p@h"), ("topics", "a")]
+                .into_iter()
+                .collect();
         let masked = texts(&[("password", "****"), ("url", "http://****@h"), ("topics", "a")]);
         let sent = texts(&[("password", "****"), ("url", "http://****@h"), ("topics", "b"), ("new", "****")]);
         let now = unmasked(sent, &known, &masked);
@@ -171,9 +184,14 @@ mod tests {
         assert_eq!((now.get("topics"), now.get("new")), (Some("b"), Some("****")));
         let patch = [("password", Some("****")), ("topics", None), ("url", Some("http://h"))];
         let patch = patch.map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
-        let now = patched(&known, &masked, patch.into_iter().collect());
+        let now = patched("c", &known, &masked, patch.into_iter().collect()).unwrap();
         assert_eq!((now.get("password"), now.get("topics")), (Some("hush"), None));
         assert_eq!(now.get("url"), Some("http://h"));
+        for (name, asked) in [(Some("d"), "d"), (None, "null")] {
+            let patch = [("name".to_owned(), name.map(str::to_owned))].into();
+            let refused = patched("c", &known, &masked, patch).unwrap_err();
+            assert!(refused.status == 400 && refused.message.contains(&format!("({asked})")), "{refused:?}");
+        }
     }
 
     #[test]

@@ -2,20 +2,26 @@
 //! it, REST or the workers' topics, is the herder's.
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crossbeam_channel::{Receiver, bounded};
 use pumphouse_config::{ConnectorConfig, RawConfig};
 use pumphouse_kafka::Leaving;
-use pumphouse_rest::{Refusal, Restart};
+use pumphouse_rest::{OffsetChange, Refusal, Restart};
 use pumphouse_types::TopicName;
 use tracing::info;
 
 use super::changes::Checked;
 use super::keeper::{Keeper, Order};
+use super::offsets;
 use super::target::Target;
 use crate::board::{Face, State};
 use crate::placement::Placement;
 use crate::spec::ConnectorSpec;
 use crate::worker::Shared;
+
+/// A change of offsets that takes longer is not waited for by its client.
+const OFFSETS_TIMEOUT: Duration = Duration::from_secs(80);
 
 /// By name.
 #[derive(Default)]
@@ -38,6 +44,18 @@ pub(crate) struct Managed {
     pub placement: Arc<Placement>,
     /// Bytes of each topic's records before they were last forgotten.
     pub taken_before: BTreeMap<TopicName, u64>,
+}
+
+/// A change of offsets that waits for its turn.
+pub(crate) struct Changing(Receiver<Result<(), Refusal>>);
+
+impl Changing {
+    /// Waits for what became of it. Errors: that; 500 where it takes too long.
+    pub(crate) fn wait(self) -> Result<(), Refusal> {
+        self.0.recv_timeout(OFFSETS_TIMEOUT).unwrap_or_else(|_| {
+            Err(Refusal::new(500, "Request timed out. The change may still be carried out".to_owned()))
+        })
+    }
 }
 
 impl Connectors {
@@ -162,6 +180,22 @@ impl Managed {
             self.face.restarting(false, &tasks);
             self.keeper.order(Order::RestartTasks(tasks));
         }
+    }
+
+    /// Changes its offsets, which are those of `spec`: in its turn, so that tasks that still end are waited for, and a
+    /// resume waits for it.
+    pub(crate) fn change_offsets(
+        &self,
+        spec: ConnectorSpec,
+        shared: &Arc<Shared>,
+        change: OffsetChange,
+    ) -> Changing {
+        let (done, told) = bounded(1);
+        let shared = Arc::clone(shared);
+        self.keeper.order(Order::WhileStopped(Box::new(move || {
+            let _ = done.send(offsets::change(&spec, &shared, &change));
+        })));
+        Changing(told)
     }
 
     /// Errors: 404 for a task that it does not have.

@@ -28,9 +28,6 @@ pub(crate) use keeper::Order;
 pub(crate) use managed::Connectors;
 pub(crate) use target::Target;
 
-/// A change of offsets that takes longer is not waited for by its client.
-pub(crate) const OFFSETS_TIMEOUT: Duration = Duration::from_secs(80);
-
 /// The connectors of this process.
 pub(crate) struct StandaloneHerder {
     worker: WorkerConfig,
@@ -140,17 +137,8 @@ impl Herder for StandaloneHerder {
         let (seen, raw) = {
             let mut connectors = self.lock();
             let managed = connectors.find(name, not_found)?;
-            (managed.raw.clone(), patched(&managed.raw, &managed.config.masked(), patch))
+            (managed.raw.clone(), patched(name, &managed.raw, &managed.config.masked(), patch)?)
         };
-        if raw.get("name") != Some(name) {
-            let asked = raw.get("name").unwrap_or("null");
-            return Err(Refusal::new(
-                400,
-                format!(
-                    "Connector name configuration ({asked}) doesn't match connector name in the URL ({name})"
-                ),
-            ));
-        }
         self.change(name, &seen, raw)
     }
 
@@ -216,22 +204,15 @@ impl Herder for StandaloneHerder {
     }
 
     fn change_offsets(&self, name: &str, change: OffsetChange) -> Result<(), Refusal> {
-        let (done, told) = crossbeam_channel::bounded(1);
-        {
+        let changing = {
             let mut connectors = self.lock();
             let managed = connectors.find(name, not_found)?;
             if managed.target != Target::Stopped {
                 return Err(not_stopped(name));
             }
-            let (spec, shared) = (managed.spec.clone(), Arc::clone(&self.shared));
-            // In its turn, so that tasks that still end are waited for, and a resume waits for it.
-            managed.keeper.order(Order::WhileStopped(Box::new(move || {
-                let _ = done.send(offsets::change(&spec, &shared, &change));
-            })));
-        }
-        told.recv_timeout(OFFSETS_TIMEOUT).unwrap_or_else(|_| {
-            Err(Refusal::new(500, "Request timed out. The change may still be carried out".to_owned()))
-        })
+            managed.change_offsets(managed.spec.clone(), &self.shared, change)
+        };
+        changing.wait()
     }
 }
 
