@@ -120,6 +120,10 @@ fn comparable(step: &Value, text: &str) -> String {
         text = blanked(&text, &format!("\"{own}\":\""), "\"");
     }
     text = blanked(&text, "\"last_modified\":1", "}");
+    // Whether records were taken by then is a matter of time.
+    if step["case"] == "topics" {
+        text = blanked(&text, "\"topics\":[", "]");
+    }
     // A distributed worker answers before it knows the tasks of a new configuration.
     let changes = ["POST", "PUT", "PATCH"].iter().any(|method| step["method"] == *method);
     if changes && text.starts_with("{\"name\":") && text.contains("\"config\":") {
