@@ -1,8 +1,5 @@
 //! Reads type texts as `system.columns` prints them. What has no column builder is kept whole as
 //! `Unsupported`, so that an error can name it; only text that is no type at all is an error here.
-#[cfg(test)]
-mod tests;
-
 use std::str::FromStr;
 
 use crate::data_type::{DataType, EnumValues, JsonType, TupleMember};
@@ -420,3 +417,6 @@ fn plain_type(name: &str) -> Option<DataType> {
         other => return Geo::ALL.into_iter().find(|geo| geo.name() == other).map(DataType::Geo),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,6 @@
 //! effect, or refused.
 mod rules;
 mod sasl;
-#[cfg(test)]
-mod tests;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -135,3 +133,6 @@ fn strategies(value: &str) -> Result<String, KafkaError> {
     }
     Ok(names.join(","))
 }
+
+#[cfg(test)]
+mod tests;
