@@ -21,7 +21,10 @@ fn any_worker_takes_any_change_and_other_connectors_run_on() {
     let (changed, other) = (small("changed"), small("other"));
     let cluster = Cluster::start(2);
     cluster.create(0, &changed);
-    cluster.create(1, &other);
+    // One that has not run has no tasks, wherever it is asked.
+    cluster.create_so(1, &other, "PAUSED");
+    cluster.wait_everywhere(&other, "PAUSED", 0);
+    cluster.order(0, &other, "PUT resume");
     for corner in [&changed, &other] {
         cluster.wait_everywhere(corner, "RUNNING", 2);
     }

@@ -96,7 +96,12 @@ impl Cluster {
 
     /// POST /connectors over one worker; asked again while the workers rebalance.
     pub fn create(&self, over: usize, corner: &Corner<'_>) {
-        let body = create_body(corner);
+        self.create_so(over, corner, "RUNNING");
+    }
+
+    pub fn create_so(&self, over: usize, corner: &Corner<'_>, initial_state: &str) {
+        let mut body = create_body(corner);
+        body["initial_state"] = json!(initial_state);
         wait_until("the connector to be created", LIMIT, || {
             let answer = self.workers[over].tell("POST", "/connectors", &body)?;
             match answer.status {
