@@ -12,6 +12,7 @@ mod zombie;
 
 // Servers that do, and several of them.
 mod hosts;
+mod memory;
 mod overload;
 mod server_faults;
 mod slow_server;

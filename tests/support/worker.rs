@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pumphouse_testkit::ports::free_ports;
 use pumphouse_testkit::wait::{LOOK_EVERY, wait_until};
-use pumphouse_testkit::{TestkitError, WorkerProcess, WorkerSetup};
+use pumphouse_testkit::{TestkitError, Usage, WorkerProcess, WorkerSetup};
 use serde_json::Value;
 
 use crate::corner::Corner;
@@ -96,6 +96,11 @@ impl Worker {
     /// Whether it lives.
     pub fn is_running(&mut self) -> bool {
         self.process.is_running()
+    }
+
+    /// What the process has used so far.
+    pub fn usage(&self) -> Usage {
+        self.process.usage().unwrap()
     }
 
     /// How long it has lived.

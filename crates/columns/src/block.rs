@@ -56,8 +56,11 @@ pub fn encode_block(
     encode_block_in_steps(names, wire_types, segments, out, |_| {})
 }
 
-/// The same, column by column: after each one `step` may take bytes from the front of `out`, so that the
-/// block's bytes are never in memory all at once.
+/// Most bytes of texts that are appended at a time.
+const STEP_BYTES: usize = 1 << 20;
+
+/// The same, bit by bit: after each one `step` may take bytes from the front of `out`, so that the block's bytes
+/// are never in memory all at once.
 pub fn encode_block_in_steps(
     names: &[&str],
     wire_types: &[DataType],
@@ -76,7 +79,7 @@ pub fn encode_block_in_steps(
         if rows > 0 {
             let parts: Vec<&Column> = segments.iter().map(|segment| &segment.columns()[index]).collect();
             encode_prefix(&parts, out);
-            encode_values(&parts, out);
+            encode_values(&parts, out, &mut step);
             step(out);
         }
     }
@@ -173,25 +176,28 @@ pub(crate) fn encode_prefix(parts: &[&Column], out: &mut Vec<u8>) {
     }
 }
 
+/// Takes what it likes from the front of what was appended.
+pub(crate) type Step<'a> = &'a mut dyn FnMut(&mut Vec<u8>);
+
 /// Appends a column's body. Shape: all parts are of the same kind; `check` saw to that.
-pub(crate) fn encode_values(parts: &[&Column], out: &mut Vec<u8>) {
+pub(crate) fn encode_values(parts: &[&Column], out: &mut Vec<u8>, step: Step<'_>) {
     let Some(first) = parts.first() else { return };
     match first {
         Column::Nullable(_) => {
             let nullable = inside!(parts, Nullable);
             nullable.iter().for_each(|part| out.extend_from_slice(&part.nulls));
-            encode_values(&each(&nullable, |part| &part.values), out);
+            encode_values(&each(&nullable, |part| &part.values), out, step);
         }
         Column::Array(_) => {
             let arrays = inside!(parts, Array);
             put_value_ends(arrays.iter().map(|array| array.value_ends.as_slice()), out);
-            encode_values(&each(&arrays, |array| &array.values), out);
+            encode_values(&each(&arrays, |array| &array.values), out, step);
         }
         Column::Map(_) => {
             let maps = inside!(parts, Map);
             put_value_ends(maps.iter().map(|map| map.value_ends.as_slice()), out);
-            encode_values(&each(&maps, |map| &map.keys), out);
-            encode_values(&each(&maps, |map| &map.values), out);
+            encode_values(&each(&maps, |map| &map.keys), out, step);
+            encode_values(&each(&maps, |map| &map.values), out, step);
         }
         Column::Tuple(first) => {
             let tuples = inside!(parts, Tuple);
@@ -200,19 +206,33 @@ pub(crate) fn encode_values(parts: &[&Column], out: &mut Vec<u8>) {
                 out.resize(out.len() + rows, EMPTY_TUPLE_ROW);
             }
             for member in 0..first.members.len() {
-                encode_values(&each(&tuples, |tuple| &tuple.members[member]), out);
+                encode_values(&each(&tuples, |tuple| &tuple.members[member]), out, step);
             }
         }
         Column::Variant(first) => {
             let variants = inside!(parts, Variant);
             variants.iter().for_each(|variant| out.extend_from_slice(variant.numbers()));
             for member in 0..first.members.len() {
-                encode_values(&each(&variants, |variant| &variant.members[member]), out);
+                encode_values(&each(&variants, |variant| &variant.members[member]), out, step);
             }
         }
-        Column::Dynamic(_) => encode_dynamic(&inside!(parts, Dynamic), out),
+        Column::Dynamic(_) => encode_dynamic(&inside!(parts, Dynamic), out, step),
         Column::Low(_) => low::encode_low(&inside!(parts, Low), out),
-        _ => parts.iter().for_each(|part| part.append_wire(out)),
+        _ => {
+            for part in parts {
+                match part {
+                    // The longest ones by far.
+                    Column::Text(text) | Column::Json(text) => {
+                        for bit in text.wire().chunks(STEP_BYTES) {
+                            out.extend_from_slice(bit);
+                            step(out);
+                        }
+                    }
+                    other => other.append_wire(out),
+                }
+                step(out);
+            }
+        }
     }
 }
 

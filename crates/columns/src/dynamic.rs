@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::block::{DISCRIMINATORS_BASIC, encode_prefix, encode_values, put_le_u64, put_text};
+use crate::block::{DISCRIMINATORS_BASIC, Step, encode_prefix, encode_values, put_le_u64, put_text};
 use crate::choices::{Choices, NULL_MEMBER};
 use crate::column::{Column, UnsupportedType};
 use crate::data_type::DataType;
@@ -135,7 +135,7 @@ pub(crate) fn encode_dynamic_prefix(parts: &[&DynamicColumn], out: &mut Vec<u8>)
 }
 
 /// Appends the body: a number per row, then each member's values.
-pub(crate) fn encode_dynamic(parts: &[&DynamicColumn], out: &mut Vec<u8>) {
+pub(crate) fn encode_dynamic(parts: &[&DynamicColumn], out: &mut Vec<u8>, step: Step<'_>) {
     let merged = merge(parts);
     for (part, numbers) in parts.iter().zip(&merged.numbers) {
         out.extend(
@@ -145,5 +145,5 @@ pub(crate) fn encode_dynamic(parts: &[&DynamicColumn], out: &mut Vec<u8>) {
                 .map(|&row| numbers.get(usize::from(row)).copied().unwrap_or(NULL_MEMBER)),
         );
     }
-    merged.members.values().for_each(|columns| encode_values(columns, out));
+    merged.members.values().for_each(|columns| encode_values(columns, out, step));
 }

@@ -20,17 +20,17 @@ pub(super) const PUMPHOUSE: &[OptionDef] = &[
         .group(GROUP),
     option("pumphouse.batch.bytes.max", "Bytes of column data after which a batch is sent.")
         .integer(1024, 268_435_456)
-        .default("33554432")
+        .default("67108864")
         .group(GROUP),
-    option("pumphouse.batch.linger.ms", "Milliseconds after which a batch is sent although it is not full.")
+    option("pumphouse.batch.linger.ms", "Milliseconds after which a batch is sent although it is not full. It goes earlier when no record has come for a tenth of that and nothing else of its table is under way, yet never more than one such batch per linger.")
         .integer(1, 600_000)
         .default("1000")
         .group(GROUP),
     option(
         "pumphouse.memory.bytes.max",
-        "What the process may take altogether while it moves this connector's records: about 64 MiB for itself, the rest for records that are fetched, filled into blocks and sent, over all its tasks and topics. Records that find no room stay in Kafka. With several connectors in a process, each one's part is what it has beyond those 64 MiB.",
+        "What the process may take altogether while it moves this connector's records: about 88 MiB for itself and for answers of the brokers on their way in, the rest for records that are fetched, filled into blocks and sent, over all its tasks and topics. Records that find no room stay in Kafka. With several connectors in a process, each one's part is what it has beyond those 88 MiB.",
     )
-    .integer(100_663_296, 1 << 40)
+    .integer(134_217_728, 1 << 40)
     .default("268435456")
     .group(GROUP),
     option(

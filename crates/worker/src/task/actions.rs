@@ -69,9 +69,9 @@ impl Shell<'_> {
                 }
             }
             Action::Seal { topic, batch } => {
-                let (runtime, mail) = (&self.cx.runtime, &self.mail);
+                let (now, runtime, mail) = (self.now(), &self.cx.runtime, &self.mail);
                 if let Some(lane) = self.lanes.get_mut(&topic) {
-                    lane.seal(batch, runtime, mail);
+                    lane.seal(batch, now, runtime, mail);
                 }
                 failpoint::reach(Moment::AfterSeal);
             }
@@ -343,10 +343,9 @@ impl Shell<'_> {
             let replayed = self.cx.recipe_source.replayed.clone();
             let letters = Letters::new(topic.clone(), *topic_id, replayed, keeps);
             let leaves_out = self.cx.limits.leaves_out;
-            let spare_bytes_max = self.cx.limits.batch_bytes_max;
             let ends = self.cx.ends.clone();
             let share = self.cx.memory.share();
-            let lane = LaneShell::new(queue, letters, leaves_out, ends, pause_max, spare_bytes_max, share);
+            let lane = LaneShell::new(queue, letters, leaves_out, ends, pause_max, &self.cx.limits, share);
             self.lanes.insert(topic.clone(), lane);
         }
         let job = server_jobs::inspect(self.cx, self.mail.clone(), claim, topic.clone(), table);

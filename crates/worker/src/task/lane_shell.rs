@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pumphouse_decode::{Decoder, SchemaError, Undecoded};
-use pumphouse_delivery::Task;
+use pumphouse_delivery::{Task, TaskOptions};
 use pumphouse_kafka::{LaneQueue, MessageBatch, RecordView};
 use pumphouse_types::{
     BatchId, ConfigVersion, Millis, Offset, Partition, SchemaId, TopicName, TopicPartition,
@@ -17,6 +17,7 @@ use tokio::task::AbortHandle;
 
 use super::block::{Block, ReadRows, RowOffsets, Segments};
 use super::failure::Failure;
+use super::idle_seal::IdleSeal;
 use super::letters::Letters;
 use super::mail::Mail;
 use super::memory::{Room, Share};
@@ -63,6 +64,7 @@ pub(super) struct LaneShell {
     open_bytes: u64,
     /// What the open block's segments held before: memory that they keep, filled or not.
     open_reused: u64,
+    idle: IdleSeal,
     spare: Spare,
     share: Share,
     blocks: HashMap<BatchId, Held>,
@@ -118,16 +120,16 @@ pub(super) struct Taken {
 }
 
 impl LaneShell {
-    /// `spare_bytes_max`: memory of emptied segments that is kept; `leaves_out`: bad records are left out, in place of a failure; `ends`: where it ends, if anywhere;
-    /// `pause_max`: the longest that an attempt may be held back for an overloaded server; `share`: of the
-    /// connector's memory.
+    /// `leaves_out`: bad records are left out, in place of a failure; `ends`: where it ends, if anywhere;
+    /// `pause_max`: the longest that an attempt may be held back for an overloaded server; `limits`: of its
+    /// batches, one of which is kept as emptied segments at most; `share`: of the connector's memory.
     pub(super) fn new(
         queue: LaneQueue,
         letters: Letters,
         leaves_out: bool,
         ends: Option<Ends>,
         pause_max: Duration,
-        spare_bytes_max: u64,
+        limits: &TaskOptions,
         share: Share,
     ) -> LaneShell {
         LaneShell {
@@ -146,7 +148,8 @@ impl LaneShell {
             open: Segments::new(),
             open_bytes: 0,
             open_reused: 0,
-            spare: Spare::new(spare_bytes_max),
+            idle: IdleSeal::new(limits.batch_linger_ms),
+            spare: Spare::new(limits.batch_bytes_max),
             share,
             blocks: HashMap::new(),
             offsets: Vec::with_capacity(RECORDS_PER_RUN),
@@ -211,10 +214,16 @@ impl LaneShell {
             self.done = 0;
             let count = self.queue.consume_batch(Duration::ZERO, &mut self.in_hand)?;
             if count == 0 {
+                if self.blocks.is_empty() && self.idle.is_due(now) {
+                    task.seal_early(&self.topic, now);
+                }
                 return Ok(Taken { ran_dry: true, ..Taken::default() });
             }
         }
         let taken = self.decode_run(task, now)?;
+        if taken.records > 0 {
+            self.idle.took(now);
+        }
         self.needs = taken.needs;
         Ok(taken)
     }
@@ -377,12 +386,13 @@ impl LaneShell {
     }
 
     /// Closes the open block: it belongs to `batch` now.
-    pub(super) fn seal(&mut self, batch: BatchId, runtime: &Handle, mail: &Sender<Mail>) {
+    pub(super) fn seal(&mut self, batch: BatchId, now: Millis, runtime: &Handle, mail: &Sender<Mail>) {
         let recipe = Arc::clone(self.running.as_ref().expect("records were decoded with it"));
         let (topic, mail) = (self.topic.clone(), mail.clone());
         let segments = std::mem::take(&mut self.open);
         (self.open_bytes, self.open_reused) = (0, 0);
         self.letters.sealed();
+        self.idle.sealed(now);
         let made_by = Arc::clone(&recipe);
         let block = Block::encode(runtime, recipe, segments, move |segments| {
             // Only to save allocations: nobody misses it.

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use pumphouse_kafka::Settings;
 
-/// What the process takes without records: its code, threads, clients and the allocator's own tables; 35 to
-/// 45 MiB were measured.
-const PROCESS_BYTES: u64 = 64 << 20;
+/// What the process takes beside records: its code, threads, clients and the allocator's own tables, for which 25
+/// to 45 MiB were measured, and answers of the broker that are received and decompressed beyond a queue's limit.
+const PROCESS_BYTES: u64 = 88 << 20;
 
 /// Of what is left, one part in so many is for records that were fetched but not taken.
 const QUEUES_PART: u64 = 5;
@@ -16,7 +16,7 @@ const QUEUES_PART: u64 = 5;
 /// Columns grow by doubling, so a byte of data stands for up to two of memory; those that are filled again have
 /// grown before, and hold little more than they need.
 const fn as_data(memory_bytes: u64) -> u64 {
-    memory_bytes * 3 / 5
+    memory_bytes * 2 / 3
 }
 
 /// Fetched records exist twice at most: those in a lane's hand, and the queue that filled up meanwhile.
@@ -25,6 +25,10 @@ const FETCHED_TWICE: u64 = 2;
 /// A queue's size at most, and at least: below it, a lane waits for the broker between two fetches.
 const QUEUE_BYTES_MAX: u64 = 16 << 20;
 const QUEUE_BYTES_MIN: u64 = 512 << 10;
+
+/// One answer of a broker, compressed.
+const FETCH_BYTES_MAX: u64 = 4 << 20;
+const FETCH_BYTES_MIN: u64 = 1 << 20;
 
 /// Messages at which a queue counts as full whatever their size: each costs a few hundred bytes beside its data.
 const BYTES_PER_QUEUED_MESSAGE: u64 = 800;
@@ -78,11 +82,13 @@ impl Memory {
         let all = self.total.saturating_sub(PROCESS_BYTES) / QUEUES_PART;
         let each = (all / queues).clamp(QUEUE_BYTES_MIN, QUEUE_BYTES_MAX);
         let messages = (each / BYTES_PER_QUEUED_MESSAGE).clamp(QUEUED_MESSAGES_MIN, QUEUED_MESSAGES_MAX);
+        let answer = (all / tasks.max(1) as u64 / 4).clamp(FETCH_BYTES_MIN, FETCH_BYTES_MAX);
         let partition = (each / 8).clamp(FETCH_PARTITION_BYTES_MIN, FETCH_PARTITION_BYTES_MAX);
         let mut settings = given.clone();
         for (name, value) in [
             ("queued.max.messages.kbytes", each >> 10),
             ("queued.min.messages", messages),
+            ("fetch.max.bytes", answer),
             ("max.partition.fetch.bytes", partition),
         ] {
             settings.entry(name.to_owned()).or_insert_with(|| value.to_string());
@@ -158,15 +164,15 @@ mod tests {
 
     #[test]
     fn lanes_share_and_the_one_that_holds_much_seals() {
-        let memory = Memory::new(64 * MIB + 150 * MIB);
-        assert_eq!(memory.blocks_max, 72 * MIB);
+        let memory = Memory::new(88 * MIB + 150 * MIB);
+        assert_eq!(memory.blocks_max, 80 * MIB);
         let (mut one, mut other) = (memory.share(), memory.share());
-        one.holds(52 * MIB);
+        one.holds(58 * MIB);
         assert_eq!(other.room(0), Room::Free);
         other.holds(19 * MIB);
-        assert_eq!([one.room(52 * MIB), other.room(5 * MIB)], [Room::Free, Room::Free]);
+        assert_eq!([one.room(58 * MIB), other.room(5 * MIB)], [Room::Free, Room::Free]);
         other.holds(22 * MIB);
-        assert_eq!([one.room(52 * MIB), other.room(5 * MIB)], [Room::Seal, Room::Wait]);
+        assert_eq!([one.room(58 * MIB), other.room(5 * MIB)], [Room::Seal, Room::Wait]);
         one.holds(7 * MIB);
         assert_eq!(other.room(5 * MIB), Room::Free);
         drop(one);
@@ -204,7 +210,9 @@ mod tests {
         assert_eq!(of(1, 1, "queued.max.messages.kbytes"), "16384");
         assert_eq!(of(1, 1, "queued.min.messages"), "20000");
         assert_eq!(of(1, 1, "max.partition.fetch.bytes"), "262144");
-        assert_eq!(of(1, 20, "queued.max.messages.kbytes"), "983");
+        assert_eq!(of(1, 1, "fetch.max.bytes"), "4194304");
+        assert_eq!(of(4, 1, "fetch.max.bytes"), "2202009");
+        assert_eq!(of(1, 20, "queued.max.messages.kbytes"), "860");
         assert_eq!(of(4, 20, "queued.max.messages.kbytes"), "512");
         let given = Settings::from([("queued.min.messages".to_owned(), "7".to_owned())]);
         assert_eq!(memory.bounded(&given, 1, 20)["queued.min.messages"], "7");

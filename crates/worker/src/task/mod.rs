@@ -5,6 +5,7 @@ mod audit;
 mod block;
 mod context;
 mod failure;
+mod idle_seal;
 mod lane_shell;
 mod ledger_thread;
 mod letters;
