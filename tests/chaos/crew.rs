@@ -183,14 +183,6 @@ impl Crew {
         self.members.iter().map(|member| member.log().matches(what).count()).sum()
     }
 
-    /// Restarts a connector on all workers, as a person does who sees that it stands still; counted under `what`.
-    pub fn restart_all(&mut self, sink: &Sink, what: &str) -> Result<()> {
-        self.restarts.push(what.to_owned());
-        self.members.iter().try_for_each(|member| {
-            rest::tell("POST", &format!("{}/restart?includeTasks=true", member.url(sink)), None)
-        })
-    }
-
     /// Tells all workers the same about a connector, by `PUT`.
     pub fn tell_all(&self, sink: &Sink, what: &str) -> Result<()> {
         self.members

@@ -30,6 +30,7 @@ pub fn carry_out(run: &mut Run, kind: Kind) -> Result<()> {
         Kind::ClickHouseDelayed => network::clickhouse_delayed(run),
         Kind::BodyReset => network::body_reset(run),
         Kind::AnswerLost => network::answer_lost(run),
+        Kind::LedgerAnswerLost => network::ledger_answer_lost(run),
         Kind::InsertTimeout => network::insert_timeout(run),
         Kind::TinyWindow => tables::tiny_window(run),
         Kind::DiskFull => tables::disk_full(run),

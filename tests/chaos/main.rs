@@ -15,6 +15,7 @@ mod crew;
 mod load;
 mod rest;
 mod sink;
+mod small_disk;
 mod stage;
 
 // How, and what came of it.
@@ -30,7 +31,7 @@ use tempfile::TempDir;
 
 use crate::crew::Crew;
 use crate::kind::Kind;
-use crate::options::{Asked, Options};
+use crate::options::{Asked, Ledgers, Options};
 use crate::report::Report;
 use crate::run::Run;
 use crate::stage::Stage;
@@ -57,10 +58,11 @@ fn run_and_report(options: &Options) -> ExitCode {
     let begun = Instant::now();
     let engines: Vec<_> = options.engines.iter().map(|&engine| stage::name_of(engine)).collect();
     println!(
-        "chaos: seed {}, {} workers, tables {}, {} faults of each of {} kinds",
+        "chaos: seed {}, {} workers, tables {}, ledger in {}, {} faults of each of {} kinds",
         options.seed,
         options.workers,
         engines.join(" and "),
+        options.ledgers.name(),
         options.times,
         options.kinds.len()
     );
@@ -87,6 +89,9 @@ fn run_and_report(options: &Options) -> ExitCode {
 fn try_all(options: &Options, report: &mut Report) -> Result<()> {
     let logs = logs()?;
     let stage = Stage::start(options)?;
+    if stage.small_disk.is_none() {
+        println!("no small disk can be mounted here: disk-full is a setting's doing");
+    }
     let crew = Crew::start(&stage, options.workers, logs.path())?;
     let mut run = Run { stage, crew, rng: Seeded::new(options.seed) };
     println!("{}", report::HEAD);
@@ -120,7 +125,10 @@ fn words(options: &Options) -> String {
     if let [engine] = options.engines.as_slice() {
         words += &format!(" --engine {}", stage::name_of(*engine));
     }
-    if options.kinds.len() < Kind::ALL.len() {
+    if options.ledgers != Ledgers::Both {
+        words += &format!(" --ledger {}", options.ledgers.name());
+    }
+    if options.kinds.len() < Kind::ALL.len() - 1 {
         words.extend(options.kinds.iter().map(|kind| format!(" --only {}", kind.name())));
     }
     words.extend(options.connector.iter().map(|(name, value)| format!(" --set {name}={value}")));

@@ -9,14 +9,50 @@ use crate::kind::Kind;
 use crate::trouble::Result;
 
 /// Shown for a word that nobody knows.
-const USAGE: &str = "chaos [--seconds N] [--seed S] [--workers 1..3] [--engine plain|replicated|both] [--only KIND]... \
-                     [--times N] [--set OPTION=VALUE]... [--kinds]";
+const USAGE: &str = "chaos [--seconds N] [--seed S] [--workers 1..3] [--engine plain|replicated|both] \
+                     [--ledger kafka|keepermap|both] [--only KIND]... [--times N] [--set OPTION=VALUE]... [--kinds]";
 
 /// The seed of a run that is not given one, so that the tests try the same faults each time.
 const SEED: u64 = 77;
 
 /// Faults of each kind in one round.
 const TIMES: u32 = 3;
+
+/// Where a connector keeps its ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ledger {
+    Kafka,
+    KeeperMap,
+}
+
+/// Where the connectors of a run keep theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ledgers {
+    /// All in the same place.
+    All(Ledger),
+    /// In Kafka beside a plain table, in KeeperMap beside a replicated one.
+    Both,
+}
+
+impl Ledgers {
+    /// Of the connector over a table of this engine.
+    pub fn of(self, engine: Engine) -> Ledger {
+        match (self, engine) {
+            (Ledgers::All(ledger), _) => ledger,
+            (Ledgers::Both, Engine::Plain) => Ledger::Kafka,
+            (Ledgers::Both, Engine::Replicated) => Ledger::KeeperMap,
+        }
+    }
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Ledgers::All(Ledger::Kafka) => "kafka",
+            Ledgers::All(Ledger::KeeperMap) => "keepermap",
+            Ledgers::Both => "both",
+        }
+    }
+}
 
 /// What is to be tried.
 #[derive(Debug)]
@@ -29,6 +65,8 @@ pub struct Options {
     pub workers: usize,
     /// The tables, one connector each.
     pub engines: Vec<Engine>,
+    /// Where they keep their ledgers.
+    pub ledgers: Ledgers,
     /// The kinds of faults.
     pub kinds: Vec<Kind>,
     /// Faults of each kind in one round.
@@ -55,6 +93,7 @@ pub fn read(words: impl Iterator<Item = String>) -> Result<Asked> {
         seed: SEED,
         workers: 2,
         engines: vec![Engine::Plain, Engine::Replicated],
+        ledgers: Ledgers::Both,
         kinds: Vec::new(),
         times: TIMES,
         connector: BTreeMap::new(),
@@ -73,6 +112,7 @@ pub fn read(words: impl Iterator<Item = String>) -> Result<Asked> {
                 }
             }
             "--engine" => options.engines = engines(&value()?)?,
+            "--ledger" => options.ledgers = ledgers(&value()?)?,
             "--only" => options.kinds.push(Kind::of_name(&value()?)?),
             "--set" => {
                 let text = value()?;
@@ -87,14 +127,25 @@ pub fn read(words: impl Iterator<Item = String>) -> Result<Asked> {
             _ => return Err(format!("{word}: unknown\n{USAGE}")),
         }
     }
+    let in_keeper_map = options.engines.iter().any(|&engine| options.ledgers.of(engine) == Ledger::KeeperMap);
+    let can_be = |kind: &Kind| in_keeper_map || *kind != Kind::LedgerAnswerLost;
+    if let Some(kind) = options.kinds.iter().find(|&kind| !can_be(kind)) {
+        return Err(format!("{}: no ledger is in KeeperMap", kind.name()));
+    }
     if options.kinds.is_empty() {
-        options.kinds = Kind::ALL.to_vec();
+        options.kinds = Kind::ALL.iter().copied().filter(can_be).collect();
     }
     Ok(Asked::Run(options))
 }
 
 fn number(text: &str) -> Result<u64> {
     text.parse().map_err(|_| format!("{text:?} is no number\n{USAGE}"))
+}
+
+fn ledgers(text: &str) -> Result<Ledgers> {
+    let all = [Ledgers::All(Ledger::Kafka), Ledgers::All(Ledger::KeeperMap), Ledgers::Both];
+    let named = all.into_iter().find(|ledgers| ledgers.name() == text);
+    named.ok_or_else(|| format!("{text} is no ledger\n{USAGE}"))
 }
 
 fn engines(text: &str) -> Result<Vec<Engine>> {

@@ -79,7 +79,8 @@ impl Run {
         let topic = self.stage.topic.clone();
         let ends = self.wait("the ends of the topic", |_| topics.end_offsets(&topic).map_err(text))?;
         self.wait("all tables to be filled to there", |stage| {
-            stage.sinks.iter().try_for_each(|sink| sink.is_at(topics, &ends))
+            let sql = stage.sql();
+            stage.sinks.iter().try_for_each(|sink| sink.is_at(topics, &sql, &ends))
         })?;
         Ok(begun.elapsed())
     }

@@ -12,6 +12,7 @@ use pumphouse_tests::Engine;
 use crate::load::{Load, TABLE_CONSTRAINT};
 use crate::options::Options;
 use crate::sink::Sink;
+use crate::small_disk::{self, SmallDisk};
 use crate::trouble::{Result, text};
 
 /// Partitions of the topic: enough for three workers, and one more than for two.
@@ -25,6 +26,8 @@ pub struct Stage {
     pub kafka: Kafka,
     pub clickhouse: ClickHouse,
     pub zookeeper: ZooKeeper,
+    /// Where the tables are, if such a disk can be had. Given back after the servers.
+    pub small_disk: Option<SmallDisk>,
     /// What the workers, and only they, reach Kafka through.
     pub kafka_proxy: FaultProxy,
     /// The same for ClickHouse.
@@ -48,8 +51,10 @@ impl Stage {
         })
         .map_err(text)?;
         let zookeeper = ZooKeeper::start(ZooKeeperOptions::default()).map_err(text)?;
+        let small_disk = SmallDisk::mount();
         let clickhouse = ClickHouse::start(ClickHouseOptions {
             memory_bytes_max: 3 << 30,
+            extra_configuration: small_disk.as_ref().map(SmallDisk::configuration).unwrap_or_default(),
             ..ClickHouseOptions::with_zookeeper(&zookeeper, "/clickhouse").map_err(text)?
         })
         .map_err(text)?;
@@ -61,20 +66,38 @@ impl Stage {
         topics.create(&topic, PARTITIONS, &[]).map_err(text)?;
         let mut sinks = Vec::new();
         for &engine in &options.engines {
-            let sink = Sink::new(name_of(engine), &topic, clickhouse_port, &options.connector);
-            clickhouse.sql().run(&create_table(&sink.table, engine)).map_err(text)?;
+            let sink = Sink::new(
+                name_of(engine),
+                &topic,
+                options.ledgers.of(engine),
+                clickhouse_port,
+                &options.connector,
+            );
+            clickhouse.sql().run(&create_table(&sink.table, engine, small_disk.is_some())).map_err(text)?;
             sinks.push(sink);
         }
         let reborn = options.kinds.contains(&crate::kind::Kind::TopicRecreated).then(|| {
             let topic = unique_name("reborn");
-            Sink::new("reborn", &topic, clickhouse_port, &options.connector)
+            let ledger = options.ledgers.of(Engine::Plain);
+            Sink::new("reborn", &topic, ledger, clickhouse_port, &options.connector)
         });
         if let Some(reborn) = &reborn {
             topics.create(&reborn.topic, REBORN_PARTITIONS, &[]).map_err(text)?;
-            clickhouse.sql().run(&create_table(&reborn.table, Engine::Plain)).map_err(text)?;
+            clickhouse.sql().run(&create_table(&reborn.table, Engine::Plain, false)).map_err(text)?;
         }
         let load = Load::start(kafka.bootstrap(), topic.clone(), PARTITIONS, options.seed);
-        Ok(Stage { kafka, clickhouse, zookeeper, kafka_proxy, clickhouse_proxy, topic, sinks, reborn, load })
+        Ok(Stage {
+            kafka,
+            clickhouse,
+            zookeeper,
+            small_disk,
+            kafka_proxy,
+            clickhouse_proxy,
+            topic,
+            sinks,
+            reborn,
+            load,
+        })
     }
 
     /// `host:port` of the broker, past the proxy.
@@ -106,17 +129,18 @@ pub fn name_of(engine: Engine) -> &'static str {
     }
 }
 
-fn create_table(table: &str, engine: Engine) -> String {
-    let engine = match engine {
-        Engine::Plain => {
-            "MergeTree ORDER BY id SETTINGS non_replicated_deduplication_window = 10000".to_owned()
+fn create_table(table: &str, engine: Engine, on_small_disk: bool) -> String {
+    let (engine, window) = match engine {
+        Engine::Plain => ("MergeTree".to_owned(), "non_replicated_deduplication_window"),
+        Engine::Replicated => {
+            (format!("ReplicatedMergeTree('/tables/{table}', '{{replica}}')"), "replicated_deduplication_window")
         }
-        Engine::Replicated => format!("ReplicatedMergeTree('/tables/{table}', '{{replica}}') ORDER BY id"),
     };
+    let policy = if on_small_disk { format!(", storage_policy = '{}'", small_disk::POLICY) } else { String::new() };
     let columns = events::TABLE_COLUMNS;
     format!(
         "CREATE TABLE {table} ({columns}, {EXTRA_COLUMN}, _topic LowCardinality(String), _partition UInt32, \
-         _offset UInt64, {TABLE_CONSTRAINT}) ENGINE = {engine}"
+         _offset UInt64, {TABLE_CONSTRAINT}) ENGINE = {engine} ORDER BY id SETTINGS {window} = 10000{policy}"
     )
 }
 

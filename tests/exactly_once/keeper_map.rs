@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use pumphouse_testkit::events;
-use pumphouse_tests::{Corner, Engine, WorkerOptions, bed};
+use pumphouse_testkit::ports::free_ports;
+use pumphouse_testkit::wait::wait_until;
+use pumphouse_testkit::{Fault, FaultProxy, events};
+use pumphouse_tests::{Corner, Engine, Worker, WorkerOptions, bed};
 
 use crate::{fail_points, sharing, zombie};
 
@@ -45,9 +47,75 @@ fn its_own_restart_took_over_into_replicated_merge_tree() {
 }
 
 #[test]
-#[ignore = "two partitions stood still once, on a busy machine: docs/evidence.md, open findings"]
 fn one_of_two_is_killed_into_replicated_merge_tree() {
     sharing::is_killed(2, corner("keeper_sharing", 4), Engine::Replicated);
+}
+
+/// Where the ledger is, over all partitions.
+fn position(corner: &Corner<'_>) -> i64 {
+    let sql = "SELECT sum(position) FROM ledger_state WHERE position > 0 AND key LIKE";
+    corner.sql().number(&format!("{sql} '{}/%'", corner.group())).unwrap()
+}
+
+/// A worker that dies between a write of the ledger and the look at it that the group gets a second later: the lag
+/// that Kafka's tools show ends all the same, although no record follows.
+#[test]
+fn the_group_shows_the_ledger_after_a_death() {
+    let corner = corner("keeper_shown", 2).with_small_batches(500, 50);
+    corner.create_events_table(Engine::Plain);
+    for round in 0..4 {
+        let mut worker = corner.worker(&WorkerOptions::called("w"));
+        corner.wait_caught_up(&mut [&mut worker], LIMIT);
+        write_events(&corner, 300 * round, 300);
+        let end = 300 * (round as i64 + 1);
+        wait_until("the ledger to be at the end", LIMIT, || {
+            worker.check();
+            match position(&corner) {
+                there if there == end => Ok(()),
+                there => Err(format!("it is at {there} of {end}\n{}", worker.log())),
+            }
+        })
+        .unwrap();
+        worker.kill();
+    }
+    let mut worker = corner.worker(&WorkerOptions::called("w"));
+    corner.wait_caught_up(&mut [&mut worker], LIMIT);
+    corner.check_events().assert_exactly_once(1_200);
+}
+
+/// A claim takes several statements, and a slow server makes it last for longer than a member may go without
+/// polling: it polls all the same, and keeps its place.
+#[test]
+fn a_claim_of_a_slow_ledger_costs_no_membership() {
+    let [port] = free_ports().unwrap();
+    let (_, server) = bed().clickhouse_host_and_port();
+    let proxy = FaultProxy::start(port, server).unwrap();
+    let corner = corner("keeper_slow", 4)
+        .with_small_batches(500, 50)
+        .with("hostname", "127.0.0.1")
+        .with("port", &port.to_string())
+        .with("consumer.override.max.poll.interval.ms", "6000");
+    corner.create_events_table(Engine::Plain);
+    let mut stays = corner.worker(&WorkerOptions::called("a"));
+    let mut dies = corner.worker(&WorkerOptions::called("b"));
+    stays.wait_running();
+    dies.wait_running();
+    write_events(&corner, 0, 1_000);
+    corner.wait_caught_up(&mut [&mut stays, &mut dies], LIMIT);
+    // A statement takes more than two seconds from now on, and a claim three of them at least.
+    let claims = |worker: &Worker| worker.log().matches("entries claimed (R5)").count();
+    let before = claims(&stays);
+    proxy.set(Fault::Delay(Duration::from_millis(1_100)));
+    dies.kill();
+    wait_until("the partitions to be claimed", LIMIT, || {
+        if claims(&stays) > before { Ok(()) } else { Err(stays.log()) }
+    })
+    .unwrap();
+    proxy.set(Fault::None);
+    write_events(&corner, 1_000, 1_000);
+    corner.wait_caught_up(&mut [&mut stays], LIMIT);
+    corner.check_events().assert_exactly_once(2_000);
+    assert!(!stays.log().contains("KAFKA-026"), "it polled too late\n{}", stays.log());
 }
 
 fn write_events(corner: &Corner<'_>, first: u64, count: u64) {

@@ -23,6 +23,9 @@ pub struct Options {
     /// `plain`, `replicated` or `both`.
     #[arg(long)]
     engine: Option<String>,
+    /// `kafka`, `keepermap`, or `both`: in KeeperMap beside the replicated table only.
+    #[arg(long)]
+    ledger: Option<String>,
     /// A kind of fault, instead of all; may be given several times.
     #[arg(long)]
     only: Vec<String>,
@@ -53,6 +56,9 @@ pub fn run(options: &Options) -> Result<()> {
     }
     if let Some(engine) = &options.engine {
         command.args(["--engine", engine]);
+    }
+    if let Some(ledger) = &options.ledger {
+        command.args(["--ledger", ledger]);
     }
     for kind in &options.only {
         command.args(["--only", kind]);

@@ -10,6 +10,9 @@ use crate::trouble::Result;
 /// What the worker's inserts, and no other of its statements, have in their first line.
 const INSERT: &[u8] = b"INSERT";
 
+/// The same of what it writes to the ledger in KeeperMap.
+const ALTER: &[u8] = b"ALTER TABLE";
+
 pub fn kafka_cut(run: &mut Run) -> Result<()> {
     for _ in 0..1 + run.rng.below(4) {
         run.stage.kafka_proxy.cut();
@@ -66,6 +69,11 @@ pub fn body_reset(run: &mut Run) -> Result<()> {
 pub fn answer_lost(run: &mut Run) -> Result<()> {
     let many = 1 + run.rng.below(5);
     break_requests(run, Fault::LoseAnswer { marker: INSERT }, many)
+}
+
+pub fn ledger_answer_lost(run: &mut Run) -> Result<()> {
+    let many = 1 + run.rng.below(4);
+    break_requests(run, Fault::LoseAnswer { marker: ALTER }, many)
 }
 
 /// The worker gives such an insert up by itself, some ten seconds later.

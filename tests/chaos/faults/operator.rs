@@ -29,7 +29,7 @@ pub fn offsets_reset(run: &mut Run) -> Result<()> {
             })
             .map_err(crate::trouble::text)?;
         }
-        let (marks, open) = run.stage.sinks[which].marks(&topics)?;
+        let (marks, open) = run.stage.sinks[which].marks(&topics, &run.stage.sql())?;
         if !open {
             break marks;
         }

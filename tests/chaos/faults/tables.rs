@@ -1,14 +1,18 @@
 //! Tables that forget, refuse, or change their shape.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pumphouse_testkit::Fault;
 
 use crate::faults::network::break_requests;
 use crate::run::Run;
 use crate::sink::Sink;
+use crate::small_disk::SmallDisk;
 use crate::stage::EXTRA_COLUMN;
 use crate::trouble::{Result, text};
+
+/// What a worker logs of a disk without space: the server sees that before it writes a part, or while it does.
+const NO_SPACE: &[&str] = &["code=243", "No space left on device"];
 
 /// The settings of both engines; each table has one of them.
 fn set_window(run: &Run, blocks: u32) -> Result<()> {
@@ -29,10 +33,24 @@ pub fn tiny_window(run: &mut Run) -> Result<()> {
     met
 }
 
-/// What the server says when its disk is full, without a disk that has to be filled.
+/// The tables' disk is filled. Without such a disk, the server says what it would say.
 pub fn disk_full(run: &mut Run) -> Result<()> {
-    let all: Vec<String> = run.stage.sinks.iter().map(|sink| sink.table.clone()).collect();
-    refused(run, &all, "min_free_disk_bytes_to_perform_insert", "1000000000000000000", "code=243")
+    if run.stage.small_disk.is_none() {
+        let all: Vec<String> = run.stage.sinks.iter().map(|sink| sink.table.clone()).collect();
+        let (setting, value) = ("min_free_disk_bytes_to_perform_insert", "1000000000000000000");
+        return refused(run, &all, setting, value, &["code=243"]);
+    }
+    let before = logged(run, NO_SPACE);
+    // What the server gives back by and by, of parts that were merged, is taken, too.
+    let fill = |run: &Run| run.stage.small_disk.as_ref().map_or(Ok(()), SmallDisk::fill);
+    let heard = until_logged(run, NO_SPACE, before, fill);
+    let longer = Instant::now() + run.draw_ms(500, 4_000);
+    while heard.is_ok() && Instant::now() < longer {
+        fill(run)?;
+        run.let_pass(Duration::from_millis(300))?;
+    }
+    run.stage.small_disk.as_ref().map_or(Ok(()), SmallDisk::empty)?;
+    heard
 }
 
 /// A plain table by its setting, which a replicated one does not have: that is read-only while ZooKeeper is away.
@@ -42,7 +60,7 @@ pub fn read_only(run: &mut Run) -> Result<()> {
     let plain: Vec<String> = plain.into_iter().map(|sink| sink.table.clone()).collect();
     let replicated: Vec<String> = replicated.into_iter().map(|sink| sink.table.clone()).collect();
     if !plain.is_empty() {
-        refused(run, &plain, "table_readonly", "1", "code=774")?;
+        refused(run, &plain, "table_readonly", "1", &["code=774"])?;
     }
     for table in replicated {
         run.stage.zookeeper.kill().map_err(text)?;
@@ -60,26 +78,41 @@ pub fn read_only(run: &mut Run) -> Result<()> {
 }
 
 /// A setting makes these tables refuse inserts until a worker has said so, and some seconds more.
-fn refused(run: &mut Run, tables: &[String], setting: &str, value: &str, said: &str) -> Result<()> {
-    let before = run.crew.logged(said);
+fn refused(run: &mut Run, tables: &[String], setting: &str, value: &str, said: &[&str]) -> Result<()> {
+    let before = logged(run, said);
     let alter = |run: &Run, what: &str| {
         let mut each = tables.iter().map(|table| format!("ALTER TABLE {table} {what}"));
         each.try_for_each(|statement| run.stage.sql().run(&statement).map_err(text))
     };
     alter(run, &format!("MODIFY SETTING {setting} = {value}"))?;
-    let mut heard = Ok(());
-    for _ in 0..200 {
-        run.let_pass(Duration::from_millis(300))?;
-        heard =
-            if run.crew.logged(said) > before { Ok(()) } else { Err(format!("no worker has logged {said}")) };
-        if heard.is_ok() {
-            break;
-        }
-    }
+    let heard = until_logged(run, said, before, |_| Ok(()));
     let longer = run.draw_ms(0, 2_000);
     run.let_pass(longer)?;
     alter(run, &format!("RESET SETTING {setting}"))?;
     heard
+}
+
+/// How often workers have logged one of these.
+fn logged(run: &Run, said: &[&str]) -> usize {
+    said.iter().map(|said| run.crew.logged(said)).sum()
+}
+
+/// Until one of these is logged once more; `meanwhile` is done again and again.
+/// Errors: it never is.
+fn until_logged(
+    run: &mut Run,
+    said: &[&str],
+    before: usize,
+    meanwhile: impl Fn(&Run) -> Result<()>,
+) -> Result<()> {
+    for _ in 0..200 {
+        meanwhile(run)?;
+        run.let_pass(Duration::from_millis(300))?;
+        if logged(run, said) > before {
+            return Ok(());
+        }
+    }
+    Err(format!("no worker has logged any of {said:?}"))
 }
 
 pub fn column_dropped(run: &mut Run) -> Result<()> {

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pumphouse_testkit::events;
 use pumphouse_testkit::filling::fill_fast;
@@ -15,9 +15,6 @@ use crate::trouble::{Result, text};
 
 /// Ids of a life begin at a multiple of this.
 const LIFE_IDS: u64 = 1 << 32;
-
-/// After so long without progress a person restarts the connector; the table of outcomes counts it.
-const STALL: Duration = Duration::from_secs(60);
 
 /// Records of the life that is looked up in the end.
 const RECORDS: u64 = 3_000;
@@ -72,20 +69,8 @@ pub fn recreated(run: &mut Run) -> Result<()> {
     let records = events::events(1, first_id + LIFE_IDS).take(RECORDS as usize);
     fill_fast(&bootstrap, &topic, records.map(|event| event.into_record(REBORN_PARTITIONS))).map_err(text)?;
     let ends = topics.end_offsets(&topic).map_err(text)?;
-    let begun = Instant::now();
-    while begun.elapsed() < STALL {
-        run.let_pass(Duration::from_millis(300))?;
-        if reborn(run)?.is_at(&topics, &ends).is_ok() {
-            return Ok(());
-        }
-    }
-    // Metadata of the topic's earlier life may be kept for minutes by the client. What a person would do.
-    let Run { stage, crew, .. } = run;
-    if let Some(sink) = &stage.reborn {
-        crew.restart_all(sink, "no progress")?;
-    }
     run.wait("the new topic's records", |stage| match &stage.reborn {
-        Some(sink) => sink.is_at(&topics, &ends),
+        Some(sink) => sink.is_at(&topics, &stage.sql(), &ends),
         None => Ok(()),
     })
 }

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pumphouse_clickhouse::{ClickHouseError, KeeperAnswer};
-use pumphouse_delivery::{Action, ClaimId, Entry, Event, StoredEntry};
-use pumphouse_kafka::{KafkaError, Mark, StartAt};
+use pumphouse_delivery::{Action, ClaimId, Entry, Event};
+use pumphouse_kafka::{Fence, KafkaError, Mark, StartAt};
 use pumphouse_types::{BatchId, Millis, Offset, Partition, TopicId, TopicName, TopicPartition};
 use tracing::{debug, info, warn};
 
 use super::failure::Failure;
+use super::keeper_asks::{Claiming, Entries, KeeperAsker, Underway};
 use super::ledger_thread::Order;
 use super::marks;
 use super::shell::Shell;
@@ -31,14 +32,13 @@ const LAG_MS: u64 = 5_000;
 /// Brokers that know the protocol take a member within seconds, whatever the others of the group do.
 const GROUP_ANSWERS_MS: u64 = 60_000;
 
-/// First entries of one write to KeeperMap.
-const FIRST_ENTRIES_MAX: usize = 1_000;
-
 struct PendingClaim {
     claim: ClaimId,
     partitions: Vec<TopicPartition>,
     /// The ledger's thread has said that no write is in doubt.
     prepared: bool,
+    /// The claim that KeeperMap was asked for.
+    claiming: Option<Claiming>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -52,6 +52,14 @@ struct PendingRead {
 struct PendingStart {
     claim: ClaimId,
     partitions: Vec<TopicPartition>,
+}
+
+/// Start offsets, and the first entries that are being written of them.
+struct Entering {
+    start: PendingStart,
+    offsets: BTreeMap<TopicPartition, Offset>,
+    entries: Entries,
+    written: Underway<KeeperAnswer>,
 }
 
 /// Why a question has no answer.
@@ -78,6 +86,9 @@ pub(super) struct Asks {
     claim: Option<PendingClaim>,
     reads: Vec<PendingRead>,
     starts: Vec<PendingStart>,
+    /// The read, and the first entries, that KeeperMap was asked for.
+    reading: Option<(PendingRead, Underway<Result<Entries, ClickHouseError>>)>,
+    entering: Option<Entering>,
     not_before: Millis,
     topic_ids_at: Millis,
     /// One of the connector's own topics was not there when they were looked for last.
@@ -97,7 +108,7 @@ impl Asks {
 
     /// A lane that waits asks again and again; while the brokers do not answer, once is enough.
     fn read(&mut self, read: PendingRead) {
-        if !self.reads.contains(&read) {
+        if !self.reads.contains(&read) && self.reading.as_ref().is_none_or(|(under_way, _)| *under_way != read) {
             self.reads.push(read);
         }
     }
@@ -111,6 +122,8 @@ impl Asks {
         self.claim = None;
         self.reads.clear();
         self.starts.clear();
+        self.reading = None;
+        self.entering = None;
     }
 }
 
@@ -120,7 +133,7 @@ impl Shell<'_> {
         match action {
             Action::Claim { claim, partitions } => {
                 self.drop_lanes();
-                self.asks.claim = Some(PendingClaim { claim, partitions, prepared: false });
+                self.asks.claim = Some(PendingClaim { claim, partitions, prepared: false, claiming: None });
                 self.order(Order::Prepare { claim });
                 self.cx.meters.claimed();
             }
@@ -141,7 +154,8 @@ impl Shell<'_> {
             return;
         }
         self.look_for_group();
-        let answered = self.serve_claim() && self.serve_reads() && self.serve_starts();
+        let answered =
+            self.serve_claim() && self.serve_reads() && self.serve_entering() && self.serve_starts();
         if !answered {
             self.asks.not_before = now.plus(ASK_AGAIN_MS);
         }
@@ -183,8 +197,11 @@ impl Shell<'_> {
     /// R5: the fence is read first, then every queued event of the group protocol is served; what was
     /// read is used only if the claim is still in force. False: not answered.
     fn serve_claim(&mut self) -> bool {
-        let Some(pending) = self.asks.claim.take_if(|pending| pending.prepared) else { return true };
-        let fence = self.consumer.group_metadata();
+        let Some(mut pending) = self.asks.claim.take_if(|pending| pending.prepared) else { return true };
+        let fence = match &pending.claiming {
+            Some(claiming) => Some(claiming.fence.clone()),
+            None => self.consumer.group_metadata(),
+        };
         self.serve_group();
         if self.task.claim() != pending.claim {
             return true;
@@ -193,8 +210,8 @@ impl Shell<'_> {
             self.asks.claim = Some(pending);
             return false;
         };
-        match self.read_claim(&pending.partitions) {
-            Ok((entries, topic_ids)) => {
+        match self.read_claim(&mut pending, &fence) {
+            Ok(Some((entries, topic_ids))) => {
                 self.serve_group();
                 if self.task.claim() == pending.claim {
                     info!(task = %self.cx.task_id, generation = fence.generation(), entries = entries.len(),
@@ -202,9 +219,14 @@ impl Shell<'_> {
                     self.fence = Some(fence);
                     self.topic_ids = topic_ids.clone();
                     self.unmarked.add(&pending.partitions);
+                    self.show_in_group(&entries);
                     let claim = pending.claim;
                     self.hear(Event::Claimed { claim, entries, topic_ids });
                 }
+                true
+            }
+            Ok(None) => {
+                self.asks.claim = Some(pending);
                 true
             }
             Err(error) => {
@@ -215,34 +237,54 @@ impl Shell<'_> {
     }
 
     /// Entries are read once no earlier owner can write them any more: under a new member of the group (R5), or under
-    /// a higher epoch.
+    /// a higher epoch. `None`: that is under way.
     #[allow(clippy::type_complexity)]
     fn read_claim(
         &self,
-        partitions: &[TopicPartition],
-    ) -> Result<(BTreeMap<TopicPartition, StoredEntry>, BTreeMap<TopicName, TopicId>), Unanswered> {
-        let entries = match &self.keeper {
-            Some(keeper) => self.cx.runtime.block_on(keeper.claim(rand::random(), partitions))?,
+        pending: &mut PendingClaim,
+        fence: &Fence,
+    ) -> Result<Option<(Entries, BTreeMap<TopicName, TopicId>)>, Unanswered> {
+        let partitions = &pending.partitions;
+        let entries = match self.keeper_asker() {
             None => self.entries(partitions)?,
+            Some(asker) => {
+                let ask = || asker.claim(fence, partitions);
+                let Some(answer) = pending.claiming.get_or_insert_with(ask).entries.look() else {
+                    return Ok(None);
+                };
+                pending.claiming = None;
+                answer?
+            }
         };
         let mut topics: Vec<TopicName> = partitions.iter().map(|tp| tp.topic.clone()).collect();
         topics.sort();
         topics.dedup();
         let ids = self.consumer.topic_ids(&topics, ASK_TIMEOUT)?;
-        Ok((entries, ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect()))
+        Ok(Some((entries, ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect())))
     }
 
-    fn entries(
-        &self,
-        partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, StoredEntry>, Unanswered> {
+    /// A ledger in KeeperMap is shown in the group's offsets; entries of a topic's earlier life are not.
+    pub(super) fn show_in_group(&mut self, entries: &Entries) {
+        let Some(fence) = self.fence.clone().filter(|_| self.keeper.is_some()) else { return };
+        let is_of_topic = |(tp, stored): &(&TopicPartition, &_)| {
+            let entry = Entry::parse(tp.partition, stored).ok();
+            entry.and_then(|entry| entry.topic_id()).is_some_and(|id| self.topic_ids.get(&tp.topic) == Some(&id))
+        };
+        let entries = entries.iter().filter(is_of_topic).map(|(tp, stored)| (tp.clone(), stored.clone()));
+        let entries = entries.collect();
+        self.order(Order::Stands { fence, entries });
+    }
+
+    fn keeper_asker(&self) -> Option<KeeperAsker<'_>> {
+        let (runtime, mail, claim) = (&self.cx.runtime, &self.mail, self.task.claim());
+        self.keeper.as_ref().map(|ledger| KeeperAsker { runtime, ledger, mail, claim })
+    }
+
+    fn entries(&self, partitions: &[TopicPartition]) -> Result<Entries, Unanswered> {
         if let Some(memory) = &self.cx.memory_ledger {
             let ledger = memory.lock().expect("nobody panics holding it");
             let found = partitions.iter().filter_map(|tp| Some((tp.clone(), ledger.get(tp)?.clone())));
             return Ok(found.collect());
-        }
-        if let Some(keeper) = &self.keeper {
-            return Ok(self.cx.runtime.block_on(keeper.read(partitions))?);
         }
         let found = self.consumer.committed(partitions, ASK_TIMEOUT)?;
         let entries = found.into_iter().filter_map(|(tp, entry)| Some((tp, entry?)));
@@ -250,45 +292,67 @@ impl Shell<'_> {
     }
 
     fn serve_reads(&mut self) -> bool {
+        if let Some((read, under_way)) = self.asks.reading.take() {
+            let Some(answer) = under_way.look() else {
+                self.asks.reading = Some((read, under_way));
+                return true;
+            };
+            if !self.entries_read(read, answer.map_err(Unanswered::from)) {
+                return false;
+            }
+        }
         while let Some(read) = self.asks.reads.pop() {
             if read.claim != self.task.claim() {
                 continue;
             }
-            let wanted: Vec<TopicPartition> = read
-                .partitions
-                .iter()
-                .map(|partition| TopicPartition { topic: read.topic.clone(), partition: *partition })
-                .collect();
-            match self.entries(&wanted) {
-                Ok(found) => {
-                    let entries = found.into_iter().map(|(tp, entry)| (tp.partition, entry)).collect();
-                    let PendingRead { claim, topic, gather, .. } = read;
-                    self.hear(Event::EntriesRead { claim, topic, gather, entries });
-                }
-                Err(error) => {
-                    self.asks.reads.push(read);
-                    return self.not_answered(error);
-                }
+            let of = |partition: &Partition| TopicPartition { topic: read.topic.clone(), partition: *partition };
+            let wanted: Vec<TopicPartition> = read.partitions.iter().map(of).collect();
+            if let Some(asker) = self.keeper_asker() {
+                let under_way = asker.read(wanted);
+                self.asks.reading = Some((read, under_way));
+                return true;
+            }
+            let found = self.entries(&wanted);
+            if !self.entries_read(read, found) {
+                return false;
             }
         }
         true
     }
 
+    fn entries_read(&mut self, read: PendingRead, found: Result<Entries, Unanswered>) -> bool {
+        match found {
+            Ok(found) => {
+                let entries = found.into_iter().map(|(tp, entry)| (tp.partition, entry)).collect();
+                let PendingRead { claim, topic, gather, .. } = read;
+                self.hear(Event::EntriesRead { claim, topic, gather, entries });
+                true
+            }
+            Err(error) => {
+                self.asks.read(read);
+                self.not_answered(error)
+            }
+        }
+    }
+
     fn serve_starts(&mut self) -> bool {
+        if self.asks.entering.is_some() {
+            return true;
+        }
         while let Some(start) = self.asks.starts.pop() {
             if start.claim != self.task.claim() {
                 continue;
             }
             match self.starts(&start) {
-                Ok(Ok(offsets)) => match self.enter(&offsets) {
-                    Ok(true) => self.hear(Event::StartOffsets { claim: start.claim, offsets }),
-                    // Somebody else has the partitions.
-                    Ok(false) => return true,
-                    Err(error) => {
-                        self.asks.starts.push(start);
-                        return self.not_answered(error);
+                Ok(Ok(offsets)) => {
+                    if let Some(asker) = self.keeper_asker() {
+                        let entries = self.first_entries(&offsets);
+                        let written = asker.enter(entries.clone());
+                        self.asks.entering = Some(Entering { start, offsets, entries, written });
+                        return true;
                     }
-                },
+                    self.hear(Event::StartOffsets { claim: start.claim, offsets });
+                }
                 Ok(Err(failure)) => {
                     self.fail(failure);
                     return true;
@@ -304,31 +368,38 @@ impl Shell<'_> {
 
     /// R6: a partition without an entry gets one at claim. In KeeperMap at once, before its mark goes to the state
     /// topic, which no transaction joins with it: a process that dies in between leaves an entry that says where to
-    /// begin, not a mark without one (R16). False: the claim is not in force any more.
-    fn enter(&mut self, offsets: &BTreeMap<TopicPartition, Offset>) -> Result<bool, Unanswered> {
-        let Some(keeper) = self.keeper.clone().filter(|_| !offsets.is_empty()) else { return Ok(true) };
+    /// begin, not a mark without one (R16).
+    fn first_entries(&self, offsets: &BTreeMap<TopicPartition, Offset>) -> Entries {
         let entry = |(tp, offset): (&TopicPartition, &Offset)| {
             let topic_id = *self.topic_ids.get(&tp.topic)?;
             Some((tp.clone(), Entry::plain(*offset, topic_id).to_stored()))
         };
-        let entries: Vec<_> = offsets.iter().filter_map(entry).collect();
-        // None of them needs the others, and one statement takes some thousands.
-        for some in entries.chunks(FIRST_ENTRIES_MAX) {
-            let some = some.iter().cloned().collect();
-            match self.cx.runtime.block_on(keeper.record(rand::random(), &some)) {
-                KeeperAnswer::Recorded => {}
-                KeeperAnswer::Fenced(why) => {
-                    warn!(task = %self.cx.task_id, why, "partitions were claimed by somebody else; the membership ends (R5)");
-                    self.rejoin();
-                    return Ok(false);
-                }
-                KeeperAnswer::Refused(why) | KeeperAnswer::Unknown(why) => {
-                    let asked = "writing the first entries of the ledger";
-                    return Err(Unanswered::ClickHouse(ClickHouseError::NoAnswer { asked, why }));
-                }
+        offsets.iter().filter_map(entry).collect()
+    }
+
+    /// False: not answered.
+    fn serve_entering(&mut self) -> bool {
+        let Some(answer) = self.asks.entering.as_ref().and_then(|entering| entering.written.look()) else {
+            return true;
+        };
+        let Some(Entering { start, offsets, entries, .. }) = self.asks.entering.take() else { return true };
+        match answer {
+            KeeperAnswer::Recorded => {
+                self.show_in_group(&entries);
+                self.hear(Event::StartOffsets { claim: start.claim, offsets });
+                true
+            }
+            KeeperAnswer::Fenced(why) => {
+                warn!(task = %self.cx.task_id, why, "partitions were claimed by somebody else; the membership ends (R5)");
+                self.rejoin();
+                true
+            }
+            KeeperAnswer::Refused(why) | KeeperAnswer::Unknown(why) => {
+                self.asks.starts.push(start);
+                let asked = "writing the first entries of the ledger";
+                self.not_answered(Unanswered::ClickHouse(ClickHouseError::NoAnswer { asked, why }))
             }
         }
-        Ok(true)
     }
 
     /// R16: a missing entry is a fresh start only for a partition that was never taken; one that a clean

@@ -24,8 +24,10 @@ pub(super) enum Order {
     Record { claim: ClaimId, write: WriteId, of: LedgerWrite },
     /// Has these entries lie ready for a `Record` that says the same. Not answered.
     Stage { fence: Fence, entries: BTreeMap<TopicPartition, StoredEntry> },
-    /// What lies ready will not be asked for. Not answered.
+    /// What lies ready will not be asked for: the claim has ended. Not answered.
     Unstage,
+    /// The fence was read for the claim in force, and these entries stand. Not answered.
+    Stands { fence: Fence, entries: BTreeMap<TopicPartition, StoredEntry> },
     /// A configuration version for the state topic; answered by [`Mail::Published`].
     Publish { claim: ClaimId, record: OutgoingRecord },
 }
@@ -66,6 +68,10 @@ pub(super) fn spawn(
                 }
                 Ok(Order::Unstage) => {
                     store.unstage();
+                    continue;
+                }
+                Ok(Order::Stands { fence, entries }) => {
+                    store.stands(&fence, &entries);
                     continue;
                 }
                 Ok(Order::Publish { claim, record }) => match store.publish(record) {

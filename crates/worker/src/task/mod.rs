@@ -6,6 +6,7 @@ mod block;
 mod context;
 mod failure;
 mod idle_seal;
+mod keeper_asks;
 mod lane_shell;
 mod ledger_thread;
 mod letters;

@@ -226,6 +226,7 @@ impl<'a> Shell<'a> {
         if self.task.claim() == claim {
             debug!(task = %self.cx.task_id, generation = fence.generation(), "the fence is read anew (R5)");
             self.fence = Some(fence);
+            self.show_in_group(&BTreeMap::new());
         }
     }
 
@@ -316,6 +317,12 @@ impl<'a> Shell<'a> {
             Mail::Recycled { topic, recipe, segments } => {
                 if let Some(lane) = self.lanes.get_mut(&topic) {
                     lane.recycle(&recipe, segments);
+                }
+            }
+            // Offsets that only inform were refused for it; they are shown under the next one.
+            Mail::LedgerFailed { error: KafkaError::MemberReplaced { only_generation: true, .. } } => {
+                if self.consumer.is_incremental() {
+                    self.renew_fence();
                 }
             }
             Mail::LedgerFailed { error } => match error.remedy() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pumphouse_clickhouse::{Client, Endpoint, KeeperLedger, Password, StateTable, TableName};
 use pumphouse_delivery::{LedgerAnswer, StoredEntry};
-use pumphouse_kafka::{Consumer, ConsumerEvent, Fence, LedgerProducer, Settings};
+use pumphouse_kafka::{Consumer, ConsumerEvent, Fence, KafkaError, LedgerProducer, Settings};
 use pumphouse_testkit::{DATABASE, Testbed, TestbedOptions, unique_name};
 use pumphouse_types::{Offset, Partition, TopicName, TopicPartition};
 use tokio::runtime::Runtime;
@@ -38,6 +38,19 @@ struct Place {
     memory: MemoryLedger,
     /// Who joins is not replaced before it has joined.
     joining: Mutex<()>,
+}
+
+/// Serves the group protocol; answers how many partitions the member was given, if it was.
+fn take_part(consumer: &mut Consumer) -> Option<usize> {
+    let events = consumer.poll_events(Duration::from_millis(20));
+    if events.iter().any(|event| matches!(event, ConsumerEvent::Revoking { .. })) {
+        consumer.revoked().unwrap();
+    }
+    let given = |event: &ConsumerEvent| match event {
+        ConsumerEvent::Assigned(all) => Some(all.len()),
+        _ => None,
+    };
+    events.iter().rev().find_map(given)
 }
 
 /// One member of the group, which has all partitions until another one takes its name.
@@ -92,23 +105,27 @@ impl Place {
         ledger
     }
 
+    fn settings(&self) -> Settings {
+        Settings::from([("bootstrap.servers".to_owned(), BED.bootstrap().to_owned())])
+    }
+
+    /// One that is about to be a member of this name.
+    fn consumer(&self, name: &str) -> Consumer {
+        let consumer = Consumer::open(&self.settings(), &self.group, Some(name)).unwrap();
+        consumer.subscribe(std::slice::from_ref(&self.topic)).unwrap();
+        consumer
+    }
+
     /// Joins under the one name that all members share: whoever had it before is replaced. The producer is
     /// another one each time, so that it is not what fences.
     fn join(&self) -> Member<'_> {
         let _joining = self.joining.lock().unwrap();
-        let settings = Settings::from([("bootstrap.servers".to_owned(), BED.bootstrap().to_owned())]);
-        let mut consumer = Consumer::open(&settings, &self.group, Some("the-member")).unwrap();
-        consumer.subscribe(std::slice::from_ref(&self.topic)).unwrap();
+        let settings = self.settings();
+        let mut consumer = self.consumer("the-member");
         let until = Instant::now() + PATIENCE;
         let fence = loop {
             assert!(Instant::now() < until, "no assignment");
-            let events = consumer.poll_events(Duration::from_millis(20));
-            if events.iter().any(|event| matches!(event, ConsumerEvent::Revoking { .. })) {
-                consumer.revoked().unwrap();
-            }
-            let assigned =
-                |event: &ConsumerEvent| matches!(event, ConsumerEvent::Assigned(all) if all.len() == 2);
-            if events.iter().any(assigned)
+            if take_part(&mut consumer) == Some(2)
                 && let Some(fence) = consumer.group_metadata()
             {
                 break fence;
@@ -132,11 +149,15 @@ impl Place {
 impl Member<'_> {
     fn claim(&mut self) -> Entries {
         let until = Instant::now() + PATIENCE;
+        self.store.unstage();
         loop {
             self.store.prepare(&AtomicBool::new(false)).unwrap();
             let Some(keeper) = &self.keeper else { return self.read() };
             match RUNTIME.block_on(keeper.claim(rand::random(), &self.place.both())) {
-                Ok(entries) => return entries,
+                Ok(entries) => {
+                    self.store.stands(&self.fence, &entries);
+                    return entries;
+                }
                 Err(error) => assert!(error.is_transient() && Instant::now() < until, "{error}"),
             }
         }
@@ -152,6 +173,13 @@ impl Member<'_> {
         }
         let found = self.consumer.committed(&both, PATIENCE).unwrap();
         found.into_iter().filter_map(|(tp, entry)| Some((tp, entry?))).collect()
+    }
+
+    /// What the group's offsets say to Kafka's tools.
+    fn shown(&self) -> Vec<Option<i64>> {
+        let shown = self.consumer.committed(&self.place.both(), PATIENCE).unwrap();
+        assert!(shown.values().flatten().all(is_informed), "{shown:?}");
+        shown.into_values().map(|entry| entry.map(|entry| entry.offset.get())).collect()
     }
 
     fn record(&mut self, entries: &Entries) -> LedgerAnswer {
@@ -280,8 +308,55 @@ fn keepermap_informs_the_group() {
     assert!(member.store.idle_within().is_some());
     member.store.idle().unwrap();
     assert!(member.store.idle_within().is_none());
-    let shown = member.consumer.committed(&place.both(), PATIENCE).unwrap();
-    let shown: Vec<_> = shown.into_values().flatten().collect();
-    assert_eq!(shown.iter().map(|entry| entry.offset.get()).collect::<Vec<_>>(), [5, 6]);
-    assert!(shown.iter().all(is_informed));
+    assert_eq!(member.shown(), [Some(5), Some(6)]);
+}
+
+/// An owner that dies, or gives its partitions up, before it has informed the group leaves that to whoever claims them
+/// next: they may get no further record.
+#[test]
+fn keepermap_shows_what_a_claim_finds() {
+    let place = Place::new(Kind::KeeperMap);
+    let mut first = place.join();
+    first.claim();
+    assert_eq!(first.record(&place.entries(&[(0, 5, "a")])), LedgerAnswer::Recorded);
+    first.store.idle().unwrap();
+    assert_eq!(first.record(&place.entries(&[(0, 7, "a"), (1, 6, "b")])), LedgerAnswer::Recorded);
+    assert_eq!(first.shown(), [Some(5), None]);
+    drop(first);
+    let mut second = place.join();
+    second.claim();
+    assert!(second.store.idle_within().is_some(), "nothing is due");
+    second.store.idle().unwrap();
+    assert_eq!(second.shown(), [Some(7), Some(6)]);
+    // Its own next claim shows as well what it had not come to.
+    assert_eq!(second.record(&place.entries(&[(1, 8, "c")])), LedgerAnswer::Recorded);
+    second.claim();
+    second.store.idle().unwrap();
+    assert_eq!(second.shown(), [Some(7), Some(8)]);
+}
+
+/// Where only the group's generation has passed, what is due stays due, and is shown under the next one.
+#[test]
+fn keepermap_informs_over_a_passed_generation() {
+    let place = Place::new(Kind::KeeperMap);
+    let mut member = place.join();
+    member.claim();
+    assert_eq!(member.record(&place.entries(&[(0, 5, "a"), (1, 6, "b")])), LedgerAnswer::Recorded);
+    // Another member comes, and takes one of the partitions.
+    let mut other = place.consumer("another");
+    let until = Instant::now() + PATIENCE;
+    let (mut kept, mut taken) = (None, None);
+    while (kept, taken) != (Some(1), Some(1)) {
+        assert!(Instant::now() < until, "{kept:?} and {taken:?}");
+        kept = take_part(&mut member.consumer).or(kept);
+        taken = take_part(&mut other).or(taken);
+    }
+    let fence = member.consumer.group_metadata().unwrap();
+    assert_ne!(fence, member.fence);
+    let error = member.store.idle().unwrap_err();
+    assert!(matches!(error, KafkaError::MemberReplaced { only_generation: true, .. }), "{error}");
+    assert!(member.store.idle_within().is_some(), "what was due is forgotten");
+    member.store.stands(&fence, &Entries::new());
+    member.store.idle().unwrap();
+    assert_eq!(member.shown(), [Some(5), Some(6)]);
 }

@@ -4,8 +4,10 @@
 //! process that dies between leaves a letter that is written again (at least once), or a mark on the safe
 //! side (R16).
 //!
-//! The group's committed offsets follow, a second late at most, so that Kafka's tools show the lag. Nothing
-//! reads them back: a text in their metadata says whose they are not.
+//! The group's committed offsets follow, a second late at most, so that Kafka's tools show the lag. What a claim
+//! finds is shown as well: an owner that died, or gave its partitions up, may not have come to it, and a partition
+//! that gets no further record would show a lag for ever. Nothing reads them back: a text in their metadata says
+//! whose they are not.
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -27,6 +29,11 @@ const INFORMED: &str = "pumphouse.ledger.store=keepermap";
 /// How far behind the group's committed offsets may be.
 const INFORM_EVERY: Duration = Duration::from_secs(1);
 
+/// Offsets of one transaction: they become one batch of the offsets topic, which takes 1 MB by default.
+const SHOWN_AT_ONCE: usize = 2_000;
+
+type Entries = BTreeMap<TopicPartition, StoredEntry>;
+
 /// Whether this offset was committed for Kafka's tools alone: its truth is in KeeperMap, and to the store
 /// `kafka` it is no entry (R16 then says where to go on).
 pub(crate) fn is_informed(stored: &StoredEntry) -> bool {
@@ -38,13 +45,19 @@ pub(crate) fn informed(stored: &StoredEntry) -> StoredEntry {
     StoredEntry { metadata: INFORMED.to_owned(), offset: stored.offset }
 }
 
+/// What the group is to show of these entries.
+fn shown(entries: &Entries) -> Entries {
+    entries.iter().map(|(tp, entry)| (tp.clone(), informed(entry))).collect()
+}
+
 /// One member's way to the table, and to its topics.
 pub(crate) struct KeeperStore {
     ledger: KeeperLedger,
     runtime: Handle,
     topics: KafkaStore,
-    /// Offsets that the group does not show yet, and the membership that recorded them.
-    due: BTreeMap<TopicPartition, StoredEntry>,
+    /// Offsets that the group does not show yet, of the claim in force.
+    due: Entries,
+    /// What they are shown under: as it was last read for that claim.
     fence: Option<Fence>,
     informed_at: Instant,
 }
@@ -62,14 +75,25 @@ impl KeeperStore {
         }
     }
 
-    /// Shows what is due in the group, and writes `records` with it. What is not shown stays due, unless this
-    /// member may not write any more.
-    fn inform(&mut self, records: &[OutgoingRecord]) -> RecordOutcome {
+    /// Shows in the group what is due, and `with`; writes `records` in the same transaction. What is not shown stays
+    /// due, also where only the group's generation has passed. Where somebody else has this member's place, that
+    /// one's claim shows it.
+    fn inform(&mut self, with: &Entries, records: &[OutgoingRecord]) -> RecordOutcome {
         let Some(fence) = self.fence.clone() else { return RecordOutcome::Recorded };
-        let outcome = self.topics.transact(&fence, &self.due, records);
-        self.informed_at = Instant::now();
-        if matches!(outcome, RecordOutcome::Recorded | RecordOutcome::Fenced(_)) {
-            self.due.clear();
+        let room = SHOWN_AT_ONCE.saturating_sub(with.len());
+        let mut shown: Entries =
+            self.due.iter().take(room).map(|(tp, entry)| (tp.clone(), entry.clone())).collect();
+        shown.extend(with.iter().map(|(tp, entry)| (tp.clone(), entry.clone())));
+        let outcome = self.topics.transact(&fence, &shown, records);
+        match &outcome {
+            RecordOutcome::Recorded => self.due.retain(|tp, _| !shown.contains_key(tp)),
+            RecordOutcome::Fenced(KafkaError::MemberReplaced { only_generation: true, .. }) => {}
+            RecordOutcome::Fenced(_) => self.due.clear(),
+            RecordOutcome::NotRecorded(_) | RecordOutcome::Unknown(_) => {}
+        }
+        // What one transaction had no room for follows at once.
+        if self.due.is_empty() || outcome != RecordOutcome::Recorded {
+            self.informed_at = Instant::now();
         }
         outcome
     }
@@ -87,12 +111,11 @@ impl LedgerStore for KeeperStore {
             return LedgerAnswer::Fenced;
         };
         self.fence = Some(fence);
-        let shown: BTreeMap<_, _> = entries.iter().map(|(tp, entry)| (tp.clone(), informed(entry))).collect();
+        let shown = shown(&entries);
         if !records.is_empty() && !at_rest {
-            // The offsets are true already: what lies below them has landed, or goes out here. Without any, the
-            // broker would not look at the fence.
-            self.due.extend(shown.clone());
-            let outcome = self.inform(&records);
+            // The offsets are true with these records: what lies below them has landed, or goes out here. Without any,
+            // the broker would not look at the fence.
+            let outcome = self.inform(&shown, &records);
             match self.topics.answer(outcome) {
                 LedgerAnswer::Recorded => {}
                 not_recorded => return not_recorded,
@@ -114,7 +137,11 @@ impl LedgerStore for KeeperStore {
         self.due.extend(shown);
         if at_rest {
             // Without the mark the partitions count as running, which is the safe side (R16).
-            match self.inform(&records) {
+            let mut outcome = self.inform(&Entries::new(), &records);
+            while outcome == RecordOutcome::Recorded && !self.due.is_empty() {
+                outcome = self.inform(&Entries::new(), &[]);
+            }
+            match outcome {
                 RecordOutcome::Recorded => {}
                 RecordOutcome::Fenced(error)
                 | RecordOutcome::NotRecorded(error)
@@ -126,6 +153,16 @@ impl LedgerStore for KeeperStore {
         LedgerAnswer::Recorded
     }
 
+    fn stands(&mut self, fence: &Fence, entries: &Entries) {
+        self.fence = Some(fence.clone());
+        self.due.extend(shown(entries));
+    }
+
+    /// The claim has ended: who claims next shows what it finds.
+    fn unstage(&mut self) {
+        self.due.clear();
+    }
+
     fn publish(&mut self, record: OutgoingRecord) -> Result<(), KafkaError> {
         self.topics.publish(record)
     }
@@ -135,10 +172,12 @@ impl LedgerStore for KeeperStore {
     }
 
     fn idle(&mut self) -> Result<(), KafkaError> {
-        match self.inform(&[]) {
+        match self.inform(&Entries::new(), &[]) {
             RecordOutcome::Recorded => Ok(()),
             // Another process with this task's name is told as for every store.
             RecordOutcome::Fenced(error @ KafkaError::ProducerReplaced { .. }) => Err(error),
+            // The consuming thread reads the fence anew, where rebalances leave it its partitions.
+            RecordOutcome::Fenced(error @ KafkaError::MemberReplaced { only_generation: true, .. }) => Err(error),
             outcome @ RecordOutcome::Unknown(_) => {
                 debug!(?outcome, "the group's committed offsets are behind the ledger");
                 // One try; the next one is a second later.

@@ -47,8 +47,12 @@ pub(super) trait LedgerStore: Send {
     /// Has a write lie ready, if the store can (R14).
     fn stage(&mut self, _fence: &Fence, _entries: &BTreeMap<TopicPartition, StoredEntry>) {}
 
-    /// What lies ready will not be asked for.
+    /// What lies ready will not be asked for: the claim has ended.
     fn unstage(&mut self) {}
+
+    /// The group knows the member by this fence from now on, and these entries stand: its claim has found or made
+    /// them.
+    fn stands(&mut self, _fence: &Fence, _entries: &BTreeMap<TopicPartition, StoredEntry>) {}
 
     /// Something is to be done within this time, by [`idle`](LedgerStore::idle).
     fn idle_within(&self) -> Option<Duration> {
@@ -56,7 +60,7 @@ pub(super) trait LedgerStore: Send {
     }
 
     /// The time is over, and nobody has asked for anything.
-    /// Errors: another process has this task's name.
+    /// Errors: another process has this task's name, or the group has gone on to another generation.
     fn idle(&mut self) -> Result<(), KafkaError> {
         Ok(())
     }
