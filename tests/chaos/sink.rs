@@ -124,7 +124,10 @@ impl Sink {
         let entries: Vec<(i32, i64, String)> = match self.ledger {
             Ledger::Kafka => {
                 let committed = topics.committed(&self.group(), &self.topic).map_err(text)?;
-                committed.into_iter().map(|(partition, mark)| (partition, mark.offset, mark.metadata)).collect()
+                committed
+                    .into_iter()
+                    .map(|(partition, mark)| (partition, mark.offset, mark.metadata))
+                    .collect()
             }
             Ledger::KeeperMap => self.rows_of_the_ledger(sql)?,
         };

@@ -28,8 +28,11 @@ impl SmallDisk {
         fs::create_dir(&directory).ok()?;
         let disk = SmallDisk { directory };
         // Dropped, it is removed again.
-        is_done(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={SIZE}"), "tmpfs"]), &disk.directory)
-            .then_some(disk)
+        is_done(
+            Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={SIZE}"), "tmpfs"]),
+            &disk.directory,
+        )
+        .then_some(disk)
     }
 
     /// What ClickHouse is to know of it.

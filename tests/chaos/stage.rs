@@ -132,11 +132,13 @@ pub fn name_of(engine: Engine) -> &'static str {
 fn create_table(table: &str, engine: Engine, on_small_disk: bool) -> String {
     let (engine, window) = match engine {
         Engine::Plain => ("MergeTree".to_owned(), "non_replicated_deduplication_window"),
-        Engine::Replicated => {
-            (format!("ReplicatedMergeTree('/tables/{table}', '{{replica}}')"), "replicated_deduplication_window")
-        }
+        Engine::Replicated => (
+            format!("ReplicatedMergeTree('/tables/{table}', '{{replica}}')"),
+            "replicated_deduplication_window",
+        ),
     };
-    let policy = if on_small_disk { format!(", storage_policy = '{}'", small_disk::POLICY) } else { String::new() };
+    let policy =
+        if on_small_disk { format!(", storage_policy = '{}'", small_disk::POLICY) } else { String::new() };
     let columns = events::TABLE_COLUMNS;
     format!(
         "CREATE TABLE {table} ({columns}, {EXTRA_COLUMN}, _topic LowCardinality(String), _partition UInt32, \

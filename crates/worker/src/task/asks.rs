@@ -108,7 +108,9 @@ impl Asks {
 
     /// A lane that waits asks again and again; while the brokers do not answer, once is enough.
     fn read(&mut self, read: PendingRead) {
-        if !self.reads.contains(&read) && self.reading.as_ref().is_none_or(|(under_way, _)| *under_way != read) {
+        if !self.reads.contains(&read)
+            && self.reading.as_ref().is_none_or(|(under_way, _)| *under_way != read)
+        {
             self.reads.push(read);
         }
     }
@@ -268,7 +270,9 @@ impl Shell<'_> {
         let Some(fence) = self.fence.clone().filter(|_| self.keeper.is_some()) else { return };
         let is_of_topic = |(tp, stored): &(&TopicPartition, &_)| {
             let entry = Entry::parse(tp.partition, stored).ok();
-            entry.and_then(|entry| entry.topic_id()).is_some_and(|id| self.topic_ids.get(&tp.topic) == Some(&id))
+            entry
+                .and_then(|entry| entry.topic_id())
+                .is_some_and(|id| self.topic_ids.get(&tp.topic) == Some(&id))
         };
         let entries = entries.iter().filter(is_of_topic).map(|(tp, stored)| (tp.clone(), stored.clone()));
         let entries = entries.collect();
@@ -305,7 +309,8 @@ impl Shell<'_> {
             if read.claim != self.task.claim() {
                 continue;
             }
-            let of = |partition: &Partition| TopicPartition { topic: read.topic.clone(), partition: *partition };
+            let of =
+                |partition: &Partition| TopicPartition { topic: read.topic.clone(), partition: *partition };
             let wanted: Vec<TopicPartition> = read.partitions.iter().map(of).collect();
             if let Some(asker) = self.keeper_asker() {
                 let under_way = asker.read(wanted);

@@ -59,10 +59,7 @@ impl KeeperAsker<'_> {
         Claiming { fence: fence.clone(), entries: self.start("claiming in KeeperMap", claim) }
     }
 
-    pub(super) fn read(
-        &self,
-        partitions: Vec<TopicPartition>,
-    ) -> Underway<Result<Entries, ClickHouseError>> {
+    pub(super) fn read(&self, partitions: Vec<TopicPartition>) -> Underway<Result<Entries, ClickHouseError>> {
         let ledger = self.ledger.clone();
         self.start("reading in KeeperMap", async move { ledger.read(&partitions).await })
     }

@@ -177,7 +177,9 @@ impl LedgerStore for KeeperStore {
             // Another process with this task's name is told as for every store.
             RecordOutcome::Fenced(error @ KafkaError::ProducerReplaced { .. }) => Err(error),
             // The consuming thread reads the fence anew, where rebalances leave it its partitions.
-            RecordOutcome::Fenced(error @ KafkaError::MemberReplaced { only_generation: true, .. }) => Err(error),
+            RecordOutcome::Fenced(error @ KafkaError::MemberReplaced { only_generation: true, .. }) => {
+                Err(error)
+            }
             outcome @ RecordOutcome::Unknown(_) => {
                 debug!(?outcome, "the group's committed offsets are behind the ledger");
                 // One try; the next one is a second later.
