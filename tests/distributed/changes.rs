@@ -76,9 +76,31 @@ fn any_worker_takes_any_change_and_other_connectors_run_on() {
     first.finish(&mut [], LIMIT);
     second.finish(&mut [], LIMIT);
     assert_eq!(beginnings(&cluster, &other), before, "the other connector was disturbed\n{}", cluster.logs());
+    a_level_for_all_is_every_workers(&cluster);
     its_offsets_are_reset(&cluster, &changed);
     it_is_deleted(&cluster, &changed);
     cluster.wait_everywhere(&other, "RUNNING", 2);
+}
+
+/// Set over one worker; a level that is set for one alone is not the others'.
+fn a_level_for_all_is_every_workers(cluster: &Cluster) {
+    let path = "/admin/loggers/some.logger";
+    let set = |over: usize, scope: &str, level: &str| {
+        cluster.workers[over].tell("PUT", &format!("{path}{scope}"), &json!({"level": level})).unwrap()
+    };
+    let answer = set(0, "?scope=cluster", "debug");
+    assert_eq!((answer.status, answer.text.as_str()), (204, ""), "{answer:?}");
+    let level =
+        |worker: usize| cluster.workers[worker].ask("GET", path).map(|answer| answer.json()["level"].clone());
+    assert_eq!(level(0).unwrap(), "DEBUG", "what a worker has written it sees");
+    wait_until("the other worker to hear it", LIMIT, || match level(1)? {
+        level if level == "DEBUG" => Ok(()),
+        level => Err(level.to_string()),
+    })
+    .unwrap();
+    assert_eq!(set(1, "", "WARN").status, 200);
+    assert_eq!((level(0).unwrap(), level(1).unwrap()), (json!("DEBUG"), json!("WARN")));
+    assert_eq!(set(1, "?scope=cluster", "LOUD").status, 404);
 }
 
 /// Refused while it runs, wherever its tasks are.

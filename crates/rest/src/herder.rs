@@ -87,6 +87,12 @@ pub trait Herder: WorkerView {
     }
     /// Waits until this worker sees what another one has just changed; not for ever.
     fn catch_up(&self) {}
+    /// Sets the level of a logger on every worker, this one among them. False: there are no others, and nothing is set.
+    /// Errors: 500.
+    fn set_level_everywhere(&self, logger: &str, level: &str) -> Result<bool, Refusal> {
+        let _ = (logger, level);
+        Ok(false)
+    }
     /// A new connector; its name is the option `name`. Errors: 400, 409.
     fn create(
         &self,

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::body::{self, Body};
 use crate::herder::Refusal;
-use crate::routes::Context;
+use crate::routes::{Context, blocking};
 
 /// The logger of everything that has none of its own.
 pub const ROOT: &str = "root";
@@ -57,11 +57,9 @@ impl Loggers {
     }
 
     /// Sets the level of a logger and of those below it; answers which had another one.
-    fn set(&self, name: &str, level: &str) -> Result<Vec<String>, Refusal> {
-        let level = level.to_ascii_uppercase();
-        if !LEVELS.contains(&level.as_str()) {
-            return Err(Refusal::new(404, format!("invalid log level '{level}'.")));
-        }
+    /// Errors: 404 for what is no level; 400 where there are too many loggers.
+    pub fn set(&self, name: &str, level: &str) -> Result<Vec<String>, Refusal> {
+        let level = known_level(level)?;
         let mut known = self.lock();
         if known.len() >= LOGGERS_MAX && !known.contains_key(name) {
             return Err(Refusal::new(400, format!("There are {LOGGERS_MAX} loggers already.")));
@@ -84,6 +82,16 @@ impl Loggers {
         (self.apply)(&levels);
         tracing::info!(logger = name, level = logger.level, "log level set");
         Ok(changed)
+    }
+}
+
+/// As it is written down. Errors: 404 for what is no level.
+fn known_level(level: &str) -> Result<String, Refusal> {
+    let level = level.to_ascii_uppercase();
+    if LEVELS.contains(&level.as_str()) {
+        Ok(level)
+    } else {
+        Err(Refusal::new(404, format!("invalid log level '{level}'.")))
     }
 }
 
@@ -120,9 +128,16 @@ pub(crate) async fn set(
     if !["worker", "cluster"].iter().any(|known| scope.eq_ignore_ascii_case(known)) {
         tracing::warn!(scope, "a scope that nobody knows is taken for the worker's");
     }
-    let changed = context.loggers.set(&name, &level)?;
-    if scope.eq_ignore_ascii_case("cluster") {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+    if !scope.eq_ignore_ascii_case("cluster") {
+        return Ok(Json(context.loggers.set(&name, &level)?).into_response());
     }
-    Ok(Json(changed).into_response())
+    let level = known_level(&level)?;
+    let everywhere = {
+        let (name, level) = (name.clone(), level.clone());
+        blocking(&context, move |herder| herder.set_level_everywhere(&name, &level)).await?
+    };
+    if !everywhere {
+        context.loggers.set(&name, &level)?;
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
 }

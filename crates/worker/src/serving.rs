@@ -15,12 +15,12 @@ pub(crate) fn serve_until_asked(
     runtime: Runtime,
     server: Server,
     herder: Arc<dyn Herder>,
-    loggers: Loggers,
+    loggers: Arc<Loggers>,
     stop: impl FnOnce(),
 ) -> std::io::Result<()> {
     let asked = runtime.block_on(async {
         let (ended, stopped) = tokio::sync::oneshot::channel::<()>();
-        let served = tokio::spawn(server.serve(herder, Arc::new(loggers), async move {
+        let served = tokio::spawn(server.serve(herder, loggers, async move {
             let _ = stopped.await;
         }));
         let asked = match StopSignals::listen() {

@@ -83,7 +83,7 @@ pub fn run_standalone(worker: &Path, connectors: &[PathBuf], loggers: Loggers) -
             .map_err(|_| StartError::SameName { path: path.display().to_string(), name })?;
     }
     let serving = Arc::clone(&herder) as _;
-    Ok(serve_until_asked(runtime, server, serving, loggers, || stop(&herder, &worker))?)
+    Ok(serve_until_asked(runtime, server, serving, Arc::new(loggers), || stop(&herder, &worker))?)
 }
 
 fn stop(herder: &StandaloneHerder, worker: &WorkerConfig) {

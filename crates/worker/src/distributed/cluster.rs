@@ -94,7 +94,8 @@ impl Cluster {
                 }
                 self.restarts.push((name, what));
             }
-            ConfigWord::Restart(..) | ConfigWord::Other => {}
+            // A level is the process's.
+            ConfigWord::Restart(..) | ConfigWord::Level(..) | ConfigWord::Other => {}
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pumphouse_config::{ConnectorConfig, Distributed, RawConfig, WorkerConfig};
-use pumphouse_kafka::{Leaving, LedgerProducer, RecordOutcome, Settings};
+use pumphouse_kafka::{Leaving, Settings};
 use pumphouse_rest::{
     ConnectorState, ConnectorView, Herder, LetterSample, OffsetChange, PartitionOffset, Place, Process,
     Refusal, Restart, TargetState, WorkerView,
@@ -195,6 +195,13 @@ impl Herder for DistributedHerder {
         }
     }
 
+    fn set_level_everywhere(&self, logger: &str, level: &str) -> Result<bool, Refusal> {
+        let topic = TopicName::new(&self.wires.distributed.config_topic.name);
+        let level = Writes { topic: &topic }.level(logger, level);
+        let said = self.say("levels", &[level]).and_then(|()| self.wires.config.catch_up());
+        said.map(|()| true).map_err(|why| Refusal::new(500, why))
+    }
+
     fn create(
         &self,
         config: BTreeMap<String, String>,
@@ -321,12 +328,8 @@ impl Herder for DistributedHerder {
         if records.is_empty() {
             return;
         }
-        let id = format!("connect-{}-topics-{}", self.wires.distributed.group, self.shared.worker_id);
-        let written = LedgerProducer::open(&self.wires.settings, &id, PRODUCER_TIMEOUT)
-            .map_err(RecordOutcome::NotRecorded)
-            .map_or_else(|outcome| outcome, |mut producer| producer.produce_in_transaction(&records));
-        if written != RecordOutcome::Recorded {
-            warn!(connector = name, ?written, "the connector's topics are not reset");
+        if let Err(why) = self.say("topics", &records) {
+            warn!(connector = name, why, "the connector's topics are not reset");
         }
         let _ = self.wires.status.catch_up();
     }

@@ -54,7 +54,8 @@ pub fn run_distributed(path: &Path, loggers: Loggers) -> Result<(), StartError> 
     ask_cluster_id(&shared)?;
     let url = worker.advertised_url(&local_host(), port);
     info!(worker_id = shared.worker_id, group = distributed.group, url, "worker started");
-    let running = Running::start(worker, distributed, settings, Arc::clone(&shared), url)?;
+    let loggers = Arc::new(loggers);
+    let running = Running::start(worker, distributed, settings, Arc::clone(&shared), url, &loggers)?;
     let serving = Arc::clone(&running.herder) as _;
     Ok(serve_until_asked(runtime, server, serving, loggers, || running.stop(shared.shutdown_timeout))?)
 }
@@ -74,6 +75,7 @@ impl Running {
         settings: Settings,
         shared: Arc<Shared>,
         url: String,
+        loggers: &Arc<Loggers>,
     ) -> std::io::Result<Running> {
         let (stop, cluster) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Cluster::default())));
         let (wake, woken) = bounded(1);
@@ -82,7 +84,12 @@ impl Running {
             group: distributed.group.clone(),
             topic: TopicName::new(topic),
         };
-        let hears = HearsConfig { cluster: Arc::clone(&cluster), worker: worker.clone(), wake: wake.clone() };
+        let hears = HearsConfig {
+            cluster: Arc::clone(&cluster),
+            worker: worker.clone(),
+            loggers: Arc::clone(loggers),
+            wake: wake.clone(),
+        };
         let (config, reads_config) =
             Follower::start(followed(&distributed.config_topic.name), Arc::new(hears), Arc::clone(&stop))?;
         let hears = HearsStatus(Arc::clone(&cluster));

@@ -14,6 +14,7 @@ use crate::herder::Target;
 const CONNECTOR: &str = "connector-";
 const TARGET: &str = "target-state-";
 const RESTART: &str = "restart-connector-";
+const LOGGER: &str = "logger-cluster-";
 const STATUS_CONNECTOR: &str = "status-connector-";
 const STATUS_TASK: &str = "status-task-";
 const STATUS_TOPIC: &str = "status-topic-";
@@ -33,6 +34,8 @@ pub(super) enum ConfigWord {
     Target(String, Option<Target>),
     /// A connector is to begin anew. It concerns those who hear it when it is said.
     Restart(String, Restart),
+    /// A logger is to have this level on every worker. It concerns those who hear it when it is said.
+    Level(String, String),
     /// Kafka Connect's own business.
     Other,
 }
@@ -97,10 +100,14 @@ pub(super) fn config_word(key: &[u8], value: Option<&[u8]>) -> ConfigWord {
         };
         return ConfigWord::Target(name.to_owned(), target);
     }
-    if let (Some(name), Some(value)) = (key.strip_prefix(RESTART), value) {
+    if let (Some(name), Some(value)) = (key.strip_prefix(RESTART), &value) {
         let flag = |name: &str| value.get(name).and_then(Value::as_bool).unwrap_or(false);
         let what = Restart { include_tasks: flag("include-tasks"), only_failed: flag("only-failed") };
         return ConfigWord::Restart(name.to_owned(), what);
+    }
+    if let (Some(name), Some(value)) = (key.strip_prefix(LOGGER), value) {
+        let level = value.get("level").and_then(Value::as_str);
+        return level.map_or(ConfigWord::Other, |level| ConfigWord::Level(name.to_owned(), level.to_owned()));
     }
     ConfigWord::Other
 }
@@ -200,6 +207,10 @@ impl Writes<'_> {
         self.config_record(format!("{RESTART}{connector}"), Some(value))
     }
 
+    pub(super) fn level(&self, logger: &str, level: &str) -> OutgoingRecord {
+        self.config_record(format!("{LOGGER}{logger}"), Some(json!({ "level": level })))
+    }
+
     /// `None`: the state of something that is no more.
     pub(super) fn state(&self, connector: &str, task: Option<usize>, said: Option<&Said>) -> OutgoingRecord {
         let key = match task {
@@ -273,6 +284,8 @@ mod tests {
         }
         let what = Restart { include_tasks: true, only_failed: false };
         assert_eq!(of_config(&writes.restart("c-1", what)), ConfigWord::Restart(name(), what));
+        let level = ConfigWord::Level("a::b".to_owned(), "DEBUG".to_owned());
+        assert_eq!(of_config(&writes.level("a::b", "DEBUG")), level);
         for state in [
             ConnectorState::Unassigned,
             ConnectorState::Running,
@@ -308,7 +321,9 @@ mod tests {
         );
         let paused = ConfigWord::Target("c".to_owned(), Some(Target::Paused));
         assert_eq!(word("target-state-c", r#"{"state":"PAUSED"}"#), paused);
-        for key in ["task-c-0", "commit-c", "session-key", "logger-cluster-root"] {
+        let level = ConfigWord::Level("root".to_owned(), "INFO".to_owned());
+        assert_eq!(word("logger-cluster-root", r#"{"level":"INFO"}"#), level);
+        for key in ["task-c-0", "commit-c", "session-key"] {
             assert_eq!(
                 word(key, r#"{"properties":{},"tasks":1,"key":"s","level":"INFO"}"#),
                 ConfigWord::Other

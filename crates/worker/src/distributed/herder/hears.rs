@@ -3,17 +3,33 @@ use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::Sender;
 use pumphouse_config::WorkerConfig;
+use pumphouse_rest::Loggers;
+use tracing::warn;
 
 use super::locked;
 use crate::distributed::cluster::Cluster;
 use crate::distributed::follower::{Listener, Read};
-use crate::distributed::words::{config_word, status_word};
+use crate::distributed::words::{ConfigWord, config_word, status_word};
 
 /// Hears the configuration topic.
 pub(in crate::distributed) struct HearsConfig {
     pub cluster: Arc<Mutex<Cluster>>,
     pub worker: WorkerConfig,
+    pub loggers: Arc<Loggers>,
     pub wake: Sender<()>,
+}
+
+impl HearsConfig {
+    fn hear_word(&self, cluster: &mut Cluster, word: ConfigWord, live: bool) {
+        match word {
+            ConfigWord::Level(logger, level) if live => {
+                if let Err(refusal) = self.loggers.set(&logger, &level) {
+                    warn!(logger, level, why = refusal.message, "a level for all workers is not set");
+                }
+            }
+            word => cluster.hear_config(word, live, &self.worker),
+        }
+    }
 }
 
 impl Listener for HearsConfig {
@@ -21,14 +37,14 @@ impl Listener for HearsConfig {
         let mut cluster = locked(&self.cluster);
         cluster.forget_config();
         for Read { key, value, is_new } in records {
-            cluster.hear_config(config_word(&key, Some(&value)), is_new, &self.worker);
+            self.hear_word(&mut cluster, config_word(&key, Some(&value)), is_new);
         }
         drop(cluster);
         let _ = self.wake.try_send(());
     }
 
     fn hear(&self, key: &[u8], value: Option<&[u8]>) {
-        locked(&self.cluster).hear_config(config_word(key, value), true, &self.worker);
+        self.hear_word(&mut locked(&self.cluster), config_word(key, value), true);
         let _ = self.wake.try_send(());
     }
 }

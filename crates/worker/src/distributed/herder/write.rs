@@ -69,6 +69,20 @@ impl DistributedHerder {
         }
     }
 
+    /// Writes what any worker may say at any time. `about`: one such write at a time. Errors: it is not written, or
+    /// nobody knows.
+    pub(super) fn say(&self, about: &str, records: &[OutgoingRecord]) -> Result<(), String> {
+        let id = format!("connect-{}-{about}-{}", self.wires.distributed.group, self.shared.worker_id);
+        let mut producer = LedgerProducer::open(&self.wires.settings, &id, PRODUCER_TIMEOUT)
+            .map_err(|error| error.to_string())?;
+        match producer.produce_in_transaction(records) {
+            RecordOutcome::Recorded => Ok(()),
+            RecordOutcome::Fenced(error)
+            | RecordOutcome::NotRecorded(error)
+            | RecordOutcome::Unknown(error) => Err(format!("The change was not written: {error}")),
+        }
+    }
+
     /// A configuration that was read, changed, and is to be written if nobody else has changed it meanwhile.
     pub(super) fn put(
         &self,
