@@ -215,6 +215,13 @@ mod tests {
     }
 
     #[test]
+    fn others_may_be_told_an_https_listener() {
+        let further = [("listeners", "https://w:8443"), ("ssl.keystore.location", "/k.pem")];
+        let (worker, _) = WorkerConfig::distributed_from_raw(&raw(&further)).unwrap();
+        assert_eq!(worker.advertised_url("h", 8443), "https://w:8443");
+    }
+
+    #[test]
     fn what_is_refused() {
         let refused = |further: &[(&str, &str)]| {
             let errors = WorkerConfig::distributed_from_raw(&raw(further)).unwrap_err().0;

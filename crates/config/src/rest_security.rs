@@ -14,7 +14,7 @@ const PREFIX: &str = "listeners.https.";
 pub struct RestTls {
     /// Key and certificates of this worker.
     pub own: Store,
-    /// Who may vouch for clients; nobody where no certificates are asked for.
+    /// Who may vouch for clients, where certificates are asked for, and for other workers.
     pub clients: Option<Store>,
     /// Whether clients have to show a certificate.
     pub client_auth: ClientAuth,

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use crate::distributed::Distributed;
-use crate::error::{ConfigCode, ConfigError, ConfigErrors, Note};
+use crate::error::{ConfigCode, ConfigErrors, Note};
 use crate::kafka_options::{self, KafkaOptions, WorkerClients};
 use crate::listener::Listeners;
 use crate::masked;
@@ -61,14 +61,6 @@ impl WorkerConfig {
     pub fn distributed_from_raw(raw: &RawConfig) -> Result<(WorkerConfig, Distributed), ConfigErrors> {
         let mut distributed = None;
         let config = WorkerConfig::read(raw, |reading| distributed = Some(Distributed::read(reading)))?;
-        if config.listeners.advertised.protocol.as_str() != "http" {
-            return Err(ConfigErrors::from(ConfigError::new(
-                ConfigCode::NotYet,
-                "rest.advertised.listener",
-                "workers pass requests on to one another over http only",
-                "Add an http listener that the other workers reach, and set rest.advertised.listener=http.",
-            )));
-        }
         Ok((config, distributed.expect("it was read with the rest")))
     }
 

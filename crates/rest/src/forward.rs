@@ -7,11 +7,10 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Uri, header, request::Parts};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use crate::herder::{Place, Refusal};
+use crate::others::{Others, Unanswered};
 use crate::routes::{Context, blocking};
 
 /// What axum takes of a body by default.
@@ -77,7 +76,7 @@ async fn at_its_place(
         )),
         Place::At(base) => {
             let answer = tokio::select! {
-                answer = ask(&base, parts, body.clone()) => answer?,
+                answer = ask(&context.others, &base, parts, body.clone()) => answer?,
                 gone = has_moved(context, name, task, &base) => return Err(gone),
             };
             if answer.status().is_success() {
@@ -191,7 +190,7 @@ fn has_been_passed_on(uri: &Uri) -> bool {
     uri.query().unwrap_or_default().split('&').any(|pair| pair.eq_ignore_ascii_case("forward=false"))
 }
 
-async fn ask(base: &str, parts: &Parts, body: Bytes) -> Result<Response, Refusal> {
+async fn ask(others: &Others, base: &str, parts: &Parts, body: Bytes) -> Result<Response, Refusal> {
     let failed = |why: String| Refusal::new(500, format!("IO Error trying to forward REST request: {why}"));
     let path = parts.uri.path();
     let separator = if parts.uri.query().is_some_and(|query| !query.is_empty()) { "&" } else { "" };
@@ -204,18 +203,17 @@ async fn ask(base: &str, parts: &Parts, body: Bytes) -> Result<Response, Refusal
         }
     }
     let request = request.body(Body::from(body)).map_err(|error| failed(error.to_string()))?;
-    let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
-    let asked = tokio::time::timeout(ANSWER_TIMEOUT, client.request(request)).await;
+    let asked = tokio::time::timeout(ANSWER_TIMEOUT, others.ask(request)).await;
     let answer = match asked {
         Ok(Ok(answer)) => answer,
         // Nobody has heard of the request, so it can be made again.
-        Ok(Err(error)) if error.is_connect() => {
+        Ok(Err(Unanswered::Unreached)) => {
             return Err(conflict(
                 "Cannot complete request momentarily: the worker that the connector belongs to does not answer. \
                  Another one takes its place within session.timeout.ms",
             ));
         }
-        Ok(Err(error)) => return Err(failed(error.to_string())),
+        Ok(Err(Unanswered::Failed(why))) => return Err(failed(why)),
         Err(_) => return Err(failed("the other worker has not answered in time".to_owned())),
     };
     let (head, body) = answer.into_parts();

@@ -20,6 +20,7 @@ mod page;
 
 mod auth;
 mod doors;
+mod others;
 mod routes;
 mod server;
 mod tls;

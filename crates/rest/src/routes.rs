@@ -14,6 +14,7 @@ use crate::answers::{self, Health, ServerInfo};
 use crate::auth::{self, Users};
 use crate::herder::{Herder, Refusal};
 use crate::loggers::Loggers;
+use crate::others::Others;
 use crate::view::WorkerView;
 use crate::{connectors, forward, lifecycle, loggers, offsets, page, plugins};
 
@@ -22,6 +23,8 @@ use crate::{connectors, forward, lifecycle, loggers, offsets, page, plugins};
 pub(crate) struct Context {
     pub herder: Arc<dyn Herder>,
     pub loggers: Arc<Loggers>,
+    /// The other workers.
+    pub others: Arc<Others>,
     /// How many may look at dead letters at once.
     pub looks: Arc<Semaphore>,
     /// What the page shows.

@@ -11,6 +11,7 @@ use crate::auth::Users;
 use crate::doors::{self, Door, Limits};
 use crate::herder::Herder;
 use crate::loggers::Loggers;
+use crate::others::Others;
 use crate::routes::{self, Context};
 use crate::tls;
 
@@ -54,6 +55,7 @@ pub struct Server {
     admin: Option<Vec<Door>>,
     bound: SocketAddr,
     users: Option<Arc<Users>>,
+    others: Arc<Others>,
     page: PageAccess,
 }
 
@@ -63,6 +65,7 @@ impl Server {
     pub async fn bind(worker: &WorkerConfig) -> Result<Server, ServeError> {
         let tls = worker.rest_tls.as_ref().map(tls::server_config).transpose()?.map(TlsAcceptor::from);
         let users = worker.rest_users_file.as_deref().map(Users::read).transpose()?.map(Arc::new);
+        let others = Arc::new(Others::new(worker.rest_tls.as_ref())?);
         let listeners = &worker.listeners;
         let (mut doors, mut bound) = (Vec::new(), None);
         for listener in &listeners.all {
@@ -78,7 +81,7 @@ impl Server {
             admin.get_or_insert_default().push(door);
         }
         let bound = bound.expect("the advertised listener is one of them");
-        Ok(Server { doors, admin, bound, users, page: worker.page })
+        Ok(Server { doors, admin, bound, users, others, page: worker.page })
     }
 
     /// Where the advertised listener was bound.
@@ -94,7 +97,7 @@ impl Server {
         stop: impl Future<Output = ()> + Send + 'static,
     ) {
         let looks = Arc::new(Semaphore::new(LOOKS_AT_ONCE));
-        let context = Context { herder, loggers, looks, page: self.page };
+        let context = Context { herder, loggers, others: self.others, looks, page: self.page };
         let (stopping, stopped) = watch::channel(false);
         let main = routes::router(context.clone(), self.admin.is_none(), self.users.clone());
         let mut all: Vec<_> = self.doors.into_iter().map(|door| (door, main.clone())).collect();

@@ -1,14 +1,17 @@
-//! Keys and certificates of the https listeners, from the stores that Kafka Connect's options name.
+//! Keys and certificates of the https listeners, and towards those of other workers, from the stores that Kafka
+//! Connect's options name.
 use std::io::Read as _;
 use std::sync::Arc;
 
+use hyper_rustls::ConfigBuilderExt;
 use openssl::pkcs12::Pkcs12;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 use pumphouse_config::{ClientAuth, Place, RestTls, Store};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use crate::server::ServeError;
 
@@ -22,22 +25,13 @@ const JKS_BEGINNING: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 /// Errors: [`ServeError::Tls`], which names the option and never a password.
 pub(crate) fn server_config(tls: &RestTls) -> Result<Arc<ServerConfig>, ServeError> {
     let failed = |what: String| ServeError::Tls { option: tls.own.option.clone(), what };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions: Vec<_> = [(tls.tls12, &rustls::version::TLS12), (tls.tls13, &rustls::version::TLS13)]
-        .into_iter()
-        .filter_map(|(wanted, version)| wanted.then_some(version))
-        .collect();
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&versions)
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&versions(tls))
         .map_err(|error| failed(error.to_string()))?;
     let builder = match (tls.client_auth, &tls.clients) {
         (ClientAuth::Requested | ClientAuth::Required, Some(store)) => {
             let untrusted = |what: String| ServeError::Tls { option: store.option.clone(), what };
-            let mut roots = RootCertStore::empty();
-            for certificate in open(store)?.certificates {
-                roots.add(der(&certificate)?).map_err(|error| untrusted(error.to_string()))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(store)?), provider());
             let verifier = match tls.client_auth {
                 ClientAuth::Requested => verifier.allow_unauthenticated(),
                 ClientAuth::None | ClientAuth::Required => verifier,
@@ -49,16 +43,68 @@ pub(crate) fn server_config(tls: &RestTls) -> Result<Arc<ServerConfig>, ServeErr
         }
         (ClientAuth::None, _) => builder.with_no_client_auth(),
     };
+    let (chain, key) = own_chain(tls)?;
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| failed(error.to_string()))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// What is spoken to other workers; `None`: TLS to none.
+/// Errors: as above.
+pub(crate) fn client_config(tls: Option<&RestTls>) -> Result<ClientConfig, ServeError> {
+    let builder = ClientConfig::builder_with_provider(provider());
+    let Some(tls) = tls else {
+        let builder = builder
+            .with_safe_default_protocol_versions()
+            .map_err(|error| ServeError::Tls { option: "ssl".to_owned(), what: error.to_string() })?;
+        return Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
+    };
+    let failed = |what: String| ServeError::Tls { option: tls.own.option.clone(), what };
+    let builder =
+        builder.with_protocol_versions(&versions(tls)).map_err(|error| failed(error.to_string()))?;
+    let builder = match &tls.clients {
+        Some(store) => builder.with_root_certificates(roots(store)?),
+        // A machine without any trusts nobody.
+        None => match builder.clone().with_native_roots() {
+            Ok(builder) => builder,
+            Err(_) => builder.with_root_certificates(RootCertStore::empty()),
+        },
+    };
+    let (chain, key) = own_chain(tls)?;
+    builder.with_client_auth_cert(chain, key).map_err(|error| failed(error.to_string()))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn versions(tls: &RestTls) -> Vec<&'static SupportedProtocolVersion> {
+    [(tls.tls12, &rustls::version::TLS12), (tls.tls13, &rustls::version::TLS13)]
+        .into_iter()
+        .filter_map(|(wanted, version)| wanted.then_some(version))
+        .collect()
+}
+
+fn roots(store: &Store) -> Result<RootCertStore, ServeError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in open(store)?.certificates {
+        roots
+            .add(der(&certificate)?)
+            .map_err(|error| ServeError::Tls { option: store.option.clone(), what: error.to_string() })?;
+    }
+    Ok(roots)
+}
+
+/// This worker's certificate, those of who issued it, and its key.
+fn own_chain(tls: &RestTls) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), ServeError> {
+    let failed = |what: String| ServeError::Tls { option: tls.own.option.clone(), what };
     let Opened { key, certificates } = open(&tls.own)?;
     let key = key.ok_or_else(|| failed("it holds no private key".to_owned()))?;
     let chain = in_order(certificates, &key)
         .ok_or_else(|| failed("no certificate in it is of its key".to_owned()))?;
     let chain = chain.iter().map(der).collect::<Result<_, _>>()?;
     let key = key.private_key_to_pkcs8().map_err(|error| failed(error.to_string()))?;
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
-    let mut config = builder.with_single_cert(chain, key).map_err(|error| failed(error.to_string()))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok((chain, PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key))))
 }
 
 struct Opened {

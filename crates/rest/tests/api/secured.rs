@@ -8,7 +8,7 @@ use openssl::pkcs12::Pkcs12;
 use openssl::pkey::PKey;
 use openssl::symm::Cipher;
 use openssl::x509::X509;
-use pumphouse_rest::Server;
+use pumphouse_rest::{ConnectorView, Herder, Place, Process, Server, WorkerView};
 use pumphouse_testkit::ports::free_ports;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::worker::{Empty, config_of, loggers_of};
+use crate::worker::{Empty, Idle, config_of, loggers_of};
 
 /// Nothing here takes a second.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -228,6 +228,60 @@ async fn clients_show_certificates_where_that_is_asked_for() {
         );
         assert!(over_tls(address, &stranger, &get("/health")).await.is_err(), "{auth}");
     }
+}
+
+/// A worker whose connectors are all another one's.
+struct Elsewhere(String);
+
+impl WorkerView for Elsewhere {
+    fn process(&self) -> &dyn Process {
+        &Idle
+    }
+
+    fn connectors(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn connector(&self, _: &str) -> Option<ConnectorView> {
+        None
+    }
+}
+
+impl Herder for Elsewhere {
+    fn place_of(&self, _: &str, _: Option<usize>) -> Place {
+        Place::At(self.0.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_passed_on_over_tls_to_a_worker_that_can_be_trusted() {
+    let (pki, strangers) = (Pki::new(), Pki::new());
+    // Each asks the other for a certificate, and so do clients have one.
+    let lines = |trusting: &Pki| {
+        let (key, trust) = (pki.pem_store(), trusting.path("ca.pem"));
+        format!(
+            "{HTTPS}ssl.keystore.location={key}\nssl.truststore.location={trust}\nssl.client.auth=requested\n"
+        )
+    };
+    let only_with = lines(&pki).replace("requested", "required");
+    let port = serve(&only_with).await.port();
+    let ask_of = async |lines: &str, place: String| {
+        let server = Server::bind(&config_of(lines).unwrap()).await.unwrap();
+        let address = server.address();
+        tokio::spawn(server.serve(Arc::new(Elsewhere(place)), loggers_of(&[]), std::future::pending()));
+        let (json, body) = ("content-type: application/json\r\n", r#"{"name": "c", "config": {}}"#);
+        over_tls(address, &pki.client(false), &request("POST", "/connectors", json, body)).await.unwrap()
+    };
+    let there = format!("https://localhost:{port}");
+    let answer = ask_of(&lines(&pki), there.clone()).await;
+    assert!(answer.starts_with("HTTP/1.1 201 ") && answer.contains("\"name\":\"c\""), "{answer}");
+    // Its name is not in its certificate, or somebody whom we do not trust vouches for it.
+    for (lines, place) in [(lines(&pki), format!("https://127.0.0.1:{port}")), (lines(&strangers), there)] {
+        let answer = ask_of(&lines, place).await;
+        assert!(answer.starts_with("HTTP/1.1 500 ") && answer.contains("TLS between workers"), "{answer}");
+    }
+    let nobody = format!("https://localhost:{}", free_ports::<1>().unwrap()[0]);
+    assert!(ask_of(&lines(&pki), nobody).await.starts_with("HTTP/1.1 409 "));
 }
 
 #[tokio::test]
