@@ -26,7 +26,7 @@ const CAUGHT_UP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Who listens.
 pub(super) trait Listener: Send + Sync + 'static {
     /// All that the topic says, in the order in which it was said; again after it could not be followed.
-    fn from_the_beginning(&self, records: Vec<Read>);
+    fn hear_all(&self, records: Vec<Read>);
     /// What was said since.
     fn hear(&self, key: &[u8], value: Option<&[u8]>);
 }
@@ -181,7 +181,7 @@ impl Following {
             .filter_map(|(key, (at, is_new, value))| Some((at, Read { key, value: value?, is_new })))
             .collect();
         said.sort_unstable_by_key(|(at, _)| *at);
-        self.listener.from_the_beginning(said.into_iter().map(|(_, read)| read).collect());
+        self.listener.hear_all(said.into_iter().map(|(_, read)| read).collect());
         self.heard = Some(heard);
         Ok(true)
     }

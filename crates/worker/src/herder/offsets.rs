@@ -272,7 +272,7 @@ impl Member {
         let asked = match change {
             OffsetChange::Reset => {
                 // Also partitions whose offsets the broker has forgotten: their marks are to go (R16).
-                return Ok(partitions(&self.ledger.topics).into_iter().map(|tp| (tp, None)).collect());
+                return Ok(partitions(&self.ledger.topics).map(|tp| (tp, None)).collect());
             }
             OffsetChange::Alter(asked) => asked,
         };

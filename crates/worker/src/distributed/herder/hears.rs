@@ -33,7 +33,7 @@ impl HearsConfig {
 }
 
 impl Listener for HearsConfig {
-    fn from_the_beginning(&self, records: Vec<Read>) {
+    fn hear_all(&self, records: Vec<Read>) {
         let mut cluster = locked(&self.cluster);
         cluster.forget_config();
         for Read { key, value, is_new } in records {
@@ -53,7 +53,7 @@ impl Listener for HearsConfig {
 pub(in crate::distributed) struct HearsStatus(pub Arc<Mutex<Cluster>>);
 
 impl Listener for HearsStatus {
-    fn from_the_beginning(&self, records: Vec<Read>) {
+    fn hear_all(&self, records: Vec<Read>) {
         let mut cluster = locked(&self.0);
         cluster.forget_status();
         for Read { key, value, .. } in records {
