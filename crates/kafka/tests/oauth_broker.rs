@@ -2,6 +2,8 @@
 //! refusal of the endpoint is told as one.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,10 +14,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use pumphouse_kafka::{
     Admin, ClientOptions, KafkaError, LedgerProducer, OutgoingRecord, RecordOutcome, client_settings,
 };
+use pumphouse_testkit::Kafka;
 use pumphouse_testkit::ports::free_ports;
 use pumphouse_testkit::wait::wait_until;
-use pumphouse_testkit::{Kafka, KafkaOptions};
 use pumphouse_types::{Partition, TopicName};
+use support::broker_with;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -24,29 +27,12 @@ const TOKEN_SECONDS: u64 = 10;
 
 fn broker(port: u16) -> Kafka {
     let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required";
-    let mut options = KafkaOptions::default();
-    for (name, value) in [
-        (
-            "listeners",
-            format!(
-                "PLAINTEXT://127.0.0.1:{{port}},TOKENS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{{controller_port}}"
-            ),
-        ),
-        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{{port}},TOKENS://127.0.0.1:{port}")),
-        (
-            "listener.security.protocol.map",
-            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TOKENS:SASL_PLAINTEXT".to_owned(),
-        ),
-        ("listener.name.tokens.sasl.enabled.mechanisms", "OAUTHBEARER".to_owned()),
+    let options = [
+        ("sasl.enabled.mechanisms", "OAUTHBEARER".to_owned()),
         // The broker's own validator of tokens that nobody has signed.
-        (
-            "listener.name.tokens.oauthbearer.sasl.jaas.config",
-            format!("{module} unsecuredLoginStringClaim_sub=\"broker\";"),
-        ),
-    ] {
-        options.properties.insert(name.to_owned(), value);
-    }
-    Kafka::start(options).unwrap()
+        ("oauthbearer.sasl.jaas.config", format!("{module} unsecuredLoginStringClaim_sub=\"broker\";")),
+    ];
+    broker_with("TOKENS", "SASL_PLAINTEXT", port, &options)
 }
 
 fn encoded(json: &str) -> String {

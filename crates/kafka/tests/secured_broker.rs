@@ -1,6 +1,8 @@
 //! TLS and a login, with the options that a Java client has: they work, and each mistake is told.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
@@ -10,8 +12,9 @@ use pumphouse_kafka::{
     client_settings,
 };
 use pumphouse_testkit::ports::free_ports;
-use pumphouse_testkit::{Kafka, KafkaOptions, unique_name};
+use pumphouse_testkit::{Kafka, unique_name};
 use pumphouse_types::{Offset, OffsetRange, Partition, TopicName};
+use support::broker_with;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -26,30 +29,16 @@ fn certificate(place: &str, name: &str) {
 }
 
 fn secured_broker(place: &str, secure_port: u16) -> Kafka {
-    let mut options = KafkaOptions::default();
-    for (name, value) in [
+    let options = [
+        ("sasl.enabled.mechanisms", "PLAIN".to_owned()),
         (
-            "listeners",
-            format!(
-                "PLAINTEXT://127.0.0.1:{{port}},SECURE://127.0.0.1:{secure_port},CONTROLLER://127.0.0.1:{{controller_port}}"
-            ),
-        ),
-        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{{port}},SECURE://127.0.0.1:{secure_port}")),
-        (
-            "listener.security.protocol.map",
-            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL".to_owned(),
-        ),
-        ("listener.name.secure.sasl.enabled.mechanisms", "PLAIN".to_owned()),
-        (
-            "listener.name.secure.plain.sasl.jaas.config",
+            "plain.sasl.jaas.config",
             "org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"s e\";".to_owned(),
         ),
-        ("listener.name.secure.ssl.keystore.type", "PEM".to_owned()),
-        ("listener.name.secure.ssl.keystore.location", format!("{place}/broker.pem")),
-    ] {
-        options.properties.insert(name.to_owned(), value);
-    }
-    Kafka::start(options).unwrap()
+        ("ssl.keystore.type", "PEM".to_owned()),
+        ("ssl.keystore.location", format!("{place}/broker.pem")),
+    ];
+    broker_with("SECURE", "SASL_SSL", secure_port, &options)
 }
 
 #[test]
