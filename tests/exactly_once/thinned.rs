@@ -69,3 +69,27 @@ fn a_topic_created_again_starts_its_own_ledger() {
     write_numbers(&corner, 0);
     resolves(&corner, 0);
 }
+
+/// The topic that has the name now grows beyond the position in the one before, where a client of that time reads on:
+/// nothing of what it reads is recorded, and another membership reads the topic from its beginning (R15).
+#[test]
+fn a_topic_created_again_that_outgrows_the_old_position_is_read_once() {
+    let corner = Corner::new(bed(), "outgrown", 1).with_small_batches(ROWS, 50);
+    corner.create_table("n UInt64", "n", Engine::Plain);
+    write_numbers(&corner, 0);
+    let mut worker = corner.worker(&WorkerOptions::called("w"));
+    corner.wait_caught_up(&mut [&mut worker], LIMIT);
+    let topics = bed().topics().unwrap();
+    // It learns of all that at once, when the new topic is long enough.
+    worker.pause();
+    topics.delete(&corner.topic).unwrap();
+    pumphouse_testkit::wait::wait_until("the topic to be created again", LIMIT, || {
+        topics.create(&corner.topic, 1, &[]).map_err(|error| error.to_string())
+    })
+    .unwrap();
+    (1..6).for_each(|turn| write_numbers(&corner, turn * ROWS));
+    worker.resume();
+    corner.wait_caught_up(&mut [&mut worker], 3 * LIMIT);
+    let found = corner.sql().text(&format!("SELECT count(), uniqExact(n) FROM {}", corner.table));
+    assert_eq!(found.unwrap(), format!("{}\t{}", 6 * ROWS, 6 * ROWS), "{}", worker.log());
+}

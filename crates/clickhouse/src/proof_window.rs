@@ -1,12 +1,10 @@
 //! Whether a table remembers tokens for as long as a batch may be sent again (PROTOCOL R12).
+use pumphouse_delivery::window_needed_ms;
+
 use crate::inspect::{Engine, Inspection};
 use crate::proof::ProofLimits;
 use crate::proof_failure::ProofFailure;
 use crate::table_name::TableName;
-
-/// A batch may be sent again for half the window, and its last attempt may need as long as the first:
-/// a window of four times that leaves a margin of two.
-const WINDOW_FACTOR: u64 = 4;
 
 /// The window in blocks and in time, against what is needed.
 pub(crate) fn check_window(
@@ -63,7 +61,7 @@ pub(crate) fn check_fan_out(
 
 /// How long a token has to be remembered.
 pub(crate) fn needed_ms(limits: ProofLimits) -> u64 {
-    WINDOW_FACTOR * (limits.deadline_ms + limits.max_execution_ms)
+    window_needed_ms(limits.deadline_ms, limits.max_execution_ms)
 }
 
 /// Blocks that come in that time, one per linger and lane.

@@ -316,7 +316,13 @@ impl Lane {
         let letter = |(partition, offset)| Letter { partition, offset, refusal: None };
         let letters = left_out.into_iter().map(letter).collect();
         cx.actions.push(Action::Seal { topic: self.topic.clone(), batch: id });
-        let notes = Notes { letters, ..Notes::default() };
+        // At least once, records of a topic's next life may come twice as well.
+        let asks = cx.options.exactly_once && cx.rules.keep(Rule::R15);
+        if asks {
+            let (claim, topic) = (cx.claim, self.topic.clone());
+            cx.actions.push(Action::Identify { claim, topic, batch: id });
+        }
+        let notes = Notes { letters, of_this_life: !asks, ..Notes::default() };
         Draft {
             id,
             token,
@@ -326,6 +332,17 @@ impl Lane {
             config_version: None,
             foreseen: None,
             notes,
+        }
+    }
+
+    /// R15: since the block was sealed the topic was seen to be the one that was claimed.
+    pub(crate) fn identified(&mut self, id: BatchId) {
+        let waiting = match &mut self.work {
+            Work::New { draft } if draft.id == id => Some(draft),
+            _ => self.ready.as_mut().filter(|draft| draft.id == id),
+        };
+        if let Some(draft) = waiting {
+            draft.notes.of_this_life = true;
         }
     }
 

@@ -38,6 +38,8 @@ impl Lane {
                     && self.marks_due.is_some_and(|due| now >= due)
                     && !self.marks().is_empty()
             }
+            // R15: records of the topic's next life are not of this batch.
+            Work::New { draft } if !draft.notes.of_this_life => false,
             // Nothing is sent of it, so no table is recorded.
             Work::New { draft } if draft.is_settled() => true,
             Work::New { .. } => {

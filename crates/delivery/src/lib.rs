@@ -13,6 +13,7 @@ mod foresight;
 mod lane;
 mod ledger_write;
 mod piece;
+pub mod promises;
 mod rate;
 mod resolve;
 mod retry;
@@ -33,4 +34,4 @@ pub use talk::{
     RereadRange, Verdict, WriteId,
 };
 pub use task::{Task, TaskOptions};
-pub use window::{NeedsEvidence, SERVER_START_TOLERANCE_MS, TableEngine, TableFacts};
+pub use window::{NeedsEvidence, SERVER_START_TOLERANCE_MS, TableEngine, TableFacts, window_needed_ms};

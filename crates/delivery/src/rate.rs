@@ -4,17 +4,13 @@ use std::collections::VecDeque;
 
 use pumphouse_types::ServerMillis;
 
-use crate::window::TableFacts;
+use crate::window::{TableFacts, WINDOW_FACTOR};
 
 /// Readings closer together say too little, and are passed over.
 const READING_MS_MIN: u64 = 4_000;
 
 /// The rate is that of the last minute, or of as long as the table has been read.
 const MEASURED_MS_MAX: u64 = 60_000;
-
-/// As in the start-up proof: a batch may be sent again for half the window, and its last attempt may need as long
-/// as the first.
-const WINDOW_FACTOR: u64 = 4;
 
 /// What the last attempt of a batch needs of the window, with a margin of two.
 const LAST_ATTEMPT_FACTOR: u64 = 2;

@@ -200,6 +200,7 @@ impl Lane {
         let Work::Rereading { mut open, purpose } = std::mem::replace(&mut self.work, Work::Idle) else {
             panic!("just looked");
         };
+        open.notes.of_this_life = true;
         let rows: RowList = found
             .iter()
             .filter(|(_, range)| !range.offsets.is_empty())

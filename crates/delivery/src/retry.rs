@@ -175,7 +175,10 @@ impl Lane {
         let ahead_ms = deadline(facts, open, cx).since(facts.server_clock(cx.now));
         let blocks = facts.blocks.unwrap_or(0).saturating_sub(open.batch.table.blocks.unwrap_or(0));
         // Another table's blocks were not counted (R15).
-        if self.away.is_some() || self.rate.leaves_room(facts, blocks, ahead_ms + cx.options.commit_ms_max) {
+        if self.away.is_some()
+            || !cx.rules.keep(Rule::R12)
+            || self.rate.leaves_room(facts, blocks, ahead_ms + cx.options.commit_ms_max)
+        {
             return Ok(());
         }
         Err(NeedsEvidence::WindowUsedUp { blocks, window_blocks: facts.window_blocks })

@@ -25,6 +25,12 @@ pub enum Rule {
     R10,
     /// A piece gets a token of its own.
     R11,
+    /// A window that forgets too soon is refused.
+    R12,
+    /// Entries are read stable.
+    R14,
+    /// A topic that was created again is another topic.
+    R15,
     /// Missing offsets are not a fresh start.
     R16,
     /// What is left of a batch whose offsets were set is resolved by evidence.

@@ -89,6 +89,8 @@ pub enum Event {
         batch: BatchId,
         /// What was found.
         ranges: BTreeMap<Partition, RereadRange>,
+        /// The topic's identity, read after the records (R15); `None` = there is no such topic.
+        topic_id: Option<TopicId>,
     },
     /// What the table and the query log say of a batch that is quiet (R7).
     Evidence {
@@ -147,6 +149,17 @@ pub enum Event {
         topic: TopicName,
         /// As in the question.
         table: String,
+    },
+    /// The identity of a batch's topic, read after the batch was sealed.
+    Identified {
+        /// The claim that asked.
+        claim: ClaimId,
+        /// The lane.
+        topic: TopicName,
+        /// Which batch.
+        batch: BatchId,
+        /// `None` = there is no such topic.
+        topic_id: Option<TopicId>,
     },
     /// Topic identities, read again.
     TopicIds {
@@ -405,6 +418,16 @@ pub enum Action {
         /// Which batch.
         batch: BatchId,
     },
+    /// Read the topic's identity: the batch was sealed, and its records are the claim's if it is the one that was
+    /// claimed still (R15).
+    Identify {
+        /// To be named in the answer.
+        claim: ClaimId,
+        /// The lane.
+        topic: TopicName,
+        /// To be named in the answer.
+        batch: BatchId,
+    },
     /// Write these entries in one transaction under the claim's fence.
     Record {
         /// The claim that writes.
@@ -430,7 +453,7 @@ pub enum Action {
         entries: BTreeMap<TopicPartition, StoredEntry>,
     },
     /// Read the batch's ranges again, as `config_version` makes rows of them, and keep the rows: parts
-    /// of them may be asked for.
+    /// of them may be asked for. Then read the topic's identity.
     Reread {
         /// To be named in the answer.
         claim: ClaimId,
@@ -527,6 +550,12 @@ pub enum Action {
         topic: TopicName,
         /// The partition whose entry was found.
         partition: Partition,
+    },
+    /// R15: the topic was deleted and created again. A membership that has read its earlier life ends with
+    /// [`Action::EndMembership`]; a new one reads it. No answer.
+    WarnTopicReborn {
+        /// The topic.
+        topic: TopicName,
     },
     /// R12: at the measured rate the table's window is too short. The sink goes on: where it might have
     /// forgotten a token, it looks for the rows (R7). No answer.

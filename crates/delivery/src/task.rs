@@ -124,6 +124,9 @@ pub struct Task {
     disagreements: BTreeMap<BatchId, u32>,
     /// Those that have disagreed often enough: their offsets were set by somebody else (R17).
     overwritten: BTreeSet<BatchId>,
+    /// Identities of topics that were claimed under this membership. Whoever has read one life of a topic does not
+    /// read the next one (R15).
+    met: BTreeMap<TopicName, TopicId>,
     /// A stop was asked for: an assignment that ends is not followed by another one.
     stopping: bool,
 }
@@ -145,6 +148,7 @@ impl Task {
             failed: None,
             disagreements: BTreeMap::new(),
             overwritten: BTreeSet::new(),
+            met: BTreeMap::new(),
             stopping: false,
         }
     }
@@ -271,8 +275,15 @@ impl Task {
                 });
             }
             Event::Ledger { claim, write, answer } => self.ledger_answered(claim, write, answer, now),
-            Event::Reread { claim, topic, batch, ranges } => {
-                self.on_lane(claim, &topic, now, |lane, cx| lane.reread(batch, &ranges, cx));
+            Event::Reread { claim, topic, batch, ranges, topic_id } => {
+                if self.is_current(claim) && self.is_claimed(&topic, topic_id) {
+                    self.with_lane(&topic, now, |lane, cx| lane.reread(batch, &ranges, cx));
+                }
+            }
+            Event::Identified { claim, topic, batch, topic_id } => {
+                if self.is_current(claim) && self.is_claimed(&topic, topic_id) {
+                    self.with_lane(&topic, now, |lane, _| lane.identified(batch));
+                }
             }
             Event::Settled { claim, topic, batch, facts } => {
                 self.on_lane(claim, &topic, now, |lane, cx| lane.settled(batch, facts, cx));
@@ -349,10 +360,16 @@ impl Task {
         now: Millis,
     ) {
         let Phase::Claiming { partitions } = self.phase.clone() else { return };
+        let differs = |topic: &TopicName, id: &TopicId| self.met.get(topic).is_some_and(|met| met != id);
+        let reborn = topic_ids.iter().find(|(topic, id)| differs(topic, id)).map(|(topic, _)| topic.clone());
+        if let Some(topic) = reborn.filter(|_| self.rules.keep(Rule::R15)) {
+            return self.read_by_another(topic);
+        }
+        self.met.extend(topic_ids.iter().map(|(topic, id)| (topic.clone(), *id)));
         let mut found: BTreeMap<&TopicName, BTreeMap<Partition, Option<StoredEntry>>> = BTreeMap::new();
         let mut starting = Vec::new();
         for tp in &partitions {
-            // A topic that is gone has no lane; its entries went with it (R15).
+            // A topic that is gone has no lane; its entries mean nothing any more (R15).
             if topic_ids.contains_key(&tp.topic) {
                 let stored = entries.get(tp).cloned();
                 found.entry(&tp.topic).or_default().insert(tp.partition, stored);
@@ -416,6 +433,7 @@ impl Task {
 
     fn end_membership(&mut self) {
         self.drop_lanes();
+        self.met.clear();
         self.claim = ClaimId(self.claim.0 + 1);
         self.phase = Phase::Out;
         self.actions.push(Action::EndMembership);
@@ -424,23 +442,52 @@ impl Task {
         }
     }
 
+    /// R15: a topic that is gone is claimed without; one that is there, and is not the one that was claimed, is read by
+    /// another membership.
     fn compare_topic_ids(&mut self, claim: ClaimId, topic_ids: &BTreeMap<TopicName, TopicId>) {
-        let changed = self.lanes.values().any(|lane| topic_ids.get(&lane.topic) != Some(&lane.topic_id));
-        // A topic that was gone at claim has no lane; when it is back, it gets one (R15).
-        let back = match &self.phase {
-            Phase::Member { partitions } => partitions
-                .iter()
-                .any(|tp| topic_ids.contains_key(&tp.topic) && !self.lanes.contains_key(&tp.topic)),
-            Phase::Out
-            | Phase::Claiming { .. }
-            | Phase::Revoking { .. }
-            | Phase::Closing
-            | Phase::Resting { .. }
-            | Phase::Ended => false,
+        let assigned = match &self.phase {
+            Phase::Member { partitions } => partitions.as_slice(),
+            Phase::Revoking { .. } | Phase::Closing | Phase::Resting { .. } => &[],
+            // What is being claimed is read with its identities.
+            Phase::Out | Phase::Claiming { .. } | Phase::Ended => return,
         };
-        if claim == self.claim && (changed || back) {
+        if claim != self.claim || !self.rules.keep(Rule::R15) {
+            return;
+        }
+        // One that was gone at claim has no lane; whoever has looked for it in vain does not read it.
+        let ours = |topic: &TopicName| {
+            self.lanes.contains_key(topic) || assigned.iter().any(|tp| tp.topic == *topic)
+        };
+        let reborn = topic_ids.iter().find(|(topic, id)| ours(topic) && self.met.get(*topic) != Some(*id));
+        let gone = self.lanes.keys().any(|topic| !topic_ids.contains_key(topic));
+        let back = assigned
+            .iter()
+            .any(|tp| topic_ids.contains_key(&tp.topic) && !self.lanes.contains_key(&tp.topic));
+        if let Some((topic, _)) = reborn {
+            return self.read_by_another(topic.clone());
+        }
+        if gone || back {
             self.claim_again();
         }
+    }
+
+    /// R15: whether what was read of a topic is of the life that was claimed, by its identity after the reading.
+    /// Else nothing of it is recorded: the claim ends.
+    fn is_claimed(&mut self, topic: &TopicName, topic_id: Option<TopicId>) -> bool {
+        let Some(lane) = self.lanes.get(topic).filter(|_| self.rules.keep(Rule::R15)) else { return true };
+        match topic_id {
+            Some(id) if id == lane.topic_id => return true,
+            Some(_) => self.read_by_another(topic.clone()),
+            None => self.claim_again(),
+        }
+        false
+    }
+
+    /// R15: a client keeps positions and leader epochs of a topic's earlier life, and reads on at the old position, or
+    /// not at all: only a new handle begins anew.
+    fn read_by_another(&mut self, topic: TopicName) {
+        self.actions.push(Action::WarnTopicReborn { topic });
+        self.end_membership();
     }
 
     fn close(&mut self) {
@@ -593,7 +640,8 @@ impl Task {
     }
 
     fn write_marks(&mut self, now: Millis) {
-        if self.ledger_busy.is_some() {
+        // A lane that has failed looks idle, with its batch open: the lead's plain mark would tear it (R6).
+        if self.ledger_busy.is_some() || self.failed.is_some() {
             return;
         }
         let wanting = self.lanes.values().find(|lane| lane.is_idle() && lane.wants_write(now));

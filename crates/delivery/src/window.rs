@@ -52,6 +52,15 @@ impl TableFacts {
     }
 }
 
+/// R12: a batch may be sent again for half the window, and its last attempt may need as long as the first: a window of
+/// four times that leaves a margin of two.
+pub const WINDOW_FACTOR: u64 = 4;
+
+/// R12: how long a table has to remember a token, for attempts with such deadlines and commits.
+pub fn window_needed_ms(deadline_ms: u64, commit_ms_max: u64) -> u64 {
+    WINDOW_FACTOR.saturating_mul(deadline_ms.saturating_add(commit_ms_max))
+}
+
 /// The start of a process is computed from two clock readings; equal ones agree within this.
 pub const SERVER_START_TOLERANCE_MS: u64 = 2_000;
 

@@ -94,6 +94,8 @@ impl Open {
 pub(crate) struct Notes {
     /// Dead letters that no write has carried yet.
     pub letters: Vec<Letter>,
+    /// Since its records were read the topic was seen to be the one that was claimed (R15).
+    pub of_this_life: bool,
     /// All its rows, once they were read again.
     pub rows: Option<RowList>,
     /// Rows that the table has, by evidence.

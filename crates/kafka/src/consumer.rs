@@ -82,6 +82,20 @@ pub struct Consumer {
     fetched: BTreeSet<TopicPartition>,
 }
 
+/// Asks what a topic's identity is, from another thread than the consumer's.
+pub struct TopicAsker {
+    client: Arc<Client>,
+    asker: Asker,
+}
+
+impl TopicAsker {
+    /// The topic's identity; `None`: there is no such topic.
+    pub fn topic_id(&self, topic: &TopicName, timeout: Duration) -> Result<Option<TopicId>, KafkaError> {
+        let described = describe_topics(&self.client, &self.asker, std::slice::from_ref(topic), timeout)?;
+        Ok(described.get(topic).copied().flatten().map(|described| described.topic_id))
+    }
+}
+
 impl Consumer {
     /// A member of `group`, not subscribed yet. With `instance` it is a static member (KIP-345): when
     /// it comes back within its session, it has its partitions at once.
@@ -356,6 +370,11 @@ impl Consumer {
     ) -> Result<BTreeMap<TopicName, Option<TopicId>>, KafkaError> {
         let described = self.describe(topics, timeout)?;
         Ok(described.into_iter().map(|(topic, is)| (topic, is.map(|is| is.topic_id))).collect())
+    }
+
+    /// Asks for identities beside the thread that holds the consumer. The handle lives as long as it does.
+    pub fn topic_asker(&self) -> TopicAsker {
+        TopicAsker { client: Arc::clone(&self.client), asker: self.asker.clone() }
     }
 
     /// Identity, partitions and replicas of each topic; `None` for one that does not exist.

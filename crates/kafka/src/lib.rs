@@ -30,7 +30,7 @@ mod workers_group;
 pub use pumphouse_delivery::StoredEntry;
 
 pub use admin::{Admin, TopicDescription};
-pub use consumer::{Consumer, ConsumerEvent, Leaving, StartAt};
+pub use consumer::{Consumer, ConsumerEvent, Leaving, StartAt, TopicAsker};
 pub use dead_letter::{BadRecord, Failure, Stage};
 pub use dead_letter_topic::{DeadLetterTopic, DeadLetterWarning, LETTER_BYTES_MIN, WantedLetters};
 pub use error::{KafkaError, Remedy};

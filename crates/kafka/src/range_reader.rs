@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pumphouse_types::{Offset, OffsetRange, Partition, TopicName, TopicPartition};
+use pumphouse_types::{Offset, OffsetRange, Partition, TopicId, TopicName, TopicPartition};
 
-use crate::admin::list_offsets;
+use crate::admin::{describe_topics, list_offsets};
 use crate::consumer::watermarks;
 use crate::error::{Asker, KafkaError};
 use crate::ffi::admin::Side;
@@ -47,6 +47,12 @@ impl RangeReader {
         let group = format!("{group}-reader");
         let client = Client::new(Kind::Consumer, &settings::consumer(given, &group)?)?;
         Ok(RangeReader { client, asker: Asker { group, ..Asker::default() } })
+    }
+
+    /// The topic's identity, by its name; `None`: there is no such topic (R15).
+    pub fn topic_id(&self, topic: &TopicName, timeout: Duration) -> Result<Option<TopicId>, KafkaError> {
+        let described = describe_topics(&self.client, &self.asker, std::slice::from_ref(topic), timeout)?;
+        Ok(described.get(topic).copied().flatten().map(|described| described.topic_id))
     }
 
     /// Hands out the records whose offsets lie in `ranges`, partition after partition as given, each

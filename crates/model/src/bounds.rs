@@ -10,6 +10,8 @@ pub struct Bounds {
     pub what: &'static str,
     /// How the table deduplicates.
     pub engine: TableEngine,
+    /// The ledger is in KeeperMap, not in Kafka's transactions.
+    pub keeper: bool,
     /// Partitions of the topic.
     pub partitions: u32,
     /// Records of each.
@@ -31,7 +33,7 @@ pub struct Budget {
     pub lost_answers: u8,
     /// A client gives an insert up that is still under way, and may commit at any later time.
     pub delayed_inserts: u8,
-    /// A ledger write comes about or does not, and its answer is lost.
+    /// A ledger write comes about or does not, and its answer is lost; in KeeperMap it may come about later.
     pub unknown_writes: u8,
     /// Half a window of other people's blocks comes in: two of them, and the table has forgotten a token.
     pub half_windows: u8,
@@ -53,11 +55,12 @@ const QUIET: Budget = Budget {
 };
 
 /// The checks that must find nothing.
-pub const SCENARIOS: [Bounds; 6] = [
+pub const SCENARIOS: [Bounds; 7] = [
     Bounds {
         name: "owners",
         what: "a batch over two partitions, of which the group scatters the owners, with a lost answer",
         engine: TableEngine::Replicated,
+        keeper: false,
         partitions: 2,
         records: 1,
         rows_max: 2,
@@ -67,6 +70,7 @@ pub const SCENARIOS: [Bounds; 6] = [
         name: "crash",
         what: "a task dies at any moment, while an insert is delayed and commits late",
         engine: TableEngine::Replicated,
+        keeper: false,
         partitions: 2,
         records: 1,
         rows_max: 2,
@@ -76,15 +80,27 @@ pub const SCENARIOS: [Bounds; 6] = [
         name: "ledger",
         what: "a ledger write of unknown fate, with a rebalance, over three partitions",
         engine: TableEngine::Replicated,
+        keeper: false,
         partitions: 3,
         records: 1,
         rows_max: 3,
         budget: Budget { unknown_writes: 1, rebalances: 1, seconds: 1, ..QUIET },
     },
     Bounds {
+        name: "keeper",
+        what: "the ledger in KeeperMap: a write of unknown fate that may come late, with a rebalance",
+        engine: TableEngine::Replicated,
+        keeper: true,
+        partitions: 2,
+        records: 1,
+        rows_max: 2,
+        budget: Budget { unknown_writes: 1, rebalances: 1, seconds: 1, ..QUIET },
+    },
+    Bounds {
         name: "batches",
         what: "one batch after the other, with a lost answer and a task that dies",
         engine: TableEngine::Replicated,
+        keeper: false,
         partitions: 1,
         records: 2,
         rows_max: 1,
@@ -94,6 +110,7 @@ pub const SCENARIOS: [Bounds; 6] = [
         name: "window",
         what: "the table forgets tokens between two attempts",
         engine: TableEngine::Replicated,
+        keeper: false,
         partitions: 1,
         records: 1,
         rows_max: 1,
@@ -103,6 +120,7 @@ pub const SCENARIOS: [Bounds; 6] = [
         name: "server",
         what: "a plain table whose server dies between dedup log and part",
         engine: TableEngine::Plain,
+        keeper: false,
         partitions: 2,
         records: 1,
         rows_max: 2,
@@ -125,11 +143,12 @@ pub struct Mutation {
 
 /// The rules that the model covers. The others (R9, R10, R11, R16, R17) need a source that changes, blocks that are
 /// refused, or an operator: the simulator has those.
-pub const MUTATIONS: [Mutation; 7] = [
+pub const MUTATIONS: [Mutation; 8] = [
     Mutation { rule: Rule::R1, name: "R1", scenario: "crash", broken: "no_row_twice" },
     Mutation { rule: Rule::R2, name: "R2", scenario: "crash", broken: "no_row_twice" },
     Mutation { rule: Rule::R3, name: "R3", scenario: "batches", broken: "passed_is_landed" },
     Mutation { rule: Rule::R5, name: "R5", scenario: "ledger", broken: "assertion" },
+    Mutation { rule: Rule::R5, name: "R5", scenario: "keeper", broken: "assertion" },
     Mutation { rule: Rule::R6, name: "R6", scenario: "crash", broken: "no_row_twice" },
     Mutation { rule: Rule::R7, name: "R7", scenario: "window", broken: "no_row_twice" },
     Mutation { rule: Rule::R8, name: "R8", scenario: "server", broken: "passed_is_landed" },

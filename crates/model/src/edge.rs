@@ -2,12 +2,14 @@
 //! sets out at once.
 use std::collections::{BTreeMap, VecDeque};
 
+use pumphouse_delivery::promises::Row;
 use pumphouse_delivery::{
-    Action, ClaimId, Event, Evidence, InsertAnswer, LedgerAnswer, RereadRange, Rule, Task, TaskOptions,
+    Action, ClaimId, Event, Evidence, InsertAnswer, LedgerAnswer, RereadRange, Rule, StoredEntry, Task,
+    TaskOptions, WriteId,
 };
-use pumphouse_sim::promises::Row;
 use pumphouse_types::{BatchId, Offset, Partition, TopicPartition};
 
+use crate::keeper::{Guard, Held};
 use crate::world::{CONFIG, Flight, TOPIC_ID, World, offset, place, topic};
 
 /// What the group tells a member.
@@ -17,6 +19,16 @@ pub(crate) enum Notice {
     Lost,
     /// A new one, under a generation.
     Assigned { partitions: Vec<Partition>, generation: u64 },
+}
+
+impl Notice {
+    /// As it tells states apart: only the last generation is told.
+    pub fn text(&self) -> String {
+        match self {
+            Notice::Lost => "lost".to_owned(),
+            Notice::Assigned { partitions, .. } => format!("{partitions:?}"),
+        }
+    }
 }
 
 /// A task and what it waits for.
@@ -29,11 +41,14 @@ pub(crate) struct Edge {
     /// Not answered yet.
     pub asked: VecDeque<Action>,
     /// What the member believes.
-    generation: u64,
-    owned: Vec<Partition>,
-    fences: BTreeMap<ClaimId, u64>,
-    filling: Vec<Row>,
-    blocks: BTreeMap<BatchId, Vec<Row>>,
+    pub generation: u64,
+    pub owned: Vec<Partition>,
+    pub fences: BTreeMap<ClaimId, u64>,
+    /// Of the claim in force, and of its writes, with the ledger in KeeperMap.
+    pub held: Option<Held>,
+    pub guards: BTreeMap<WriteId, Guard>,
+    pub filling: Vec<Row>,
+    pub blocks: BTreeMap<BatchId, Vec<Row>>,
     /// The table's count of blocks when the task looked whether a token is remembered, until the attempt that
     /// followed has ended.
     pub looked_at: Option<u64>,
@@ -47,6 +62,8 @@ pub(crate) enum WriteFate {
     Told,
     StandsUntold,
     LostUntold,
+    /// It may come about at any later time, unless its rows have changed by then (KeeperMap).
+    LateUntold,
 }
 
 impl Edge {
@@ -77,6 +94,8 @@ impl Edge {
             generation: 0,
             owned: Vec::new(),
             fences: BTreeMap::new(),
+            held: None,
+            guards: BTreeMap::new(),
             filling: Vec::new(),
             blocks: BTreeMap::new(),
             looked_at: None,
@@ -84,10 +103,12 @@ impl Edge {
         }
     }
 
-    /// Whether a ledger write is next, and under which generation.
-    pub fn next_write(&self) -> Option<u64> {
+    /// Whether a ledger write is next: which, and under which generation.
+    pub fn next_write(&self) -> Option<(WriteId, u64)> {
         match self.asked.front() {
-            Some(Action::Record { claim, .. }) => Some(self.fences.get(claim).copied().unwrap_or(0)),
+            Some(Action::Record { claim, write, .. }) => {
+                Some((*write, self.fences.get(claim).copied().unwrap_or(0)))
+            }
             _ => None,
         }
     }
@@ -102,6 +123,7 @@ impl World {
     }
 
     fn drain(&mut self, number: usize) {
+        let mut identified = Vec::new();
         for action in self.tasks[number].task.take_actions() {
             let edge = &mut self.tasks[number];
             match action {
@@ -151,22 +173,38 @@ impl World {
                 | Action::Report { .. }
                 | Action::Foresee { .. }
                 | Action::WarnTopicGone { .. }
+                | Action::WarnTopicReborn { .. }
                 | Action::WarnWindow { .. }
                 | Action::Leave => {}
+                // No topic is created again here.
+                Action::Identify { claim, topic, batch } => {
+                    let topic_id = Some(TOPIC_ID);
+                    identified.push(Event::Identified { claim, topic, batch, topic_id });
+                }
                 // What was taken under the claim before is not needed any more.
                 claim @ Action::Claim { .. } => {
                     edge.drop_blocks();
                     edge.asked.push_back(claim);
                 }
+                // What it demands of its rows is what is known as it is composed.
+                Action::Record { claim, write, ref entries, .. } => {
+                    let partitions: Vec<Partition> = entries.keys().map(|at| at.partition).collect();
+                    if let Some(guard) = edge.held.as_ref().and_then(|held| held.guard(claim, &partitions)) {
+                        edge.guards.insert(write, guard);
+                    }
+                    edge.asked.push_back(action);
+                }
                 question @ (Action::ReadEntries { .. }
                 | Action::AskStartOffsets { .. }
                 | Action::Inspect { .. }
-                | Action::Record { .. }
                 | Action::Reread { .. }
                 | Action::Evidence { .. }
                 | Action::Settle { .. }
                 | Action::Confirm { .. }) => edge.asked.push_back(question),
             }
+        }
+        for event in identified {
+            self.tell(number, event);
         }
     }
 
@@ -233,6 +271,10 @@ impl World {
             Action::Claim { claim, partitions } => {
                 let edge = &mut self.tasks[number];
                 edge.fences.insert(claim, edge.generation);
+                if let Some(keeper) = &mut self.keeper {
+                    let rows: Vec<Partition> = partitions.iter().map(|at| at.partition).collect();
+                    edge.held = Some(keeper.raise(claim, &rows));
+                }
                 let entries = partitions
                     .into_iter()
                     .filter_map(|at| Some((at.clone(), self.ledger.get(&at.partition)?.clone())))
@@ -240,11 +282,18 @@ impl World {
                 Event::Claimed { claim, entries, topic_ids: [(topic(), TOPIC_ID)].into() }
             }
             Action::ReadEntries { claim, topic, gather, partitions } => {
+                if let (Some(keeper), Some(held)) = (&self.keeper, &mut self.tasks[number].held) {
+                    keeper.read(held, &partitions);
+                }
                 let read = |partition: Partition| Some((partition, self.ledger.get(&partition)?.clone()));
                 let entries = partitions.into_iter().filter_map(read).collect();
                 Event::EntriesRead { claim, topic, gather, entries }
             }
             Action::AskStartOffsets { claim, partitions } => {
+                let rows: Vec<Partition> = partitions.iter().map(|at| at.partition).collect();
+                if self.keeper.is_some() && !self.enter(number, claim, &rows) {
+                    return self.replaced(number);
+                }
                 let offsets: BTreeMap<TopicPartition, Offset> =
                     partitions.into_iter().map(|at| (at, Offset::ZERO)).collect();
                 Event::StartOffsets { claim, offsets }
@@ -253,21 +302,10 @@ impl World {
                 Event::Inspected { claim, topic, facts: self.facts(), config_version: CONFIG }
             }
             Action::Record { claim, write, entries, .. } => {
-                let fence = self.tasks[number].fences.get(&claim).copied().unwrap_or(0);
-                let answer = if fence != self.generation {
-                    LedgerAnswer::Fenced
+                let answer = if self.keeper.is_some() {
+                    self.update(number, write, entries, fate)
                 } else {
-                    match fate {
-                        WriteFate::Told => {
-                            self.record(entries);
-                            LedgerAnswer::Recorded
-                        }
-                        WriteFate::StandsUntold => {
-                            self.record(entries);
-                            LedgerAnswer::Unknown
-                        }
-                        WriteFate::LostUntold => LedgerAnswer::Unknown,
-                    }
+                    self.transact(number, claim, &entries, fate)
                 };
                 Event::Ledger { claim, write, answer }
             }
@@ -281,7 +319,7 @@ impl World {
                     ranges.insert(*partition, RereadRange { offsets, left_out: 0 });
                 }
                 self.tasks[number].blocks.insert(batch.id, rows);
-                Event::Reread { claim, topic, batch: batch.id, ranges }
+                Event::Reread { claim, topic, batch: batch.id, ranges, topic_id: Some(TOPIC_ID) }
             }
             Action::Evidence { claim, topic, batch, ranges, after, .. } => {
                 self.wait_past(after);
@@ -313,6 +351,31 @@ impl World {
             other => unreachable!("{other:?} is not kept as a question"),
         };
         self.tell(number, event);
+    }
+
+    /// One of Kafka's transactions, fenced by the group's generation.
+    fn transact(
+        &mut self,
+        number: usize,
+        claim: ClaimId,
+        entries: &BTreeMap<TopicPartition, StoredEntry>,
+        fate: WriteFate,
+    ) -> LedgerAnswer {
+        let fence = self.tasks[number].fences.get(&claim).copied().unwrap_or(0);
+        if fence != self.generation {
+            return LedgerAnswer::Fenced;
+        }
+        match fate {
+            WriteFate::Told => {
+                self.record(entries);
+                LedgerAnswer::Recorded
+            }
+            WriteFate::StandsUntold => {
+                self.record(entries);
+                LedgerAnswer::Unknown
+            }
+            WriteFate::LostUntold | WriteFate::LateUntold => LedgerAnswer::Unknown,
+        }
     }
 
     /// KILL QUERY: no attempt at the batch is left; whoever waits for one is told nothing certain.

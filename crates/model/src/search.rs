@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use pumphouse_delivery::{Rule, TableEngine};
 
 use crate::bounds::Bounds;
+use crate::canon::fingerprint;
 use crate::step::Step;
 use crate::world::{Broken, World};
 
@@ -38,7 +39,7 @@ struct Frame {
 pub fn check(bounds: &Bounds, without: Option<Rule>, states_max: u64) -> Found {
     let plain = bounds.engine == TableEngine::Plain;
     let first = World::new(bounds, without);
-    let mut seen: HashSet<u64> = [first.fingerprint()].into();
+    let mut seen: HashSet<u64> = [fingerprint(&first)].into();
     let mut found = Found { states: 1, steps: 0, longest: 0, complete: true, stops: 0, broken: None };
     let steps = first.steps(plain);
     let mut way = vec![Frame { world: first, steps, tried: 0 }];
@@ -65,7 +66,7 @@ pub fn check(bounds: &Bounds, without: Option<Rule>, states_max: u64) -> Found {
             return found;
         }
         let Ok(next) = done else { return found };
-        if !seen.insert(next.fingerprint()) {
+        if !seen.insert(fingerprint(&next)) {
             continue;
         }
         found.states += 1;

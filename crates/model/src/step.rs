@@ -25,6 +25,8 @@ pub(crate) enum Step {
     CrashTask { task: usize, comes_back: bool },
     /// Half a window of other people's blocks comes in.
     HalfWindow,
+    /// A ledger write that somebody gave up comes about.
+    LateWrite(usize),
     /// The server dies; this attempt's token is in the log of a plain table, without its part.
     CrashServer { logged: Option<usize> },
     /// A second passes.
@@ -37,6 +39,7 @@ pub(crate) enum Owners {
     First,
     Second,
     Both,
+    BothOtherwise,
 }
 
 impl Owners {
@@ -45,10 +48,14 @@ impl Owners {
         match self {
             Owners::First => vec![all, Vec::new()],
             Owners::Second => vec![Vec::new(), all],
+            // The first partition leads most batches.
             Owners::Both => {
-                // The first partition, which leads most batches, goes to the second task.
-                let (first, second) = all.split_at(1);
-                vec![second.to_vec(), first.to_vec()]
+                let (first, others) = all.split_at(1);
+                vec![others.to_vec(), first.to_vec()]
+            }
+            Owners::BothOtherwise => {
+                let (first, others) = all.split_at(1);
+                vec![first.to_vec(), others.to_vec()]
             }
         }
     }
@@ -72,15 +79,19 @@ impl World {
             if !edge.asked.is_empty() {
                 steps.push(Step::Answer(number, WriteFate::Told));
             }
-            if budget.unknown_writes > 0 && edge.next_write() == Some(self.generation) {
+            if budget.unknown_writes > 0 && self.takes_write(edge) {
                 steps.push(Step::Answer(number, WriteFate::StandsUntold));
-                steps.push(Step::Answer(number, WriteFate::LostUntold));
+                // What may come about at any later time may never.
+                let never = if self.keeper.is_some() { WriteFate::LateUntold } else { WriteFate::LostUntold };
+                steps.push(Step::Answer(number, never));
             }
             if budget.task_crashes > 0 {
                 steps.push(Step::CrashTask { task: number, comes_back: true });
                 steps.push(Step::CrashTask { task: number, comes_back: false });
             }
         }
+        let late = self.keeper.as_ref().map_or(0, |keeper| keeper.late.len());
+        steps.extend((0..late).map(Step::LateWrite));
         for (flight, attempt) in self.flights.iter().enumerate() {
             steps.push(Step::Commit { flight, heard: true });
             if attempt.waited_for && budget.lost_answers > 0 {
@@ -95,7 +106,7 @@ impl World {
         }
         if budget.rebalances > 0 {
             let now = self.owners();
-            let others = [Owners::First, Owners::Second, Owners::Both].into_iter();
+            let others = [Owners::First, Owners::Second, Owners::Both, Owners::BothOtherwise].into_iter();
             steps.extend(others.filter(|next| next.partitions(self) != now).map(Step::Rebalance));
         }
         if budget.half_windows > 0 && self.takes_half_a_window() {
@@ -108,6 +119,17 @@ impl World {
             steps.push(Step::Second);
         }
         steps
+    }
+
+    /// Whether a task's next question is a write that the ledger would take.
+    fn takes_write(&self, edge: &Edge) -> bool {
+        match (&self.keeper, edge.next_write()) {
+            (None, Some((_, generation))) => generation == self.generation,
+            (Some(keeper), Some((write, _))) => {
+                edge.guards.get(&write).is_some_and(|guard| keeper.holds(guard))
+            }
+            (_, None) => false,
+        }
     }
 
     /// Does it.
@@ -133,6 +155,7 @@ impl World {
                 self.flights[flight].waited_for = false;
                 self.heard_of(&given_up, InsertAnswer::Unknown);
             }
+            Step::LateWrite(late) => self.comes_late(late),
             Step::Rebalance(owners) => {
                 self.budget.rebalances -= 1;
                 let owners = owners.partitions(self);

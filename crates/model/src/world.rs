@@ -1,9 +1,8 @@
 //! The state: two tasks and everything around them, as plain data that is copied at every step.
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hasher};
 
+use pumphouse_delivery::promises::{self, Place, Row};
 use pumphouse_delivery::{Entry, Rule, StoredEntry, TableEngine, TableFacts};
-use pumphouse_sim::promises::{self, Place, Row};
 use pumphouse_types::{
     ConfigVersion, DedupToken, Millis, Offset, Partition, ServerMillis, TableUuid, TopicId, TopicName,
     TopicPartition,
@@ -11,6 +10,7 @@ use pumphouse_types::{
 
 use crate::bounds::{Bounds, Budget};
 use crate::edge::{Edge, Notice};
+use crate::keeper::Keeper;
 
 /// The server's clock when the model's stands at 0.
 const SERVER_EPOCH_MS: u64 = 1_700_000_000_000;
@@ -67,8 +67,12 @@ pub(crate) struct World {
     pub partitions: u32,
     pub records: i64,
     engine: TableEngine,
-    sent: BTreeMap<DedupToken, Vec<Row>>,
-    passed: BTreeMap<u32, i64>,
+    /// The window can end, so that it counts how many blocks have come.
+    pub blocks_matter: bool,
+    /// The ledger is in KeeperMap.
+    pub keeper: Option<Keeper>,
+    pub sent: BTreeMap<DedupToken, Vec<Row>>,
+    pub passed: BTreeMap<u32, i64>,
     pub broken: Option<Broken>,
 }
 
@@ -89,6 +93,8 @@ impl World {
             partitions: bounds.partitions,
             records: bounds.records,
             engine: bounds.engine,
+            blocks_matter: bounds.budget.half_windows > 0,
+            keeper: bounds.keeper.then(|| Keeper::new(without)),
             sent: BTreeMap::new(),
             passed: BTreeMap::new(),
             broken: None,
@@ -180,9 +186,9 @@ impl World {
     }
 
     /// A ledger write comes about.
-    pub fn record(&mut self, entries: BTreeMap<TopicPartition, StoredEntry>) {
+    pub fn record(&mut self, entries: &BTreeMap<TopicPartition, StoredEntry>) {
         for (at, entry) in entries {
-            self.ledger.insert(at.partition, entry);
+            self.ledger.insert(at.partition, entry.clone());
         }
         let mut parsed: BTreeMap<Place, Entry> = BTreeMap::new();
         for (partition, stored) in self.ledger.clone() {
@@ -209,21 +215,6 @@ impl World {
                 format!("{partition}: {offset} lies below {bound} and is not there"),
             );
         }
-    }
-
-    /// What tells it from other states: its whole text, in 64 bits. Of a million states two have the same with a
-    /// chance of 1 in 37 million.
-    pub fn fingerprint(&self) -> u64 {
-        struct Text(DefaultHasher);
-        impl std::fmt::Write for Text {
-            fn write_str(&mut self, text: &str) -> std::fmt::Result {
-                self.0.write(text.as_bytes());
-                Ok(())
-            }
-        }
-        let mut text = Text(DefaultHasher::new());
-        std::fmt::write(&mut text, format_args!("{self:?}")).expect("a hasher takes every text");
-        text.0.finish()
     }
 }
 

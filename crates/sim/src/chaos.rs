@@ -3,6 +3,7 @@
 use pumphouse_delivery::{Entry, Event};
 use pumphouse_types::Partition;
 
+use crate::invariants::entry_now;
 use crate::operator::Chore;
 use crate::run::{Ev, World};
 use crate::source::Slot;
@@ -59,6 +60,9 @@ impl World {
         }
         if self.strikes(self.plan.remaps) {
             self.remap();
+        }
+        if self.strikes(self.plan.rebirths) {
+            self.delete_topic();
         }
         if self.strikes(self.plan.resets) {
             self.begin_upkeep(Chore::SetOffsets);
@@ -134,13 +138,15 @@ impl World {
     fn open_range(&mut self) -> Option<(usize, u32, i64, i64)> {
         let mut ranges = Vec::new();
         for &(topic, partition) in &self.places {
-            let Some(stored) = self.ledger.entry((topic, partition)) else { continue };
-            let share = match Entry::parse(Partition(partition), stored) {
-                Ok(Entry::Lead(batch)) => batch.ranges[&Partition(partition)],
-                Ok(Entry::Member(member)) => member.share,
-                Ok(Entry::Plain { .. }) | Err(_) => continue,
+            let entry = entry_now(&self.ledger, &self.source, (topic, partition));
+            let share = match entry {
+                Some(Ok((Entry::Lead(batch), _))) => batch.ranges[&Partition(partition)],
+                Some(Ok((Entry::Member(member), _))) => member.share,
+                Some(Ok((Entry::Plain { .. }, _)) | Err(_)) | None => continue,
             };
-            ranges.push((topic, partition, share.range.first().get(), share.range.end().get()));
+            let begin = self.source.begin(topic);
+            let (first, end) = (share.range.first().get(), share.range.end().get());
+            ranges.push((topic, partition, begin + first, begin + end));
         }
         if ranges.is_empty() { None } else { Some(self.rng.pick(&ranges)) }
     }
@@ -158,7 +164,7 @@ impl World {
             self.source.remove(topic, partition, offset);
         } else {
             self.say(|| format!("the source loses {topic}/{partition} up to {offset}"));
-            for lost in 0..=offset {
+            for lost in self.source.begin(topic)..=offset {
                 self.source.remove(topic, partition, lost);
             }
         }
@@ -175,12 +181,53 @@ impl World {
         }
     }
 
+    /// A topic is deleted, and another one of its name created at once or a while later. The group may hear of either.
+    fn delete_topic(&mut self) {
+        let topic = self.rng.below(self.topics.len() as u64) as usize;
+        if !self.source.exists(topic) {
+            return;
+        }
+        self.say(|| format!("topic {topic} is deleted"));
+        self.source.delete(topic);
+        // KeeperMap knows nothing of topics.
+        if self.keeper.is_none() && self.rng.below(2) == 0 {
+            self.ledger.drop_topic(topic);
+        }
+        self.ledger.drop_nameless(topic);
+        self.may_rebalance();
+        let gone_ms = if self.rng.below(2) == 0 { self.rng.below(300) } else { self.rng.below(20_000) };
+        self.after(gone_ms, Ev::CreateTopic(topic));
+    }
+
+    /// Its producers have waited for it.
+    pub fn create_topic(&mut self, topic: usize) {
+        if self.source.exists(topic) {
+            return;
+        }
+        self.saw("topic created again");
+        self.say(|| format!("topic {topic} is created again"));
+        self.source.create(topic);
+        for partition in 0..self.plan.partitions {
+            for _ in 0..self.rng.below(12) {
+                self.source.append(&mut self.rng, topic, partition, &self.plan);
+            }
+        }
+        self.may_rebalance();
+    }
+
+    fn may_rebalance(&mut self) {
+        if self.rng.below(2) == 0 {
+            self.group.begin(self.now);
+        }
+    }
+
     /// Faults stop: whoever is stopped continues, whoever is down comes back.
     fn mend(&mut self) {
         self.say(|| "faults stop".to_owned());
         self.calm = true;
         self.server.unreachable_until = self.now;
         self.ledger_out_until = self.now;
+        (0..self.topics.len()).for_each(|topic| self.create_topic(topic));
         for proc in 0..self.procs.len() {
             self.procs[proc].cut_until = 0;
             if self.procs[proc].alive && self.procs[proc].paused_until > self.now {

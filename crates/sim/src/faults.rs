@@ -1,6 +1,6 @@
 //! What one seed does to the system: its shape, and how often each thing goes wrong. Each class of
 //! fault is on in some seeds and off in others, so that rare meetings of few faults are not drowned.
-use pumphouse_delivery::TableEngine;
+use pumphouse_delivery::{TableEngine, window_needed_ms};
 
 use crate::rng::Rng;
 
@@ -127,6 +127,10 @@ pub struct Plan {
     pub new_columns: u64,
     /// A topic is to go to its other table.
     pub remaps: u64,
+    /// A topic is deleted and created again.
+    pub rebirths: u64,
+    /// The table's window is shorter than the start-up proof allows.
+    pub short_window: bool,
     /// The connector delivers at least once: rows may come twice, and none may be lost.
     pub at_least_once: bool,
 }
@@ -169,25 +173,39 @@ impl Plan {
         let remaps = if resets == 0 { sometimes(&mut aside, 6, 100) } else { 0 };
         let kill_at_rename = if server_faults { sometimes(rng, 2, 1_500) } else { 0 };
         let at_least_once = aside.below(10) == 0;
+        // Who sets offsets, or restores them, speaks of one life of a topic.
+        let rebirths = if resets + long_rests == 0 { sometimes(&mut aside, 6, 100) } else { 0 };
+        let short_window = aside.below(40) == 0;
+        // Too short for what R12 is about: a commit that takes longer than the table remembers.
+        let (deadline_ms, commit_ms_max) =
+            if short_window { (aside.between(6_000, 12_000), 12_000) } else { (deadline_ms, commit_ms_max) };
+        let window_ms = if short_window { 3 * commit_ms_max / 4 } else { window_ms };
+        let insert_timeout_ms = rng.between(1_000, deadline_ms + commit_ms_max);
+        let (slow_body, slow_commit) = (sometimes(rng, 2, 2_000), sometimes(rng, 2, 2_000));
         Plan {
             workers: workers as usize,
             topics: if rng.below(5) == 0 { 2 } else { 1 },
             partitions: rng.between(2, 4) as u32,
-            engine: if forgetful { TableEngine::Plain } else { engine },
+            engine: match (short_window, forgetful) {
+                (true, _) => TableEngine::Replicated,
+                (false, true) => TableEngine::Plain,
+                (false, false) => engine,
+            },
             lineage,
             pure_checks: rng.below(4) > 0,
             views: rng.below(8) == 0,
             table_partitions,
             leaves_out: undecodable > 0 || rng.below(10) > 0,
             window_blocks: window_blocks * table_partitions,
-            window_ms: (engine == TableEngine::Replicated && !forgetful).then_some(window_ms),
+            window_ms: (short_window || (engine == TableEngine::Replicated && !forgetful))
+                .then_some(window_ms),
             tiny_window,
             foreign_blocks_per_s,
             commit_ms_max,
             deadline_ms,
             linger_ms: rng.between(100, 1_000),
             rows_max: rng.between(4, 30),
-            insert_timeout_ms: rng.between(1_000, deadline_ms + commit_ms_max),
+            insert_timeout_ms: if short_window { 1_000 } else { insert_timeout_ms },
             server_clock_ms: 1_700_000_000_000 + rng.below(1_000_000),
             session_ms: rng.between(3_000, 10_000),
             static_members: rng.below(2) == 0,
@@ -205,8 +223,8 @@ impl Plan {
             ledger_not_recorded: sometimes(rng, 3, 1_500),
             ledger_outage: if forgetful { 100 } else { sometimes(rng, 6, 80) },
             answer_lost: if forgetful { 2_500 } else { sometimes(rng, 2, 2_500) },
-            slow_body: sometimes(rng, 2, 2_000),
-            slow_commit: sometimes(rng, 2, 2_000),
+            slow_body: if short_window { 3_000 } else { slow_body },
+            slow_commit: if short_window { 5_000 } else { slow_commit },
             overload: sometimes(rng, 3, 2_000),
             outage: sometimes(rng, 4, 60),
             server_kill: if server_faults { rng.between(1, 60) } else { 0 },
@@ -222,12 +240,20 @@ impl Plan {
             rewriting: if compaction + resets + long_rests == 0 { sometimes(rng, 20, 300) } else { 0 },
             new_columns: sometimes(rng, 6, 60),
             remaps,
+            rebirths,
+            short_window,
             at_least_once,
             resets,
             long_rests,
             answers: rng.below(4) > 0,
             retry_timeout_ms: (rng.below(12) == 0).then(|| rng.between(200, 5_000)),
         }
+    }
+
+    /// R12: the part of the start-up proof that is about time.
+    pub fn passes_proof(&self) -> bool {
+        let needed_ms = window_needed_ms(self.deadline_ms, self.commit_ms_max);
+        self.window_ms.is_none_or(|window_ms| window_ms >= needed_ms)
     }
 
     /// Whether the server's process can change.
@@ -240,6 +266,8 @@ impl Plan {
         let plain = self.engine == TableEngine::Plain;
         let refusals = self.poison > 0 || self.new_columns > 0;
         match code {
+            // Whoever starts a connector that the proof refuses has to expect anything.
+            "DELIVERY-001" if self.short_window => true,
             // The table cannot tell what landed, and something asks for it.
             "DELIVERY-001" => {
                 self.lineage != Lineage::Complete
@@ -257,6 +285,7 @@ impl Plan {
             "DELIVERY-006" => self.new_columns > 0 && (self.compaction > 0 || self.rewriting > 0),
             // The offsets were forgotten while something was open.
             "WORKER-006" => self.long_rests > 0,
+            "PROOF-006" => self.short_window,
             "DELIVERY-009" => self.retry_timeout_ms.is_some(),
             "DELIVERY-008" => self.poison > 0 && !self.leaves_out,
             _ => false,

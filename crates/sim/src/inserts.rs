@@ -9,7 +9,9 @@ use pumphouse_types::{
     BatchId, ConfigVersion, DedupToken, Offset, OffsetRange, Partition, ServerMillis, TopicName,
 };
 
+use crate::invariants::begin_of;
 use crate::run::{Ev, World};
+use crate::source::LIFE;
 use crate::table::{Attempt, Row, Stage};
 
 /// A reading of the server's clock whose round trip took longer is asked for again.
@@ -22,9 +24,20 @@ const ASK_AGAIN_MS: u64 = 300;
 #[derive(Debug, Clone)]
 pub(crate) enum Reason {
     Inspected,
-    Settled { batch: BatchId },
-    Confirmed { batch: BatchId },
-    Doubted { batch: BatchId, token: DedupToken, ranges: BTreeMap<Partition, OffsetRange>, rows: u64 },
+    Settled {
+        batch: BatchId,
+    },
+    Confirmed {
+        batch: BatchId,
+    },
+    Doubted {
+        batch: BatchId,
+        token: DedupToken,
+        /// Where the life of the topic begins that the batch is of.
+        begin: i64,
+        ranges: BTreeMap<Partition, OffsetRange>,
+        rows: u64,
+    },
 }
 
 /// Who asked for a reading of a table, and why.
@@ -99,7 +112,8 @@ impl World {
         rows: u64,
         after: ServerMillis,
     ) {
-        let reason = Reason::Doubted { batch: batch.id, token: batch.token, ranges, rows };
+        let begin = begin_of(batch.topic_id);
+        let reason = Reason::Doubted { batch: batch.id, token: batch.token, begin, ranges, rows };
         let table = self.table(&batch.table.name);
         let then = FactsFor { claim, topic: self.topic(topic), table, reason };
         self.begin_quieting(Quieting { proc, batch: batch.id, then }, Some(after));
@@ -150,8 +164,8 @@ impl World {
         }
         let evidence = match &for_.reason {
             Reason::Inspected | Reason::Settled { .. } | Reason::Confirmed { .. } => None,
-            Reason::Doubted { token, ranges, rows, .. } => {
-                Some(self.server.evidence(for_.table, *token, ranges, *rows))
+            Reason::Doubted { token, begin, ranges, rows, .. } => {
+                Some(self.server.evidence(for_.table, *begin, *token, ranges, *rows))
             }
         };
         let reading = Box::new(Reading {
@@ -248,11 +262,18 @@ impl World {
             self.watch.violated("blocks_are_of_their_version", what);
         }
         let Some(asked) = asked else { return block.rows.clone() };
-        let rows: Vec<Row> = asked
+        let asked = asked
             .into_iter()
-            .flat_map(|(partition, offsets)| offsets.into_iter().map(move |at| (partition.0, at.get())))
-            .collect();
-        if let Some(row) = rows.iter().find(|row| !block.rows.contains(row)) {
+            .flat_map(|(partition, offsets)| offsets.into_iter().map(move |at| (partition.0, at.get())));
+        let mut rows = Vec::new();
+        let mut lacking = None;
+        for (partition, offset) in asked {
+            match block.rows.iter().find(|row| (row.0, row.1 % LIFE) == (partition, offset)) {
+                Some(row) => rows.push(*row),
+                None => lacking = Some((partition, offset)),
+            }
+        }
+        if let Some(row) = lacking {
             self.watch.violated("blocks_have_what_is_asked_for", format!("{row:?}"));
         }
         rows

@@ -2,12 +2,11 @@
 //! function; the first one that is hurt ends the run.
 use std::collections::{BTreeMap, BTreeSet};
 
-use pumphouse_delivery::Entry;
+use pumphouse_delivery::{Entry, EntryError, promises};
 use pumphouse_types::{BatchId, ConfigVersion, DedupToken, Partition, TopicId};
 
 use crate::ledger::{Ledger, Place};
-use crate::promises;
-use crate::source::{Kind, Slot, Source};
+use crate::source::{Kind, LIFE, Slot, Source};
 use crate::table::{Row, Server};
 
 /// A promise that was broken.
@@ -124,7 +123,7 @@ impl Watch {
         server: &Server,
     ) {
         self.torn.extend(batch);
-        for offset in 0..source.end(place.0, place.1) {
+        for offset in source.begin(place.0)..source.end(place.0, place.1) {
             let there = delivered(place, offset, ledger, server);
             let owed = if offset < to { (0, there) } else { (there.max(1), there + 1) };
             self.again.insert((place, offset), if there == 0 && offset >= to { (1, 1) } else { owed });
@@ -139,22 +138,20 @@ impl Watch {
 
     /// Everything that holds of the ledger after a write came to show.
     pub fn ledger_changed(&mut self, ledger: &Ledger, source: &Source, server: &Server, places: &[Place]) {
-        let entries: BTreeMap<Place, Entry> = places
-            .iter()
-            .filter_map(|&place| {
-                let stored = ledger.entry(place)?;
-                match Entry::parse(Partition(place.1), stored) {
-                    Ok(entry) => Some((place, entry)),
-                    Err(error) => {
-                        self.violated("entries_are_read_back", error.to_string());
-                        None
-                    }
+        let mut entries = BTreeMap::new();
+        let mut bounds = BTreeMap::new();
+        for &place in places {
+            match entry_now(ledger, source, place) {
+                Some(Ok((entry, bound))) => {
+                    entries.insert(place, entry);
+                    bounds.insert(place, bound);
                 }
-            })
-            .collect();
+                Some(Err(error)) => self.violated("entries_are_read_back", error.to_string()),
+                None => {}
+            }
+        }
         self.shares_agree(&entries);
-        for &place in entries.keys() {
-            let bound = ledger.entry(place).map_or(0, |stored| stored.offset.get());
+        for (place, bound) in bounds {
             self.passed_is_landed(ledger, source, server, place, bound);
         }
     }
@@ -175,7 +172,8 @@ impl Watch {
         place: Place,
         bound: i64,
     ) {
-        let before = self.passed.get(&place).copied().unwrap_or(0);
+        // Another life of the topic begins with nothing passed.
+        let before = self.passed.get(&place).copied().unwrap_or(0).max(source.begin(place.0));
         if !promises::offsets_never_go_back(before, bound) {
             self.violated("offsets_never_go_back", format!("{place:?}: {before}, then {bound}"));
         }
@@ -199,10 +197,14 @@ impl Watch {
     pub fn all_landed(ledger: &Ledger, source: &Source, places: &[Place]) -> bool {
         ledger.is_settled()
             && places.iter().all(|&place| {
-                let end = source.end(place.0, place.1);
-                let Some(stored) = ledger.entry(place) else { return end == 0 };
-                let plain = matches!(Entry::parse(Partition(place.1), stored), Ok(Entry::Plain { .. }));
-                plain && source.records(place.0, place.1, stored.offset.get(), end).is_empty()
+                let (begin, end) = (source.begin(place.0), source.end(place.0, place.1));
+                match entry_now(ledger, source, place) {
+                    Some(Ok((Entry::Plain { .. }, bound))) => {
+                        source.records(place.0, place.1, bound, end).is_empty()
+                    }
+                    Some(_) => false,
+                    None => begin == end,
+                }
             })
     }
 
@@ -224,7 +226,26 @@ pub fn delivered(place: Place, offset: i64, ledger: &Ledger, server: &Server) ->
     u64::from(server.count(place.0, place.1, offset)) + u64::from(ledger.letters(place, offset))
 }
 
-/// The identity of a simulated topic.
-pub fn topic_id(topic: usize) -> TopicId {
-    TopicId(0x7000 + topic as u128)
+/// The identity of a simulated topic in the life that begins there.
+pub fn topic_id(topic: usize, begin: i64) -> TopicId {
+    TopicId(((begin / LIFE) as u128) << 64 | (0x7000 + topic as u128))
+}
+
+/// Where the life begins whose topic has this identity.
+pub fn begin_of(id: TopicId) -> i64 {
+    (id.0 >> 64) as i64 * LIFE
+}
+
+/// The entry of a partition, and what it says everything below has landed, if it speaks of the topic as it is now. One
+/// that another tool has set names no topic.
+pub fn entry_now(ledger: &Ledger, source: &Source, place: Place) -> Option<Result<(Entry, i64), EntryError>> {
+    let stored = ledger.entry(place)?;
+    let begin = source.begin(place.0);
+    match Entry::parse(Partition(place.1), stored) {
+        Ok(entry) if entry.topic_id().is_none_or(|id| begin_of(id) == begin) => {
+            Some(Ok((entry, begin + stored.offset.get())))
+        }
+        Ok(_) => None,
+        Err(error) => Some(Err(error)),
+    }
 }

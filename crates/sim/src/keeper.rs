@@ -3,11 +3,10 @@
 //! and marks go out by themselves, under the group's fence; letters are told apart by their id, so that each counts once.
 use std::collections::{BTreeMap, BTreeSet};
 
-use pumphouse_delivery::{ClaimId, Entry, LedgerAnswer, Rule};
+use pumphouse_delivery::{ClaimId, Entry, LedgerAnswer, Rule, StoredEntry};
 use pumphouse_types::Offset;
 
-use crate::invariants::topic_id;
-use crate::ledger::{Mark, Place};
+use crate::ledger::{Mark, Place, topic_of};
 use crate::run::{Ev, World};
 use crate::writes::{Asked, Write};
 
@@ -122,7 +121,9 @@ impl World {
             return;
         }
         let written = write.content();
-        let unmarked = written.entries.keys().any(|place| self.ledger.mark(*place) != Some(Mark::Running));
+        let of = |(place, entry): (&Place, &StoredEntry)| Some((*place, topic_of(*place, entry)?));
+        let marked: Vec<_> = written.entries.iter().filter_map(of).collect();
+        let unmarked = marked.iter().any(|&(place, id)| self.ledger.mark(place, id) != Some(Mark::Running));
         if !written.at_rest && (unmarked || !written.letters.is_empty()) {
             if !write.is_member(&self.group) {
                 self.saw("write of a former member refused");
@@ -134,7 +135,7 @@ impl World {
             }
             let written = write.content().clone();
             self.ledger.letters_out(&written.letters);
-            written.entries.keys().for_each(|place| self.ledger.set_mark(*place, Mark::Running));
+            marked.iter().for_each(|&(place, id)| self.ledger.set_mark(place, id, Mark::Running));
             self.ledger_changed();
         }
         let hop = self.hop();
@@ -179,7 +180,8 @@ impl World {
         // The process may die before it can say so.
         if write.content().at_rest && write.is_member(&self.group) && self.rng.below(4) > 0 {
             for (place, entry) in write.content().entries.clone() {
-                self.ledger.set_mark(place, Mark::AtRest(entry.offset.get()));
+                let topic_id = topic_of(place, &entry).expect("a plain mark of ours names its topic");
+                self.ledger.set_mark(place, topic_id, Mark::AtRest(entry.offset.get()));
             }
         }
         if unknown {
@@ -196,9 +198,10 @@ impl World {
         let guard = keeper.guard(proc, claim, starts.keys()).filter(|guard| keeper.holds(guard));
         let Some(guard) = guard else { return false };
         keeper.wrote(proc, &guard);
+        let (topics, topic_ids) = (&self.topics, &self.procs[proc].topic_ids);
         let entry = |(place, start): (&Place, &i64)| {
             let offset = Offset::new(*start).expect("offsets are not negative");
-            (*place, Entry::plain(offset, topic_id(place.0)).to_stored())
+            (*place, Entry::plain(offset, topic_ids[&topics[place.0]]).to_stored())
         };
         self.ledger.put(&starts.iter().map(entry).collect());
         self.ledger_changed();

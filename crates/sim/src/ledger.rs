@@ -4,8 +4,8 @@
 //! a transaction is settled, stable reads of its partitions wait.
 use std::collections::BTreeMap;
 
-use pumphouse_delivery::StoredEntry;
-use pumphouse_types::Offset;
+use pumphouse_delivery::{Entry, StoredEntry};
+use pumphouse_types::{Offset, Partition, TopicId};
 
 /// A partition by topic and partition index.
 pub type Place = (usize, u32);
@@ -52,7 +52,8 @@ struct Pending {
 #[derive(Debug, Default)]
 pub struct Ledger {
     entries: BTreeMap<Place, (u64, StoredEntry)>,
-    marks: BTreeMap<Place, (u64, Mark)>,
+    /// By partition and identity of its topic.
+    marks: BTreeMap<(Place, TopicId), (u64, Mark)>,
     /// How often each record stands in the dead letter topic.
     letters: BTreeMap<RecordAt, u8>,
     /// Dead letters that came to show since they were last taken.
@@ -148,8 +149,11 @@ impl Ledger {
         let mut changed = !self.new_letters.is_empty();
         for (place, entry) in written.entries {
             let mark = if written.at_rest { Mark::AtRest(entry.offset.get()) } else { Mark::Running };
-            if self.marks.get(&place).is_none_or(|(at, _)| *at < position) {
-                self.marks.insert(place, (position, mark));
+            if let Some(topic_id) = topic_of(place, &entry) {
+                let of = (place, topic_id);
+                if self.marks.get(&of).is_none_or(|(at, _)| *at < position) {
+                    self.marks.insert(of, (position, mark));
+                }
             }
             if self.entries.get(&place).is_none_or(|(at, _)| *at < position) {
                 self.entries.insert(place, (position, entry));
@@ -176,9 +180,9 @@ impl Ledger {
     }
 
     /// What the state topic says of a partition from now on (`keeper.rs`).
-    pub fn set_mark(&mut self, place: Place, mark: Mark) {
+    pub fn set_mark(&mut self, place: Place, topic_id: TopicId, mark: Mark) {
         self.position += 1;
-        self.marks.insert(place, (self.position, mark));
+        self.marks.insert((place, topic_id), (self.position, mark));
     }
 
     /// Somebody else sets an offset: Kafka's own tool, which leaves no text.
@@ -193,9 +197,19 @@ impl Ledger {
         self.entries.clear();
     }
 
-    /// What the state topic says of the partition.
-    pub fn mark(&self, place: Place) -> Option<Mark> {
-        self.marks.get(&place).map(|(_, mark)| *mark)
+    /// The broker drops the group's offsets of a topic that was deleted.
+    pub fn drop_topic(&mut self, topic: usize) {
+        self.entries.retain(|place, _| place.0 != topic);
+    }
+
+    /// Another tool's offsets of a topic that was deleted name no topic: they are dropped in any case.
+    pub fn drop_nameless(&mut self, topic: usize) {
+        self.entries.retain(|place, (_, entry)| place.0 != topic || topic_of(*place, entry).is_some());
+    }
+
+    /// What the state topic says of the partition of the topic with this identity.
+    pub fn mark(&self, place: Place, topic_id: TopicId) -> Option<Mark> {
+        self.marks.get(&(place, topic_id)).map(|(_, mark)| *mark)
     }
 
     /// How often the record stands in the dead letter topic.
@@ -222,4 +236,9 @@ impl Ledger {
     pub fn is_settled(&self) -> bool {
         self.pending.is_empty()
     }
+}
+
+/// The identity of the topic that an entry speaks of.
+pub fn topic_of(place: Place, entry: &StoredEntry) -> Option<TopicId> {
+    Entry::parse(Partition(place.1), entry).ok().and_then(|entry| entry.topic_id())
 }

@@ -14,7 +14,6 @@ mod ledger;
 mod needed;
 mod operator;
 mod person;
-pub mod promises;
 mod rng;
 mod run;
 mod source;

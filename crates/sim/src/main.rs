@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use pumphouse_delivery::Rule;
 use pumphouse_sim::{NEEDED, RunOptions, run, run_in_keeper};
 
-const RULES: [(&str, Rule); 13] = [
+const RULES: [(&str, Rule); 16] = [
     ("R1", Rule::R1),
     ("R2", Rule::R2),
     ("R3", Rule::R3),
@@ -19,6 +19,9 @@ const RULES: [(&str, Rule); 13] = [
     ("R9", Rule::R9),
     ("R10", Rule::R10),
     ("R11", Rule::R11),
+    ("R12", Rule::R12),
+    ("R14", Rule::R14),
+    ("R15", Rule::R15),
     ("R16", Rule::R16),
     ("R17", Rule::R17),
 ];

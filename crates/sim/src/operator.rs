@@ -4,6 +4,7 @@ use pumphouse_delivery::{Entry, Event};
 use pumphouse_types::{BatchId, Offset, Partition};
 
 use crate::chaos::STOP_TIMEOUT_MS;
+use crate::invariants::{entry_now, topic_id};
 use crate::ledger::{Mark, Place};
 use crate::run::{Ev, World};
 use crate::worker::Message;
@@ -100,12 +101,14 @@ impl World {
         self.saw("offsets forgotten");
         self.say(|| "the broker forgets the group's offsets".to_owned());
         for place in self.places.clone() {
-            let stands = self.ledger.entry(place).map(|stored| stored.offset.get());
-            if let (Some(stands), Some(Mark::AtRest(left))) = (stands, self.ledger.mark(place))
-                && stands != left
+            let begin = self.source.begin(place.0);
+            let mark = self.ledger.mark(place, topic_id(place.0, begin));
+            if let (Some(Ok((_, bound))), Some(Mark::AtRest(left))) =
+                (entry_now(&self.ledger, &self.source, place), mark)
+                && bound - begin != left
             {
                 self.saw("set offset forgotten");
-                self.watch.offset_set(place, None, left, &self.ledger, &self.source, &self.server);
+                self.watch.offset_set(place, None, begin + left, &self.ledger, &self.source, &self.server);
             }
         }
         self.ledger.forget_offsets();
@@ -122,18 +125,19 @@ impl World {
     }
 
     fn move_offset(&mut self, place: Place) {
-        let Some(stored) = self.ledger.entry(place) else { return };
-        let first = stored.offset.get();
-        let (batch, end) = match Entry::parse(Partition(place.1), stored) {
-            Ok(Entry::Lead(batch)) => (Some(batch.id), batch.ranges[&Partition(place.1)].range.end().get()),
-            Ok(Entry::Member(member)) => (Some(member.batch), member.share.range.end().get()),
-            Ok(Entry::Plain { .. }) | Err(_) => (None, first),
+        let Some(Ok((entry, bound))) = entry_now(&self.ledger, &self.source, place) else { return };
+        let begin = self.source.begin(place.0);
+        let first = bound - begin;
+        let (batch, end) = match entry {
+            Entry::Lead(batch) => (Some(batch.id), batch.ranges[&Partition(place.1)].range.end().get()),
+            Entry::Member(member) => (Some(member.batch), member.share.range.end().get()),
+            Entry::Plain { .. } => (None, first),
         };
         let to = match self.rng.below(4) {
             0 => 0,
             1 => self.rng.between(0, first as u64) as i64,
             2 => self.rng.between(first as u64, end as u64) as i64,
-            _ => self.source.end(place.0, place.1),
+            _ => self.source.end(place.0, place.1) - begin,
         };
         self.saw(if batch.is_some() { "offset of an open batch set" } else { "offset set" });
         self.set_offset(place, batch, to);
@@ -145,6 +149,7 @@ impl World {
             keeper.set(place);
         }
         self.ledger.set_offset(place, Offset::new(to).expect("offsets are not negative"));
-        self.watch.offset_set(place, batch, to, &self.ledger, &self.source, &self.server);
+        let at = self.source.begin(place.0) + to;
+        self.watch.offset_set(place, batch, at, &self.ledger, &self.source, &self.server);
     }
 }

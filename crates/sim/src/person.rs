@@ -6,11 +6,11 @@ use pumphouse_delivery::{Decision, Entry, StopReason};
 use pumphouse_types::{BatchId, DedupToken, Partition};
 
 use crate::faults::Lineage;
-use crate::invariants::delivered;
+use crate::invariants::{delivered, entry_now, topic_id};
 use crate::ledger::{Mark, Place};
 use crate::operator::Chore;
 use crate::run::World;
-use crate::source::Slot;
+use crate::source::{LIFE, Slot};
 use crate::table::Row;
 
 /// How long the others go on after a task has stopped for good.
@@ -81,6 +81,13 @@ impl World {
         self.begin_upkeep(Chore::Answer);
     }
 
+    /// The connector refuses to start.
+    pub fn refuses_to_start(&mut self, reason: &str) {
+        let code = reason.split(':').next().unwrap_or_default().to_owned();
+        *self.stops.entry(code).or_insert(0) += 1;
+        self.stopped_for_good();
+    }
+
     fn stopped_for_good(&mut self) {
         self.saw("stopped for good");
         self.end_at = self.end_at.min(self.now + AFTER_STOP_MS);
@@ -125,24 +132,24 @@ impl World {
         let mut rows = Vec::new();
         let mut piece_end = None;
         for &place in self.places.iter().filter(|place| place.0 == topic) {
-            let Some(stored) = self.ledger.entry(place) else { continue };
             let partition = Partition(place.1);
-            let range = match Entry::parse(partition, stored) {
-                Ok(Entry::Lead(batch)) if batch.id == id => {
+            let Some(Ok((entry, bound))) = entry_now(&self.ledger, &self.source, place) else { continue };
+            let range = match entry {
+                Entry::Lead(batch) if batch.id == id => {
                     // By evidence, rows behind the piece may be there as well, so all are asked about.
                     piece_end = if batch.by_evidence { None } else { batch.piece_end };
                     batch.ranges[&partition].range
                 }
-                Ok(Entry::Member(member)) if member.batch == id => member.share.range,
-                Ok(Entry::Plain { .. } | Entry::Lead(_) | Entry::Member(_)) | Err(_) => continue,
+                Entry::Member(member) if member.batch == id => member.share.range,
+                Entry::Plain { .. } | Entry::Lead(_) | Entry::Member(_) => continue,
             };
-            let (first, end) = (range.first().get(), range.end().get());
-            let records = self.source.records(topic, place.1, first, end).into_iter();
+            let end = bound + range.end().get() - range.first().get();
+            let records = self.source.records(topic, place.1, bound, end).into_iter();
             let decoded = records.filter(|&at| !self.source.is_undecodable(topic, place.1, at));
             rows.extend(decoded.map(|at| (place.1, at)));
         }
         rows.retain(|&(partition, at)| {
-            piece_end.is_none_or(|end| (partition, at) < (end.partition.0, end.offset.get()))
+            piece_end.is_none_or(|end| (partition, at % LIFE) < (end.partition.0, end.offset.get()))
         });
         rows
     }
@@ -151,9 +158,12 @@ impl World {
     /// comes behind it comes again.
     fn go_on_behind_what_was_delivered(&mut self) {
         for place in self.places.clone() {
-            if self.ledger.entry(place).is_none() && self.ledger.mark(place) == Some(Mark::Running) {
+            let topic_id = topic_id(place.0, self.source.begin(place.0));
+            if entry_now(&self.ledger, &self.source, place).is_none()
+                && self.ledger.mark(place, topic_id) == Some(Mark::Running)
+            {
                 let first = self.first_not_delivered(place);
-                self.set_offset(place, None, first);
+                self.set_offset(place, None, first % LIFE);
             }
         }
         self.ledger_changed();
@@ -165,6 +175,6 @@ impl World {
             matches!(self.source.at(place.0, place.1, offset), Some(Slot::Record(_)))
                 && delivered(place, offset, &self.ledger, &self.server) == 0
         };
-        (0..end).find(missing).unwrap_or(end)
+        (self.source.begin(place.0)..end).find(missing).unwrap_or(end)
     }
 }

@@ -2,13 +2,13 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pumphouse_delivery::{Action, Decision, Event, Rule};
-use pumphouse_types::{DedupToken, Partition, TopicName, TopicPartition};
+use pumphouse_delivery::{Action, ClaimId, Decision, Event, RereadRange, Rule};
+use pumphouse_types::{BatchId, DedupToken, Partition, TopicId, TopicName, TopicPartition};
 
 use crate::faults::Plan;
 use crate::group::{Group, Joined};
 use crate::inserts::{FactsFor, Quieting, Reading};
-use crate::invariants::{Violation, Watch};
+use crate::invariants::{Violation, Watch, topic_id};
 use crate::keeper::Keeper;
 use crate::ledger::{Ledger, Place};
 use crate::operator::Upkeep;
@@ -92,8 +92,15 @@ pub(crate) enum Ev {
     FactsBack { proc: usize, for_: FactsFor, sent: u64, reading: Box<Reading> },
     KillAsked(Quieting),
     ServerStarts,
+    CreateTopic(usize),
+    TopicsAsked { proc: usize, claim: ClaimId },
+    IdentityAsked { proc: usize, claim: ClaimId, topic: usize, batch: BatchId },
+    RereadEnds { proc: usize, claim: ClaimId, topic: usize, batch: BatchId, ranges: Ranges },
     Upkeep,
 }
+
+/// What a reading of a batch's records has found.
+type Ranges = BTreeMap<Partition, RereadRange>;
 
 /// The whole simulated system.
 pub(crate) struct World {
@@ -283,6 +290,12 @@ impl World {
             Ev::FactsBack { proc, for_, sent, reading } => self.facts_back(proc, for_, sent, reading),
             Ev::KillAsked(quieting) => self.kill_asked(quieting),
             Ev::ServerStarts => self.server_starts(),
+            Ev::CreateTopic(topic) => self.create_topic(topic),
+            Ev::TopicsAsked { proc, claim } => self.topics_asked(proc, claim),
+            Ev::IdentityAsked { proc, claim, topic, batch } => self.identity_asked(proc, claim, topic, batch),
+            Ev::RereadEnds { proc, claim, topic, batch, ranges } => {
+                self.reread_ends(proc, claim, topic, batch, ranges);
+            }
             Ev::Upkeep => self.upkeep(),
         }
     }
@@ -342,6 +355,17 @@ impl World {
         (0..2 * self.topics.len()).find(|&table| name_of(table) == name).expect("a simulated table")
     }
 
+    /// The identity of a topic, if there is one.
+    pub fn topic_id(&self, topic: usize) -> Option<TopicId> {
+        self.source.exists(topic).then(|| topic_id(topic, self.source.begin(topic)))
+    }
+
+    /// The identities of the topics that there are.
+    pub fn topic_ids(&self) -> BTreeMap<TopicName, TopicId> {
+        let named = |topic: usize| Some((self.topics[topic].clone(), self.topic_id(topic)?));
+        (0..self.topics.len()).filter_map(named).collect()
+    }
+
     pub fn topic_partition(&self, place: Place) -> TopicPartition {
         TopicPartition { topic: self.topics[place.0].clone(), partition: Partition(place.1) }
     }
@@ -358,7 +382,7 @@ impl World {
             return;
         }
         for place in self.places.clone() {
-            if self.rng.below(4) == 0 {
+            if self.rng.below(4) == 0 && self.source.exists(place.0) {
                 self.source.append(&mut self.rng, place.0, place.1, &self.plan);
             }
         }

@@ -10,7 +10,7 @@ use pumphouse_types::{
 };
 
 use crate::faults::{Lineage, Plan};
-use crate::source::Kind;
+use crate::source::{Kind, LIFE};
 
 /// An entry of the query log that is younger is lost with the server's process.
 const QUERY_LOG_FLUSH_MS: u64 = 7_500;
@@ -75,8 +75,8 @@ struct Table {
     /// By token and table partition.
     tokens: BTreeMap<(DedupToken, u64), Remembered>,
     own_blocks: u64,
-    /// How often each row is there, by partition and offset.
-    rows: Vec<Vec<u8>>,
+    /// How often each row is there, by partition, life of the topic, and offset.
+    rows: Vec<Vec<Vec<u8>>>,
     /// Attempts that wrote all their rows, without a dedup hit.
     query_log: BTreeMap<DedupToken, Finished>,
     /// Changes with its columns and with its checks.
@@ -291,10 +291,12 @@ impl Server {
         self.tables[table].query_log.insert(token, Finished { rows, at: now });
     }
 
-    /// What the table and the query log say of the rows in `ranges`. A merging table has lost some.
+    /// What the table and the query log say of the rows in `ranges`, of the topic whose life begins at `begin`: rows of
+    /// its earlier lives were removed, or go by another table (A6). A merging table has lost some.
     pub fn evidence(
         &self,
         table: usize,
+        begin: i64,
         token: DedupToken,
         ranges: &BTreeMap<Partition, OffsetRange>,
         rows: u64,
@@ -313,8 +315,8 @@ impl Server {
         let mut found = BTreeMap::new();
         for (partition, range) in ranges {
             let there = (range.first().get()..range.end().get())
-                .filter(|&offset| self.count_in(table, partition.0, offset) > 0)
-                .filter(|&offset| self.shows((partition.0, offset)))
+                .filter(|&offset| self.count_in(table, partition.0, begin + offset) > 0)
+                .filter(|&offset| self.shows((partition.0, begin + offset)))
                 .map(|offset| Offset::new(offset).expect("offsets are not negative"))
                 .collect::<Vec<_>>();
             if !there.is_empty() {
@@ -331,24 +333,29 @@ impl Server {
 
     /// A part comes into place.
     pub fn put(&mut self, table: usize, rows: &[Row]) {
-        for &(partition, offset) in rows {
-            let counts = &mut self.tables[table].rows[partition as usize];
-            let at = offset as usize;
-            if counts.len() <= at {
-                counts.resize(at + 1, 0);
+        for &(partition, at) in rows {
+            let lives = &mut self.tables[table].rows[partition as usize];
+            let (life, offset) = ((at / LIFE) as usize, (at % LIFE) as usize);
+            if lives.len() <= life {
+                lives.resize(life + 1, Vec::new());
             }
-            counts[at] = counts[at].saturating_add(1);
+            let counts = &mut lives[life];
+            if counts.len() <= offset {
+                counts.resize(offset + 1, 0);
+            }
+            counts[offset] = counts[offset].saturating_add(1);
         }
     }
 
     /// How often a row is in the tables of its topic.
-    pub fn count(&self, topic: usize, partition: u32, offset: i64) -> u8 {
-        self.count_in(topic, partition, offset) + self.count_in(topic + self.topics, partition, offset)
+    pub fn count(&self, topic: usize, partition: u32, at: i64) -> u8 {
+        self.count_in(topic, partition, at) + self.count_in(topic + self.topics, partition, at)
     }
 
     /// How often it is in one of them.
-    fn count_in(&self, table: usize, partition: u32, offset: i64) -> u8 {
-        self.tables[table].rows[partition as usize].get(offset as usize).copied().unwrap_or(0)
+    fn count_in(&self, table: usize, partition: u32, at: i64) -> u8 {
+        let counts = self.tables[table].rows[partition as usize].get((at / LIFE) as usize);
+        counts.and_then(|counts| counts.get((at % LIFE) as usize)).copied().unwrap_or(0)
     }
 
     /// kill -9: whatever runs is gone; a logged token and parts that are in place stay.

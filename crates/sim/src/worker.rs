@@ -2,12 +2,16 @@
 //! became of them. Between any two actions it may die or be stopped.
 use std::collections::{BTreeMap, VecDeque};
 
-use pumphouse_delivery::{Action, ClaimId, Event, RereadRange, Rule, Task, TaskOptions, Verdict};
-use pumphouse_types::{BatchId, ConfigVersion, Millis, Offset, Partition, TopicPartition};
+use pumphouse_delivery::{
+    Action, Batch, ClaimId, Event, Letter, RereadRange, Rule, Task, TaskOptions, Verdict, promises,
+};
+use pumphouse_types::{
+    BatchId, ConfigVersion, Millis, Offset, Partition, TopicId, TopicName, TopicPartition,
+};
 
 use crate::consumer::Consumer;
 use crate::group::Fence;
-use crate::ledger::{Mark, Place, Written};
+use crate::ledger::{Mark, Place, Written, topic_of};
 use crate::person::Question;
 use crate::run::{Ev, World, brief_action, brief_event};
 use crate::source::{Kind, Slot};
@@ -16,6 +20,9 @@ use crate::writes::{Asked, ReadFor, Staged};
 
 /// How often a process looks at the clock and at its queues.
 const BEAT_MS: u64 = 50;
+
+/// How often topics are compared with what they were at claim.
+const TOPIC_IDS_MS: u64 = 5_000;
 
 /// What a process's loop takes up.
 #[derive(Debug)]
@@ -67,6 +74,15 @@ pub(crate) struct Proc {
     turn: usize,
     /// The table that each topic goes to, by the configuration that it was started with.
     homes: Vec<usize>,
+    /// Identities of the topics, as they were at claim.
+    pub topic_ids: BTreeMap<TopicName, TopicId>,
+    /// When topics are compared with what they were at claim.
+    compare_at: u64,
+    /// Where the life begins of each topic that the consumer's handle reads. It learns of another one after a while,
+    /// and reads on there at the position that it had.
+    handle: BTreeMap<usize, i64>,
+    /// Records that were taken, by place and offset: which life each is of.
+    taken: BTreeMap<(Place, i64), i64>,
 }
 
 impl World {
@@ -74,6 +90,10 @@ impl World {
         // While the connector is stopped for something, nobody starts it.
         if self.slots[slot].is_some() || self.upkeep.is_some() {
             return;
+        }
+        // R12: the connector is not started.
+        if !self.plan.passes_proof() && self.without != Some(Rule::R12) {
+            return self.refuses_to_start("PROOF-006: the window is too short");
         }
         let predecessor = self.procs.iter().rev().find(|p| p.slot == slot).map(|p| p.identity);
         let identity = match predecessor {
@@ -128,6 +148,10 @@ impl World {
             fetch: BTreeMap::new(),
             turn: 0,
             homes: self.homes.clone(),
+            topic_ids: BTreeMap::new(),
+            compare_at: 0,
+            handle: BTreeMap::new(),
+            taken: BTreeMap::new(),
         });
         self.slots[slot] = Some(proc);
         self.say(|| format!("p{proc} starts as identity {identity}"));
@@ -181,6 +205,28 @@ impl World {
             self.deliver(proc, Message::Event(Event::Tick));
             self.deliver(proc, Message::Poll);
         }
+        if self.now >= self.procs[proc].compare_at {
+            self.procs[proc].compare_at = self.now + TOPIC_IDS_MS;
+            let (claim, hop) = (self.procs[proc].task.claim(), self.hop());
+            self.after(hop, Ev::TopicsAsked { proc, claim });
+        }
+    }
+
+    /// R15: the brokers say what topics there are. What nobody answers is asked again later.
+    pub fn topics_asked(&mut self, proc: usize, claim: ClaimId) {
+        if !self.cut(proc) {
+            let topic_ids = self.topic_ids();
+            self.answer(proc, Event::TopicIds { claim, topic_ids });
+        }
+    }
+
+    /// R15: the brokers say what topic there is.
+    pub fn identity_asked(&mut self, proc: usize, claim: ClaimId, topic: usize, batch: BatchId) {
+        if self.cut(proc) {
+            return self.after(200, Ev::IdentityAsked { proc, claim, topic, batch });
+        }
+        let (topic_id, topic) = (self.topic_id(topic), self.topics[topic].clone());
+        self.answer(proc, Event::Identified { claim, topic, batch, topic_id });
     }
 
     pub fn deliver(&mut self, proc: usize, message: Message) {
@@ -276,7 +322,8 @@ impl World {
         for _ in 0..places.len() {
             self.procs[proc].turn += 1;
             let place = places[self.procs[proc].turn % places.len()];
-            if self.poll_place(proc, place) {
+            // The place before may have ended the process.
+            if self.procs[proc].alive && self.poll_place(proc, place) {
                 self.procs[proc].inbox.push_back(Message::Poll);
                 self.procs[proc].poll_queued = true;
                 return;
@@ -294,10 +341,19 @@ impl World {
             return false;
         }
         let Some(expected) = process.task.expected(&name, Partition(partition)) else { return false };
+        let begin = self.source.begin(topic);
+        let known = *process.handle.entry(topic).or_insert(begin);
+        if !self.source.exists(topic) || known != begin {
+            self.goes_over(proc, topic);
+            return false;
+        }
         let mut position = process.fetch[&(topic, partition)];
+        if begin + position > self.source.end(topic, partition) {
+            return self.out_of_range(proc);
+        }
         let mut offsets = Vec::new();
         while offsets.len() < records_max {
-            match self.source.at(topic, partition, position) {
+            match self.source.at(topic, partition, begin + position) {
                 // One that cannot be decoded comes by itself.
                 Some(Slot::Record(Kind::Undecodable)) if position >= expected.get() => {
                     if offsets.is_empty() {
@@ -319,7 +375,9 @@ impl World {
         process.fetch.insert((topic, partition), position);
         if !offsets.is_empty() {
             let block = process.open.entry(topic).or_default();
-            block.extend(offsets.iter().map(|offset| (partition, offset.get())));
+            block.extend(offsets.iter().map(|offset| (partition, begin + offset.get())));
+            let taken = offsets.iter().map(|at| (((topic, partition), at.get()), begin + at.get()));
+            process.taken.extend(taken);
             let bytes = 100 * block.len() as u64;
             process.task.filled(&name, Partition(partition), &offsets, bytes, now);
         }
@@ -331,6 +389,27 @@ impl World {
         !offsets.is_empty()
     }
 
+    /// The topic that the consumer's handle reads is gone. When it is there again, the handle reads on where it was.
+    fn goes_over(&mut self, proc: usize, topic: usize) {
+        if self.source.exists(topic) && self.rng.below(10) == 0 {
+            self.saw("old handle reads the next life");
+            let begin = self.source.begin(topic);
+            self.procs[proc].handle.insert(topic, begin);
+        } else if self.rng.below(20) == 0 {
+            // An error of the handle's has the topics compared at once.
+            self.procs[proc].compare_at = self.now;
+        }
+    }
+
+    /// The log ends before the position: the task fails, and is begun anew.
+    fn out_of_range(&mut self, proc: usize) -> bool {
+        self.saw("position out of range");
+        self.drop_blocks(proc);
+        self.leave_group(proc);
+        self.kill_proc(proc);
+        false
+    }
+
     /// A record that cannot be decoded: nothing of it comes into the block.
     fn leave_out(&mut self, proc: usize, (topic, partition): Place, position: i64) -> bool {
         self.saw("record left out undecoded");
@@ -338,6 +417,7 @@ impl World {
         let name = self.topics[topic].clone();
         let process = &mut self.procs[proc];
         process.fetch.insert((topic, partition), position + 1);
+        process.taken.insert(((topic, partition), position), self.source.begin(topic) + position);
         let bytes = 100 * process.open.get(&topic).map_or(0, |block| block.len() as u64 + 1);
         let offset = Offset::new(position).expect("offsets are not negative");
         process.task.left_out(&name, Partition(partition), offset, bytes, now);
@@ -350,6 +430,7 @@ impl World {
         if self.without != Some(Rule::R5) {
             self.procs[proc].open.clear();
             self.procs[proc].blocks.clear();
+            self.procs[proc].taken.clear();
         }
         self.procs[proc].fetch.clear();
         self.unstage_soon(proc);
@@ -390,10 +471,12 @@ impl World {
             }
             Action::Record { claim, write, entries, letters, at_rest } => {
                 let entries = entries.iter().map(|(tp, entry)| (self.place(tp), entry.clone())).collect();
-                let letters = letters
-                    .iter()
-                    .map(|(topic, letter)| ((self.topic(topic), letter.partition.0), letter.offset.get()))
-                    .collect();
+                let taken = &self.procs[proc].taken;
+                let letter = |(topic, letter): &(TopicName, Letter)| {
+                    let place = (self.topic(topic), letter.partition.0);
+                    (place, taken[&(place, letter.offset.get())])
+                };
+                let letters = letters.iter().map(letter).collect();
                 self.begin_write(proc, claim, write, Written { entries, letters, at_rest });
             }
             Action::Foresee { claim, entries } => {
@@ -402,13 +485,12 @@ impl World {
             }
             Action::Reread { claim, topic, batch, config_version } => {
                 self.saw("open batch taken up");
-                let index = self.topic(&topic);
-                let (rows, ranges) = self.reread(index, &batch);
-                let id = batch.id;
-                self.procs[proc].blocks.insert(id, Block { version: Some(config_version), rows });
+                let topic = self.topic(&topic);
+                let (rows, ranges) = self.reread(proc, topic, &batch);
+                let batch = batch.id;
+                self.procs[proc].blocks.insert(batch, Block { version: Some(config_version), rows });
                 let ms = self.rng.between(5, 300);
-                let event = Event::Reread { claim, topic, batch: id, ranges };
-                self.after(ms, Ev::Deliver(proc, Message::Event(event)));
+                self.after(ms, Ev::RereadEnds { proc, claim, topic, batch, ranges });
             }
             Action::Inspect { claim, topic, table } => {
                 self.begin_inspect(proc, claim, &topic, table.as_deref());
@@ -425,12 +507,20 @@ impl World {
             Action::Confirm { claim, topic, batch, table } => {
                 self.begin_confirm(proc, claim, &topic, (batch, &table));
             }
-            Action::Landed { .. } => self.landed += 1,
+            Action::Landed { batch, rows, .. } => {
+                self.landed += 1;
+                self.look_at_landed(proc, &batch, rows);
+            }
             Action::Release { topic: _, batch } => {
                 self.procs[proc].blocks.remove(&batch);
             }
             Action::Report { verdict, .. } => self.saw(verdict_name(&verdict)),
-            Action::WarnTopicGone { .. } => {}
+            Action::Identify { claim, topic, batch } => {
+                let (topic, hop) = (self.topic(&topic), self.hop());
+                self.after(hop, Ev::IdentityAsked { proc, claim, topic, batch });
+            }
+            Action::WarnTopicGone { .. } => self.saw("batch of an earlier life dropped"),
+            Action::WarnTopicReborn { .. } => self.saw("next life read by another membership"),
             Action::WarnWindow { .. } => self.saw("window too short"),
             Action::GiveUp => {
                 self.drop_blocks(proc);
@@ -439,6 +529,7 @@ impl World {
             Action::EndMembership => {
                 self.saw("membership ended");
                 self.drop_blocks(proc);
+                self.procs[proc].handle.clear();
                 self.end_membership(proc);
             }
             Action::Fail(reason) => {
@@ -454,13 +545,35 @@ impl World {
         }
     }
 
+    /// As a worker does in production, for a batch that landed whole.
+    fn look_at_landed(&mut self, proc: usize, batch: &Batch, rows: u64) {
+        let whole = batch.piece_end.is_none() && rows == batch.rows() && !self.plan.at_least_once;
+        let Some(block) =
+            self.procs[proc].blocks.get(&batch.id).filter(|block| block.rows.len() as u64 == rows)
+        else {
+            return;
+        };
+        // Who sets offsets back owes more than one row.
+        if !whole || self.plan.resets + self.plan.long_rests > 0 {
+            return;
+        }
+        let topic = self.table(&batch.table.name) % self.topics.len();
+        let counts = block.rows.iter().map(|row| u64::from(self.server.count(topic, row.0, row.1)));
+        let (present, distinct) = counts.fold((0, 0), |(all, any), count| (all + count, any + count.min(1)));
+        if let Err(why) = promises::landed_is_there(rows, present, distinct, false) {
+            self.watch.violated("landed_is_there", format!("batch {}: {why}", batch.id));
+        }
+    }
+
     /// Where partitions without an entry start: those that were left at rest go on there, those that
     /// were not call for a person (R16).
     fn start_offsets(&mut self, proc: usize, claim: ClaimId, partitions: Vec<TopicPartition>) {
         let (mut offsets, mut starts) = (BTreeMap::new(), BTreeMap::new());
         for tp in partitions {
             let place = self.place(&tp);
-            let mark = if self.without == Some(Rule::R16) { None } else { self.ledger.mark(place) };
+            let topic_id = self.procs[proc].topic_ids.get(&tp.topic).copied();
+            let mark = topic_id.filter(|_| self.without != Some(Rule::R16));
+            let mark = mark.and_then(|topic_id| self.ledger.mark(place, topic_id));
             let start = match mark {
                 Some(Mark::AtRest(next)) => {
                     // Somebody may have gone on from there since the entries were read.
@@ -468,7 +581,9 @@ impl World {
                     next
                 }
                 // Somebody has written since the entries were read: the claim is outdated.
-                Some(Mark::Running) if self.ledger.entry(place).is_some() => {
+                Some(Mark::Running)
+                    if self.ledger.entry(place).is_some_and(|entry| topic_of(place, entry) == topic_id) =>
+                {
                     self.deliver(proc, Message::Event(Event::Lost));
                     return;
                 }
@@ -491,27 +606,43 @@ impl World {
         self.answer(proc, Event::StartOffsets { claim, offsets });
     }
 
+    /// Reads the batch's records again, from whatever topic has the name now.
     fn reread(
-        &self,
+        &mut self,
+        proc: usize,
         topic: usize,
-        batch: &pumphouse_delivery::Batch,
+        batch: &Batch,
     ) -> (Vec<Row>, BTreeMap<Partition, RereadRange>) {
-        let mut rows = Vec::new();
-        let mut found = BTreeMap::new();
+        let (mut rows, mut found) = (Vec::new(), BTreeMap::new());
+        let begin = self.source.begin(topic);
         for (partition, share) in &batch.ranges {
-            let (first, end) = (share.range.first().get(), share.range.end().get());
+            let (first, end) = (begin + share.range.first().get(), begin + share.range.end().get());
             let mut range = RereadRange { offsets: Vec::new(), left_out: 0 };
-            for offset in self.source.records(topic, partition.0, first, end) {
-                if self.source.is_undecodable(topic, partition.0, offset) {
+            for at in self.source.records(topic, partition.0, first, end) {
+                self.procs[proc].taken.insert(((topic, partition.0), at - begin), at);
+                if self.source.is_undecodable(topic, partition.0, at) {
                     range.left_out += 1;
                 } else {
-                    range.offsets.push(Offset::new(offset).expect("offsets are not negative"));
-                    rows.push((partition.0, offset));
+                    range.offsets.push(Offset::new(at - begin).expect("offsets are not negative"));
+                    rows.push((partition.0, at));
                 }
             }
             found.insert(*partition, range);
         }
         (rows, found)
+    }
+
+    /// R15: last of all, which topic that was.
+    pub fn reread_ends(
+        &mut self,
+        proc: usize,
+        claim: ClaimId,
+        topic: usize,
+        batch: BatchId,
+        ranges: BTreeMap<Partition, RereadRange>,
+    ) {
+        let (topic_id, topic) = (self.topic_id(topic), self.topics[topic].clone());
+        self.deliver(proc, Message::Event(Event::Reread { claim, topic, batch, ranges, topic_id }));
     }
 
     /// The partitions of an assignment as the task is told them.

@@ -2,11 +2,10 @@
 //! of several messages in which the process may die, be stopped, or lose the answer.
 use std::collections::{BTreeMap, VecDeque};
 
-use pumphouse_delivery::{ClaimId, Event, LedgerAnswer, StoredEntry, WriteId};
+use pumphouse_delivery::{ClaimId, Event, LedgerAnswer, Rule, StoredEntry, WriteId};
 use pumphouse_types::{BatchId, Partition};
 
 use crate::group::{Fence, Group};
-use crate::invariants::topic_id;
 use crate::keeper::Guard;
 use crate::ledger::{Place, Written};
 use crate::run::{Ev, World};
@@ -178,7 +177,9 @@ impl World {
             self.all_read(asked);
             return;
         };
-        if self.cut(proc) || self.ledger.is_unstable(place) {
+        // R14 is kept by whoever reads.
+        let unstable = self.ledger.is_unstable(place) && self.without != Some(Rule::R14);
+        if self.cut(proc) || unstable {
             self.saw("unstable entry waited for");
             self.after(STABLE_POLL_MS, Ev::ReadNext(asked));
             return;
@@ -196,11 +197,12 @@ impl World {
 
     fn all_read(&mut self, asked: Asked) {
         let event = match asked.read_for {
-            ReadFor::Claim => Event::Claimed {
-                claim: asked.claim,
-                entries: asked.found.into_iter().map(|(place, e)| (self.topic_partition(place), e)).collect(),
-                topic_ids: (0..self.topics.len()).map(|t| (self.topics[t].clone(), topic_id(t))).collect(),
-            },
+            ReadFor::Claim => {
+                let topic_ids = self.topic_ids();
+                self.procs[asked.proc].topic_ids = topic_ids.clone();
+                let entries = asked.found.into_iter().map(|(place, e)| (self.topic_partition(place), e));
+                Event::Claimed { claim: asked.claim, entries: entries.collect(), topic_ids }
+            }
             ReadFor::Entries { topic, gather } => Event::EntriesRead {
                 claim: asked.claim,
                 topic: self.topics[topic].clone(),
@@ -289,6 +291,7 @@ impl World {
         let entries = staged.entries.clone();
         let refused = !member
             || !self.ledger.is_current(id, epoch)
+            || entries.keys().any(|place| !self.source.exists(place.0))
             || self.strikes(self.plan.ledger_not_recorded)
             || self.ledger_out_until > self.now;
         if refused {
@@ -366,7 +369,8 @@ impl World {
             self.written(&write, LedgerAnswer::Fenced);
             return;
         }
-        if self.strikes(self.plan.ledger_not_recorded) || self.ledger_out_until > self.now {
+        let gone = write.written.entries.keys().any(|place| !self.source.exists(place.0));
+        if gone || self.strikes(self.plan.ledger_not_recorded) || self.ledger_out_until > self.now {
             self.saw("write not recorded");
             self.written(&write, LedgerAnswer::NotRecorded);
             return;

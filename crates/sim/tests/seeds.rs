@@ -10,8 +10,9 @@ const SEEDS: u64 = 10_000;
 const THREADS: u64 = 2;
 
 /// What a simulation that is worth its name comes into, again and again.
-const SITUATIONS: [&str; 40] = [
+const SITUATIONS: [&str; 45] = [
     "attempt killed",
+    "batch of an earlier life dropped",
     "batch open for another table",
     "block amended",
     "block of another shape refused",
@@ -27,12 +28,15 @@ const SITUATIONS: [&str; 40] = [
     "killed between parts",
     "lead's owner waited for",
     "membership ended",
+    "next life read by another membership",
     "offset of an open batch set",
     "offset restored from rest",
     "offset set",
     "offsets forgotten",
     "offsets were set",
+    "old handle reads the next life",
     "open batch taken up",
+    "position out of range",
     "query finished",
     "record left out refused",
     "record left out undecoded",
@@ -43,6 +47,7 @@ const SITUATIONS: [&str; 40] = [
     "sent again unproven",
     "source thinned",
     "token without rows",
+    "topic created again",
     "transaction left open",
     "twin of a stopped process",
     "unstable entry waited for",

@@ -75,6 +75,7 @@ impl Shell<'_> {
                 }
                 failpoint::reach(Moment::AfterSeal);
             }
+            Action::Identify { claim, topic, batch } => self.identify(claim, topic, batch),
             Action::Record { claim, write, entries, letters, at_rest } => {
                 self.record(Write { claim, write, entries, letters, at_rest });
             }
@@ -118,6 +119,11 @@ impl Shell<'_> {
             Action::WarnTopicGone { topic, partition } => {
                 warn!(task = %self.cx.task_id, %topic, %partition,
                     "an entry of a topic that was deleted is dropped; the new topic starts its own (R15)");
+            }
+            Action::WarnTopicReborn { topic } => {
+                self.cx.meters.ruled("R15");
+                warn!(task = %self.cx.task_id, rule = "R15", %topic,
+                    "the topic was created again; a new membership reads it (R15)");
             }
             Action::WarnWindow { topic, table, blocks_per_minute, window_blocks, needed_blocks } => {
                 self.cx.meters.ruled("R12");

@@ -2,6 +2,7 @@
 //! topic identities. Each question is short; one that is not answered is asked again in the next round,
 //! so that the group protocol is served in between (R5).
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pumphouse_clickhouse::{ClickHouseError, KeeperAnswer};
@@ -13,6 +14,7 @@ use tracing::{debug, info, warn};
 use super::failure::Failure;
 use super::keeper_asks::{Claiming, Entries, KeeperAsker, Underway};
 use super::ledger_thread::Order;
+use super::mail::{Mail, PanicReport};
 use super::marks;
 use super::shell::Shell;
 use super::stores::is_informed;
@@ -498,7 +500,7 @@ impl Shell<'_> {
         false
     }
 
-    fn compare_topic_ids(&mut self) {
+    pub(super) fn compare_topic_ids(&mut self) {
         // A topic that was gone at claim has no lane; whether it is back must be seen all the same (R15).
         let topics: BTreeSet<TopicName> = self.assigned.iter().map(|tp| tp.topic.clone()).collect();
         let topics: Vec<TopicName> = topics.into_iter().collect();
@@ -509,15 +511,30 @@ impl Shell<'_> {
         if let Ok(ids) = self.consumer.topic_ids(&topics, ASK_TIMEOUT) {
             let topic_ids: BTreeMap<TopicName, TopicId> =
                 ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect();
-            // librdkafka keeps the leader epochs of a topic's earlier life, and believes no leader with a lower one:
-            // the partitions would never be fetched. Only a new handle knows nothing of them.
-            let born = topic_ids.iter().find(|(topic, id)| self.topic_ids.get(*topic) != Some(*id));
-            if let Some((topic, _)) = born.filter(|_| self.fence.is_some()) {
-                warn!(task = %self.cx.task_id, %topic, "the topic was created again; a new membership reads it (R15)");
-                return self.rejoin();
-            }
             self.hear(Event::TopicIds { claim, topic_ids });
         }
+    }
+
+    /// R15: asked beside this thread, which has records to take meanwhile; the batch is not recorded before the answer.
+    pub(super) fn identify(&mut self, claim: ClaimId, topic: TopicName, batch: BatchId) {
+        let Some(lane) = self.lanes.get(&topic) else { return };
+        let (asker, ended, mail) = (self.consumer.topic_asker(), lane.ended(), self.mail.clone());
+        self.cx.runtime.spawn_blocking(move || {
+            let _report = PanicReport::new(&mail, Some(claim), "asking for the identity of a topic");
+            while !ended.load(Ordering::Relaxed) {
+                match asker.topic_id(&topic, ASK_TIMEOUT) {
+                    Ok(topic_id) => {
+                        // When nobody reads, the task has ended.
+                        let _ = mail.send(Mail::Event(Event::Identified { claim, topic, batch, topic_id }));
+                        return;
+                    }
+                    Err(error) => {
+                        debug!(%topic, %error, "the topic's identity is asked for again");
+                        std::thread::sleep(Duration::from_millis(ASK_AGAIN_MS));
+                    }
+                }
+            }
+        });
     }
 
     /// Without the state topic or the dead letter topic no write comes about: the task ends, and the next

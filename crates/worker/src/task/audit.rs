@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use pumphouse_clickhouse::{ClickHouseError, Client, TableName};
-use pumphouse_delivery::Batch;
+use pumphouse_delivery::{Batch, promises};
 use pumphouse_types::{BatchId, OffsetRange, Partition, TopicName};
 use pumphouse_verify::{AuditOutcome, audit_range};
 use tokio::task::AbortHandle;
@@ -62,7 +62,8 @@ impl Audit {
 
 /// Whether the counts are as promised; at least once, copies are.
 fn is_kept(outcome: &AuditOutcome, exactly_once: bool) -> bool {
-    outcome.is_exact() || (!exactly_once && outcome.missing() == 0)
+    let AuditOutcome { present, distinct, expected_rows } = *outcome;
+    promises::landed_is_there(expected_rows, present, distinct, !exactly_once).is_ok()
 }
 
 /// Looks after a pause; again, if what is seen is not as promised or nothing is seen.

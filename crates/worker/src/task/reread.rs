@@ -10,7 +10,7 @@ use crossbeam_channel::Sender;
 use pumphouse_decode::{Decoder, Undecoded};
 use pumphouse_delivery::{Batch, ClaimId, Event, RereadRange};
 use pumphouse_kafka::{KafkaError, RangeReader, ReadLimits, Remedy, Settings};
-use pumphouse_types::{ConfigVersion, OffsetRange, Partition, SchemaId, TopicName, TopicPartition};
+use pumphouse_types::{ConfigVersion, OffsetRange, Partition, SchemaId, TopicId, TopicName, TopicPartition};
 use tokio::runtime::Handle;
 use tracing::warn;
 
@@ -58,6 +58,9 @@ pub(super) struct Reread {
 
 type Found = BTreeMap<Partition, RereadRange>;
 
+/// What was read, and the identity of the topic afterwards.
+type Read = (ReadRows, Found, Option<TopicId>);
+
 impl Reread {
     /// Runs on a blocking thread; answers by mail.
     pub(super) fn start(self, runtime: &Handle, mail: Sender<Mail>) {
@@ -65,13 +68,15 @@ impl Reread {
         runtime.spawn_blocking(move || {
             let _report = PanicReport::new(&mail, Some(self.claim), "reading a batch again");
             let letter = match self.run(&jobs, &mail) {
-                Ok(Some((rows, ranges))) => {
+                Ok(Some((rows, ranges, topic_id))) => {
                     let (claim, topic, batch) = (self.claim, self.topic.clone(), self.batch.id);
-                    let event = Event::Reread { claim, topic, batch, ranges };
+                    let event = Event::Reread { claim, topic, batch, ranges, topic_id };
                     Mail::Reread { event, batch, rows: Arc::new(rows) }
                 }
                 Ok(None) => return,
-                Err(failure) => Mail::Failed { claim: Some(self.claim), failure },
+                Err(failure) => {
+                    self.other_topic().unwrap_or(Mail::Failed { claim: Some(self.claim), failure })
+                }
             };
             // The task has ended: nobody needs the rows.
             let _ = mail.send(letter);
@@ -79,7 +84,7 @@ impl Reread {
     }
 
     /// `None`: nobody waits any more.
-    fn run(&self, jobs: &Handle, mail: &Sender<Mail>) -> Result<Option<(ReadRows, Found)>, Failure> {
+    fn run(&self, jobs: &Handle, mail: &Sender<Mail>) -> Result<Option<Read>, Failure> {
         let mut tries = 0;
         while !self.ended.load(Ordering::Relaxed) {
             tries += 1;
@@ -94,7 +99,7 @@ impl Reread {
         Ok(None)
     }
 
-    fn read(&self, jobs: &Handle, mail: &Sender<Mail>) -> Result<(ReadRows, Found), Failure> {
+    fn read(&self, jobs: &Handle, mail: &Sender<Mail>) -> Result<Read, Failure> {
         let mut reader = RangeReader::open(&self.settings, &self.group)?;
         let recipe = match &self.recipe {
             Some(recipe) => Arc::clone(recipe),
@@ -154,7 +159,18 @@ impl Reread {
             let range = found.entry(partition).or_insert(RereadRange { offsets: Vec::new(), left_out: 0 });
             range.left_out = left_out;
         }
-        Ok((ReadRows { recipe, segments, offsets }, found))
+        // R15: last of all, which topic that was.
+        let topic_id = reader.topic_id(&self.topic, ASK_TIMEOUT)?;
+        Ok((ReadRows { recipe, segments, offsets }, found, topic_id))
+    }
+
+    /// R15: whatever went wrong, it did so in another topic than the batch's, which nobody reads for it; or in none.
+    fn other_topic(&self) -> Option<Mail> {
+        let reader = RangeReader::open(&self.settings, &self.group).ok()?;
+        let topic_id = reader.topic_id(&self.topic, ASK_TIMEOUT).ok()?;
+        let (claim, topic, batch) = (self.claim, self.topic.clone(), self.batch.id);
+        let event = Event::Reread { claim, topic, batch, ranges: Found::new(), topic_id };
+        (topic_id != Some(self.batch.topic_id)).then_some(Mail::Event(event))
     }
 
     /// Gives the decoder what it lacks. False: nobody waits any more.

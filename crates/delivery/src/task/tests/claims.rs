@@ -84,10 +84,10 @@ fn r9_a_recreated_topic_starts_its_own_ledger() {
 }
 
 #[test]
-fn r9_a_topic_that_becomes_another_one_is_claimed_again() {
+fn r9_a_topic_that_becomes_another_one_begins_anew() {
     check(
-        "claim p0; fill p0 10; recorded; topic-id t 8 | topic-ids; claimed",
-        "claim p0; warn: topic of p0 is gone; ask start p0",
+        "claim p0; fill p0 10; recorded; topic-id t 8; topic-ids; assign p0 | claimed",
+        "warn: topic of p0 is gone; ask start p0",
     );
     check("claim p0 | topic-ids", "");
 }
@@ -99,7 +99,39 @@ fn r15_a_topic_that_is_gone_has_no_lane() {
 
 #[test]
 fn r15_a_topic_that_comes_back_is_claimed() {
-    check("mark u/p0 3; gone t; assign p0 u/p0; claimed; topic-id t 9 | topic-ids", "claim p0 u/p0");
+    check(
+        "mark u/p0 3; gone t; assign p0 u/p0; claimed; topic-id t 9 | topic-ids",
+        "warn: t was created again; end membership",
+    );
+}
+
+#[test]
+fn r15_a_topic_that_was_created_again_is_read_by_another_membership() {
+    check("claim p0; topic-id t 9 | topic-ids", "warn: t was created again; end membership");
+    // Also if it was not there when it was looked for in between.
+    check("claim p0; gone t; topic-ids; topic-id t 9 | claimed", "warn: t was created again; end membership");
+    // Whoever has no partition of it has nothing to do with it.
+    check("assign u/p0; claimed; topic-id t 9 | topic-ids", "");
+    // A new membership has met none of its lives.
+    check("claim p0; topic-id t 9; topic-ids; assign p0 | claimed", "ask start p0");
+}
+
+#[test]
+fn r15_nothing_is_recorded_of_records_that_may_be_of_another_life() {
+    check(
+        "claim p0; topic-id t 9 | fill p0 10; wait 5000",
+        "seal; warn: t was created again; end membership",
+    );
+    check("claim p0; gone t | fill p0 10; wait 5000", "seal; claim p0");
+}
+
+#[test]
+fn r15_what_was_read_again_of_another_life_is_not_sent() {
+    check(
+        "open p0 90..120; claim p0; entries; topic-id t 9 | re-read",
+        "warn: t was created again; end membership",
+    );
+    check("open p0 90..120; claim p0; entries; gone t | re-read", "claim p0");
 }
 
 #[test]

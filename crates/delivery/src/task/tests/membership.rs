@@ -44,6 +44,16 @@ fn a_revocation_waits_for_a_second_at_most() {
     check("claim p0; fill p0 10; revoke | wait 1000; recorded", "give up");
 }
 
+/// p0 leads a batch that is open for p1 alone: its plain mark would tear it.
+#[test]
+fn r6_a_revocation_that_meets_a_failure_marks_nothing() {
+    check(
+        "tolerate-none; claim p0 p1; fill p0 1; fill p1 1; wait 1000; recorded; bad-data; re-read; recorded; accepted; \
+         recorded; revoke | bad-data",
+        "stop with DELIVERY-008",
+    );
+}
+
 #[test]
 fn a_revocation_begins_nothing_new() {
     check(

@@ -204,6 +204,7 @@ impl World {
                 | Action::Release { .. }
                 | Action::Report { .. }
                 | Action::WarnTopicGone { .. }
+                | Action::WarnTopicReborn { .. }
                 | Action::WarnWindow { .. } => {}
                 Action::GiveUp | Action::EndMembership => self.owned.clear(),
                 Action::Fail(reason) => panic!("nothing here calls for a person: {reason}"),
@@ -213,6 +214,7 @@ impl World {
                 | Action::AskStartOffsets { .. }
                 | Action::Inspect { .. }
                 | Action::Reread { .. }
+                | Action::Identify { .. }
                 | Action::Settle { .. }
                 | Action::Evidence { .. }
                 | Action::Confirm { .. } => self.asked.push(action),
@@ -358,7 +360,10 @@ impl World {
                     (*p, RereadRange { offsets: records(&tp, share.range).map(offset).collect(), left_out })
                 };
                 let ranges = batch.ranges.iter().map(read).collect();
-                Event::Reread { claim, topic, batch: batch.id, ranges }
+                Event::Reread { claim, topic_id: topic_id(&topic), topic, batch: batch.id, ranges }
+            }
+            Action::Identify { claim, topic, batch } => {
+                Event::Identified { claim, topic_id: topic_id(&topic), topic, batch }
             }
             Action::Settle { claim, topic, batch, .. } => {
                 self.sent.retain(|(sent, _)| sent.id != batch);
@@ -408,6 +413,11 @@ impl World {
         };
         self.hear(event);
     }
+}
+
+/// Topics are what they were.
+fn topic_id(topic: &TopicName) -> Option<TopicId> {
+    [("t", 1), ("u", 2)].into_iter().find(|(name, _)| topic.as_str() == *name).map(|(_, id)| TopicId(id))
 }
 
 /// The rows of an attempt.

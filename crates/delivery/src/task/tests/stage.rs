@@ -356,6 +356,7 @@ impl Stage {
 
     /// Shows what the task asks for, and keeps what is to be answered.
     fn perform(&mut self) {
+        let mut identified = Vec::new();
         for action in self.task.take_actions() {
             if let Action::Inspect { claim, topic, table } = action {
                 if !self.server_silent {
@@ -372,6 +373,12 @@ impl Stage {
                 }
                 continue;
             }
+            // The brokers answer at once.
+            if let Action::Identify { claim, topic, batch } = action {
+                let topic_id = self.topic_ids.get(&topic).copied();
+                identified.push(Event::Identified { claim, topic, batch, topic_id });
+                continue;
+            }
             if let Action::Foresee { entries, .. } = action {
                 self.foreseen.push(entries);
                 continue;
@@ -384,6 +391,9 @@ impl Stage {
             let text = self.text(&action);
             self.shown.push(text);
             self.asked.push(action);
+        }
+        for event in identified {
+            self.hear(event);
         }
     }
 

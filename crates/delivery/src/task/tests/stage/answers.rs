@@ -57,7 +57,8 @@ impl Stage {
                     RereadRange { offsets, left_out: share.left_out }
                 };
                 let ranges = batch.ranges.iter().map(|(p, share)| (*p, read(share))).collect();
-                Event::Reread { claim, topic, batch: batch.id, ranges }
+                let topic_id = self.topic_ids.get(&topic).copied();
+                Event::Reread { claim, topic, batch: batch.id, ranges, topic_id }
             }
             other => panic!("{other:?} has no answer here"),
         };

@@ -36,7 +36,7 @@ impl Stage {
             Action::AskStartOffsets { partitions, .. } => {
                 format!("ask start {}", names(&mut partitions.iter().cloned()))
             }
-            Action::Inspect { .. } | Action::Foresee { .. } => unreachable!("not shown"),
+            Action::Inspect { .. } | Action::Identify { .. } | Action::Foresee { .. } => unreachable!("not shown"),
             Action::Fetch { positions } => {
                 let all: Vec<_> = positions.iter().map(|(tp, at)| format!("{}@{at}", name(tp))).collect();
                 format!("fetch {}", all.join(" "))
@@ -75,6 +75,7 @@ impl Stage {
                 format!("{}landed {}", of(topic), self.letter(batch.token))
             }
             Action::WarnTopicGone { partition, .. } => format!("warn: topic of p{partition} is gone"),
+            Action::WarnTopicReborn { topic } => format!("warn: {topic} was created again"),
             Action::WarnWindow { needed_blocks, .. } => format!("warn: {needed_blocks} blocks are needed"),
             Action::GiveUp => "give up".into(),
             Action::EndMembership => "end membership".into(),

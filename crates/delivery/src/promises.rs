@@ -1,9 +1,10 @@
-//! The promises, as functions of what is seen: the simulator's invariants and the model check's are these. They know
-//! nothing of either one's servers.
+//! The promises, as functions of what is seen: the simulator's invariants, the model check's, and what a worker looks
+//! at in production (`crates/worker/src/task/audit.rs`) are these. They know nothing of anybody's servers.
 use std::collections::{BTreeMap, BTreeSet};
 
-use pumphouse_delivery::Entry;
 use pumphouse_types::BatchId;
+
+use crate::entry::Entry;
 
 /// A topic's number and a partition of it.
 pub type Place = (usize, u32);
@@ -65,5 +66,42 @@ pub fn passed_is_landed(before: i64, bound: i64, lacks: impl Fn(i64) -> bool) ->
     match (before..bound).find(|&offset| lacks(offset)) {
         None => Ok(()),
         Some(offset) => Err(offset),
+    }
+}
+
+/// What has landed is in the table, each row once: of `expected` rows the table has `present`, copies counted, with
+/// `distinct` places. At least once, copies are no harm. Else what is wrong.
+pub fn landed_is_there(
+    expected: u64,
+    present: u64,
+    distinct: u64,
+    at_least_once: bool,
+) -> Result<(), String> {
+    if distinct != expected && !(at_least_once && distinct > expected) {
+        return Err(format!("{distinct} of {expected} rows are there"));
+    }
+    // A place has a row more than it owes as soon as there are more rows than places.
+    if !at_least_once && !no_row_twice(present, distinct) {
+        return Err(format!("{present} rows are there of {expected}"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_landed_is_there_once() {
+        for (present, distinct, exactly, at_least) in [
+            (10, 10, true, true),
+            (9, 9, false, false),
+            (12, 10, false, true),
+            (11, 11, false, true),
+            (10, 9, false, false),
+        ] {
+            assert_eq!(landed_is_there(10, present, distinct, false).is_ok(), exactly);
+            assert_eq!(landed_is_there(10, present, distinct, true).is_ok(), at_least);
+        }
     }
 }
