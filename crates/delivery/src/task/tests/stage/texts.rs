@@ -36,7 +36,9 @@ impl Stage {
             Action::AskStartOffsets { partitions, .. } => {
                 format!("ask start {}", names(&mut partitions.iter().cloned()))
             }
-            Action::Inspect { .. } | Action::Identify { .. } | Action::Foresee { .. } => unreachable!("not shown"),
+            Action::Inspect { .. } | Action::Identify { .. } | Action::Foresee { .. } => {
+                unreachable!("not shown")
+            }
             Action::Fetch { positions } => {
                 let all: Vec<_> = positions.iter().map(|(tp, at)| format!("{}@{at}", name(tp))).collect();
                 format!("fetch {}", all.join(" "))
