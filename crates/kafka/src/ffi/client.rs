@@ -253,7 +253,8 @@ unsafe extern "C" fn on_rebalance(
             shared.push(CallbackEvent::Error(RawError::from_code(code)));
         }
     }
-    // Otherwise the poll that serves this callback goes on waiting for its whole timeout.
+    // Otherwise the poll that serves this callback goes on waiting for its whole timeout. Only a consumer's own queue
+    // has rebalances: no record is lost by it, as it would be in `on_error`.
     // SAFETY: a living handle; it sets a flag of this thread.
     unsafe { rd::rd_kafka_yield(rk) };
 }
@@ -301,16 +302,16 @@ unsafe fn answer_while_closing(
 }
 
 unsafe extern "C" fn on_error(
-    rk: *mut rd::rd_kafka_t,
+    _rk: *mut rd::rd_kafka_t,
     code: c_int,
     reason: *const c_char,
     opaque: *mut c_void,
 ) {
     // SAFETY: see `callbacks`; the text is NUL-ended and copied.
     let (shared, reason) = unsafe { (callbacks(opaque), text(reason)) };
+    // No `rd_kafka_yield` here: an error of a partition is served by the call that takes records in bulk, which would
+    // drop the record that it took from its queue next (librdkafka 2.x, `rd_kafka_q_serve_rkmessages`).
     shared.push(CallbackEvent::Error(RawError::with_text(code, reason)));
-    // SAFETY: as in `on_rebalance`.
-    unsafe { rd::rd_kafka_yield(rk) };
 }
 
 /// The transaction as a whole only says that some record failed; here is why.
