@@ -9,7 +9,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
@@ -88,6 +88,15 @@ impl Topics {
                 .map_err(kafka(format!("name {topic}-{partition}")))?;
         }
         consumer.commit(&list, CommitMode::Sync).map_err(kafka(format!("set offsets of group {group}")))
+    }
+
+    /// Gives a topic more partitions. `partitions`: how many it has then. Errors: the broker's.
+    pub fn grow(&self, topic: &str, partitions: usize) -> Result<()> {
+        let action = || format!("give topic {topic} {partitions} partitions");
+        let wanted = NewPartitions::new(topic, partitions);
+        let results =
+            block_on(self.admin.create_partitions(&[wanted], &admin_options())).map_err(kafka(action()))?;
+        first_error(results).map_err(kafka(action()))
     }
 
     /// Deletes a topic and waits until the cluster does not list it any more.

@@ -1,8 +1,9 @@
 //! Records through lane queues: positions, restarts of fetching, errors.
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pumphouse_kafka::{Consumer, ConsumerEvent, Header, KafkaError, MessageBatch};
+use pumphouse_testkit::Topics;
 use pumphouse_types::{Partition, TopicName};
 
 use crate::support::*;
@@ -131,4 +132,45 @@ fn a_missing_topic_is_told() {
         }
     }
     panic!("nothing was told");
+}
+
+/// Errors of partitions lie between records in the lane's queue, and go to the handle's callback while records are
+/// taken in bulk. The record behind one is not dropped with it.
+#[test]
+fn errors_between_records_lose_none() {
+    const RECORDS: usize = 300;
+    let broker = Broker::share();
+    let topic = broker.topic(2);
+    let settings = broker.settings_and("topic.metadata.refresh.interval.ms", "500");
+    // Not subscribed: no rebalance for the partitions that come.
+    let mut consumer = Consumer::open(&settings, &group(), None).unwrap();
+    let mut lane = consumer.lane_queue(&topic).unwrap();
+    // A partition that the topic will not have; the handle says so when it gets others.
+    consumer.fetch(&BTreeMap::from([(tp(&topic, 0), at(0)), (tp(&topic, 7), at(0))])).unwrap();
+    let mut producer = broker.ledger(&group());
+    let mut batch = MessageBatch::with_capacity(RECORDS);
+    let (mut told, mut written, mut taken) = (false, 0, Vec::new());
+    for partitions in 3..7 {
+        Topics::new(&broker.bootstrap()).unwrap().grow(topic.as_str(), partitions).unwrap();
+        // The error comes first, if the machine is not too slow; whether it has come is not to be seen from here.
+        std::thread::sleep(Duration::from_millis(1_500));
+        produce(&mut producer, &topic, 0, RECORDS);
+        written += RECORDS;
+        let end = Instant::now() + PATIENCE;
+        while taken.len() < written && Instant::now() < end {
+            lane.consume_batch(Duration::from_millis(20), &mut batch).unwrap();
+            taken.extend(batch.iter().map(|record| record.unwrap().offset().get()));
+        }
+        let events = consumer.poll_events(Duration::ZERO);
+        told |=
+            events.iter().any(|event| matches!(event, ConsumerEvent::Trouble(KafkaError::TopicGone { .. })));
+    }
+    // A marker behind each transaction.
+    let expected: Vec<i64> = (0..4).flat_map(|n| n * 301..n * 301 + 300).collect();
+    if taken != expected {
+        // A handle that has lost a record waits for it for ever when it is closed.
+        std::mem::forget((batch, lane, consumer));
+        panic!("{taken:?}");
+    }
+    assert!(told, "no error came, so nothing was tried");
 }
