@@ -71,7 +71,8 @@ fn a_topic_created_again_starts_its_own_ledger() {
 }
 
 /// The topic that has the name now grows beyond the position in the one before, where a client of that time reads on:
-/// nothing of what it reads is recorded, and another membership reads the topic from its beginning (R15).
+/// another membership reads the topic from its beginning (R15). That nothing of what the old one reads is recorded is
+/// the simulator's to show (`--without R15`): here its ids are mostly compared first.
 #[test]
 fn a_topic_created_again_that_outgrows_the_old_position_is_read_once() {
     let corner = Corner::new(bed(), "outgrown", 1).with_small_batches(ROWS, 50);
