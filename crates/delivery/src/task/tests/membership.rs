@@ -49,7 +49,7 @@ fn a_revocation_waits_for_a_second_at_most() {
 fn r6_a_revocation_that_meets_a_failure_marks_nothing() {
     check(
         "tolerate-none; claim p0 p1; fill p0 1; fill p1 1; wait 1000; recorded; bad-data; re-read; recorded; accepted; \
-         recorded; revoke | bad-data",
+         recorded; pass p1 9; revoke | bad-data",
         "stop with DELIVERY-008",
     );
 }
