@@ -46,7 +46,7 @@ kinds! {
     LedgerAnswerLost "ledger-answer-lost" "a claim of the ledger in KeeperMap, or a write to it, is carried out and its answer lost",
     InsertTimeout "insert-timeout" "the answer to an INSERT never comes, and its connection stays open",
     TinyWindow "tiny-window" "the tables keep three tokens only, while answers are lost",
-    DiskFull "disk-full" "the disk of the tables is filled (a setting's doing, 243, where none can be mounted)",
+    DiskFull "disk-full" "the server refuses inserts for want of disk space (243); with --full-disk, the disk is filled",
     ReadOnly "read-only" "the plain table is read-only by a setting (774), the replicated one for want of ZooKeeper (242)",
     BadRecords "bad-records" "records that are no JSON, and such as a constraint of the table refuses",
     ColumnDropped "column-dropped" "a column is dropped, and added again",

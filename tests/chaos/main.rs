@@ -89,7 +89,7 @@ fn run_and_report(options: &Options) -> ExitCode {
 fn try_all(options: &Options, report: &mut Report) -> Result<()> {
     let logs = logs()?;
     let stage = Stage::start(options)?;
-    if stage.small_disk.is_none() {
+    if options.full_disk && stage.small_disk.is_none() {
         println!("no small disk can be mounted here: disk-full is a setting's doing");
     }
     let crew = Crew::start(&stage, options.workers, logs.path())?;

@@ -10,7 +10,7 @@ use crate::trouble::Result;
 
 /// Shown for a word that nobody knows.
 const USAGE: &str = "chaos [--seconds N] [--seed S] [--workers 1..3] [--engine plain|replicated|both] \
-                     [--ledger kafka|keepermap|both] [--only KIND]... [--times N] [--set OPTION=VALUE]... [--kinds]";
+                     [--ledger kafka|keepermap|both] [--only KIND]... [--times N] [--set OPTION=VALUE]... [--full-disk] [--kinds]";
 
 /// The seed of a run that is not given one, so that the tests try the same faults each time.
 const SEED: u64 = 77;
@@ -71,6 +71,8 @@ pub struct Options {
     pub kinds: Vec<Kind>,
     /// Faults of each kind in one round.
     pub times: u32,
+    /// The tables are on a disk of their own, which is really filled; the server may damage its own parts then.
+    pub full_disk: bool,
     /// Options of the connectors that are added to, or replace, the suite's own.
     pub connector: BTreeMap<String, String>,
 }
@@ -96,6 +98,7 @@ pub fn read(words: impl Iterator<Item = String>) -> Result<Asked> {
         ledgers: Ledgers::Both,
         kinds: Vec::new(),
         times: TIMES,
+        full_disk: false,
         connector: BTreeMap::new(),
     };
     let mut words = words;
@@ -119,6 +122,7 @@ pub fn read(words: impl Iterator<Item = String>) -> Result<Asked> {
                 let (name, value) = text.split_once('=').ok_or_else(|| format!("{text} has no `=`"))?;
                 options.connector.insert(name.to_owned(), value.to_owned());
             }
+            "--full-disk" => options.full_disk = true,
             "--kinds" => return Ok(Asked::Kinds),
             // What the test harness of cargo is told.
             "--nocapture" | "--quiet" | "--test-threads=1" | "chaos" => {}

@@ -51,7 +51,7 @@ impl Stage {
         })
         .map_err(text)?;
         let zookeeper = ZooKeeper::start(ZooKeeperOptions::default()).map_err(text)?;
-        let small_disk = SmallDisk::mount();
+        let small_disk = if options.full_disk { SmallDisk::mount() } else { None };
         let clickhouse = ClickHouse::start(ClickHouseOptions {
             memory_bytes_max: 3 << 30,
             extra_configuration: small_disk.as_ref().map(SmallDisk::configuration).unwrap_or_default(),

@@ -59,7 +59,12 @@ fn stays_below(name: &str, columns: &str, value: impl Fn(usize) -> String) {
     let sql = format!("SELECT count(), uniqExact(n), uniqExact(_partition, _offset) FROM {}", corner.table);
     assert_eq!(corner.sql().text(&sql).unwrap(), format!("{rows}\t{rows}\t{rows}"), "{}", worker.log());
     let peak = peak(&worker);
-    eprintln!("{name}: {rows} rows, peak {} MiB, {} idle, {} while stalled", peak >> 20, idle >> 20, stalled >> 20);
+    eprintln!(
+        "{name}: {rows} rows, peak {} MiB, {} idle, {} while stalled",
+        peak >> 20,
+        idle >> 20,
+        stalled >> 20
+    );
     assert!(peak < MEMORY_BYTES, "{} MiB", peak >> 20);
 }
 

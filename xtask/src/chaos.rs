@@ -35,6 +35,9 @@ pub struct Options {
     /// An option of the connectors, `name=value`; may be given several times.
     #[arg(long)]
     set: Vec<String>,
+    /// `disk-full` fills a disk of its own (a tmpfs, which is mounted); else it is a setting's doing.
+    #[arg(long)]
+    full_disk: bool,
     /// Prints the kinds of faults.
     #[arg(long)]
     kinds: bool,
@@ -65,6 +68,9 @@ pub fn run(options: &Options) -> Result<()> {
     }
     for option in &options.set {
         command.args(["--set", option]);
+    }
+    if options.full_disk {
+        command.arg("--full-disk");
     }
     if options.kinds {
         command.arg("--kinds");
