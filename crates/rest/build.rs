@@ -2,7 +2,9 @@
 use std::path::Path;
 
 fn main() {
-    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors");
+    // Read when it runs: a build script may be left over from another working tree.
+    let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
+    let pages = Path::new(&package).join("../../docs/errors");
     println!("cargo::rerun-if-changed={}", pages.display());
     let mut names: Vec<_> = std::fs::read_dir(&pages)
         .expect("docs/errors is part of the source")
