@@ -2,7 +2,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use pumphouse_types::DedupToken;
+use pumphouse_types::QuestionId;
 
 use crate::bad_records::{self, BadRecordLog, BadRecords, InsertRetry};
 use crate::clickhouse_settings;
@@ -111,7 +111,7 @@ pub struct ConnectorConfig {
     /// How a missing table is created; `None`: it stops the connector.
     pub table_creation: Option<TableCreation>,
     /// What a person decided about batches whose fate cannot be proven.
-    pub open_batch_decisions: BTreeMap<DedupToken, BatchDecision>,
+    pub open_batch_decisions: BTreeMap<QuestionId, BatchDecision>,
     /// The consumer group.
     pub group_id: String,
     /// Partitions without an entry.

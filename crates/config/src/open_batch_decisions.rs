@@ -1,8 +1,8 @@
 //! `pumphouse.open.batch.decisions`: what a person decided about a batch whose fate cannot be proven. It
-//! names the token, so that it says nothing of what is sent after it was carried out.
+//! names the question that the stopped task asked, so that it says nothing of what is sent of the batch afterwards.
 use std::collections::BTreeMap;
 
-use pumphouse_types::DedupToken;
+use pumphouse_types::QuestionId;
 
 use crate::error::ConfigCode;
 use crate::reading::Reading;
@@ -21,12 +21,12 @@ pub enum BatchDecision {
     Missing,
 }
 
-pub(crate) fn read(reading: &mut Reading<'_>) -> BTreeMap<DedupToken, BatchDecision> {
+pub(crate) fn read(reading: &mut Reading<'_>) -> BTreeMap<QuestionId, BatchDecision> {
     let mut decisions = BTreeMap::new();
     // Malformed pairs are reported by their kind.
-    for (token, decision) in pairs(reading.text(OPTION)).unwrap_or_default() {
-        let Ok(token) = token.parse::<DedupToken>() else {
-            let message = format!("{token:?} is not a token of 32 hexadecimal digits");
+    for (question, decision) in pairs(reading.text(OPTION)).unwrap_or_default() {
+        let Ok(question) = question.parse::<QuestionId>() else {
+            let message = format!("{question:?} is not a question of 32 hexadecimal digits");
             reading.error(
                 ConfigCode::Value,
                 OPTION,
@@ -41,12 +41,12 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> BTreeMap<DedupToken, BatchDecis
             "missing" => BatchDecision::Missing,
             other => {
                 let message = format!("{other:?} is none of landed, again, missing");
-                reading.error(ConfigCode::Value, OPTION, message, "Give one of them for each token.");
+                reading.error(ConfigCode::Value, OPTION, message, "Give one of them for each question.");
                 continue;
             }
         };
-        if decisions.insert(token, decision).is_some_and(|before| before != decision) {
-            let message = format!("token {token} has two decisions");
+        if decisions.insert(question, decision).is_some_and(|before| before != decision) {
+            let message = format!("question {question} has two decisions");
             reading.error(ConfigCode::Conflict, OPTION, message, "Keep one of them.");
         }
     }

@@ -102,6 +102,7 @@ impl Lane {
             | Work::Lettering { .. }
             | Work::Recording { .. }
             | Work::Inserting { .. }
+            | Work::Asking { .. }
             | Work::Gathering { .. }
             | Work::Rereading { .. }) => self.work = work,
         }
@@ -110,7 +111,8 @@ impl Lane {
     /// Rows that went with their table are not looked for. Whether the records are to be in the table that the
     /// topic goes to now, a person decides; at least once, they are.
     fn without_table(&mut self, open: Open, cx: &mut Cx) {
-        let decision = cx.options.decisions.get(&open.batch.token).copied();
+        let question = open.question();
+        let decision = cx.options.decisions.get(&question).copied();
         if let Some(decision) = decision {
             self.report(open.batch.id, Verdict::Decided(decision), cx);
         }
@@ -130,14 +132,15 @@ impl Lane {
             Some(Decision::Again | Decision::Missing) => self.build_for_home(open, cx),
             None if !cx.options.exactly_once => self.build_for_home(open, cx),
             None => {
-                *cx.failed = Some(StopReason::TableGone {
+                let reason = StopReason::TableGone {
                     topic: self.topic.clone(),
                     batch: open.batch.id.to_string(),
-                    token: open.batch.token.to_string(),
+                    question,
                     ranges: open.batch.piece_ranges_text(),
                     table: open.batch.table.name.clone(),
                     now: self.home.as_ref().map_or_else(String::new, |home| home.name.clone()),
-                });
+                };
+                self.ask(open, reason, cx);
             }
         }
     }

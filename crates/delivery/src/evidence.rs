@@ -4,6 +4,7 @@ use pumphouse_types::BatchId;
 
 use crate::lane::{Cx, Lane};
 use crate::piece::{self, RowList};
+use crate::rules::Rule;
 use crate::stop::StopReason;
 use crate::talk::{Action, Decision, Evidence, Verdict};
 use crate::window::TableFacts;
@@ -104,7 +105,8 @@ impl Lane {
             self.report(open.batch.id, Verdict::RefusedBefore, cx);
             return self.not_landed(open, doubt, cx);
         }
-        let decision = cx.options.decisions.get(&open.batch.token).copied();
+        let question = open.question();
+        let decision = cx.options.decisions.get(&question).copied();
         if let Some(decision) = decision {
             self.report(open.batch.id, Verdict::Decided(decision), cx);
         }
@@ -113,18 +115,29 @@ impl Lane {
             (Some(Decision::Again), _) => self.not_landed(open, doubt, cx),
             (Some(Decision::Missing), Some(found)) => self.compare(open, doubt, found, true, cx),
             (Some(Decision::Missing), None) | (None, _) => {
-                *cx.failed = Some(StopReason::EvidenceNeeded {
+                let reason = StopReason::EvidenceNeeded {
                     topic: self.topic.clone(),
                     batch: open.batch.id.to_string(),
-                    token: open.batch.token.to_string(),
+                    question,
                     // What the decision is about.
                     ranges: open.batch.piece_ranges_text(),
                     table: open.batch.table.name.clone(),
                     why: doubt.why,
                     evidence: why,
-                });
+                };
+                self.ask(open, reason, cx);
             }
         }
+    }
+
+    /// R5: only who is in charge of the batch asks a person about it. A member that stood still may be in doubt about one
+    /// that its successor has landed meanwhile: the fence tells.
+    pub(crate) fn ask(&mut self, open: Open, reason: StopReason, cx: &mut Cx) {
+        if open.notes.in_ledger.is_none() || !cx.rules.keep(Rule::R5) {
+            *cx.failed = Some(reason);
+            return;
+        }
+        self.work = Work::Asking { open, reason };
     }
 
     fn refused_before(&self, open: &Open) -> bool {

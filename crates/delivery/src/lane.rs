@@ -528,6 +528,7 @@ impl Lane {
             | Work::BackOff { .. }
             | Work::Settling { .. }
             | Work::Doubting { .. }
+            | Work::Asking { .. }
             | Work::Reshaping { .. }
             | Work::Gathering { .. }
             | Work::Rereading { .. } => true,

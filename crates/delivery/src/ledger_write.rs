@@ -46,6 +46,7 @@ impl Lane {
                 self.facts.as_ref().is_some_and(|facts| now.since(facts.read_at) <= FACTS_AGE_MS_MAX)
             }
             Work::Again { .. } => self.facts.is_some(),
+            Work::Asking { .. } => true,
             Work::Marking { .. }
             | Work::Lettering { .. }
             | Work::Recording { .. }
@@ -74,6 +75,7 @@ impl Lane {
                 open
             }
             Work::Idle => return self.compose_marks(),
+            Work::Asking { open, reason } => return self.compose_proof(open, reason),
             work => panic!("nothing to write in {work:?}"),
         };
         let mut marks = self.marks();
@@ -140,6 +142,14 @@ impl Lane {
         Composed { entries, letters }
     }
 
+    /// R5: what stands is written again, which only the member in charge can do.
+    fn compose_proof(&mut self, open: Open, reason: StopReason) -> Composed {
+        let entry = open.notes.in_ledger.clone().expect("only what the ledger has is asked about under its fence");
+        let entries = BTreeMap::from([(open.batch.lead(), entry)]);
+        self.work = Work::Asking { open, reason };
+        Composed { entries, letters: Vec::new() }
+    }
+
     fn compose_marks(&mut self) -> Composed {
         let marks = self.marks();
         let entries = self.plain_entries(&marks);
@@ -165,8 +175,8 @@ impl Lane {
         marks.iter().map(|(p, next)| (*p, Entry::plain(*next, self.topic_id))).collect()
     }
 
-    /// Hears what became of this lane's write. Fenced and unknown answers end the claim before they
-    /// come here.
+    /// Hears what became of this lane's write. Fenced and unknown answers, and another topic, end the claim before
+    /// they come here.
     pub(crate) fn ledger_answered(&mut self, answer: LedgerAnswer, cx: &mut Cx) {
         match (std::mem::replace(&mut self.work, Work::Idle), answer) {
             (Work::Marking { marks }, LedgerAnswer::Recorded) => self.marked(&marks),
@@ -189,8 +199,14 @@ impl Lane {
                     }
                 }
                 open.notes.letters.clear();
+                open.notes.in_ledger = Some(Entry::of_batch(&open.batch, open.batch.lead()));
                 self.work = Work::Recording { open, marks };
                 self.send(cx);
+            }
+            (Work::Asking { reason, .. }, LedgerAnswer::Recorded) => *cx.failed = Some(reason),
+            (work @ Work::Asking { .. }, LedgerAnswer::NotRecorded) => {
+                self.write_not_before = cx.now.plus(WRITE_AGAIN_MS);
+                self.work = work;
             }
             (Work::Marking { .. }, LedgerAnswer::NotRecorded) => {
                 self.marks_due = Some(cx.now);

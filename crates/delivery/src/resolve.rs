@@ -113,7 +113,7 @@ impl Lane {
     }
 
     fn gathered(&mut self, mut batch: Batch, found: &BTreeMap<Partition, StoredEntry>, cx: &mut Cx) {
-        let (id, ranges_text) = (batch.id, batch.ranges_text());
+        let (id, ranges_text, lead) = (batch.id, batch.ranges_text(), batch.lead());
         // The entry cannot say which rows behind the piece the table has already: all are looked for.
         let piece_by_evidence = batch.by_evidence && batch.piece_end.take().is_some();
         let mut overwritten = Vec::new();
@@ -143,6 +143,8 @@ impl Lane {
         let config_version = batch.config_version;
         let mut open = Open::found(batch);
         open.notes.token_covers_piece = piece_by_evidence;
+        let of_lead = |stored| Entry::parse(lead, stored).ok().filter(|entry| entry.batch_id() == Some(id));
+        open.notes.in_ledger = found.get(&lead).and_then(of_lead);
         self.read_again(open, config_version, Purpose::Resolve, cx);
     }
 
@@ -241,6 +243,9 @@ impl Lane {
                 NeedsEvidence::ByEvidence
             };
             self.doubt(open, Doubt { why, refusal: None }, cx);
+        } else if cx.options.exactly_once && cx.options.decisions.contains_key(&open.question()) {
+            // R7: a further attempt would be another question, and the decision none about it.
+            self.doubt(open, Doubt { why: NeedsEvidence::Decided, refusal: None }, cx);
         } else {
             self.work = Work::BackOff { open, until: cx.now };
         }

@@ -1,5 +1,5 @@
 //! Why a task stops: what a person has to look at, with a code and a page in docs/errors.
-use pumphouse_types::{BatchId, Offset, Partition, TopicName};
+use pumphouse_types::{BatchId, Offset, Partition, QuestionId, TopicName};
 
 use crate::entry::EntryError;
 use crate::talk::Refusal;
@@ -12,7 +12,7 @@ pub enum StopReason {
     #[error(
         "DELIVERY-001: whether batch {batch} of {topic} ({ranges}) landed in {table} cannot be \
          proven: {why}; {evidence}; nothing was passed over. Look for these offsets in the table, then \
-         set pumphouse.open.batch.decisions to {token}=landed, =again or =missing, and restart"
+         set pumphouse.open.batch.decisions to {question}=landed, =again or =missing, and restart"
     )]
     EvidenceNeeded {
         /// Topic of the batch.
@@ -20,7 +20,7 @@ pub enum StopReason {
         /// The batch.
         batch: String,
         /// What a decision about it names.
-        token: String,
+        question: QuestionId,
         /// Its ranges as `partition:first..end`.
         ranges: String,
         /// Its table.
@@ -141,7 +141,7 @@ pub enum StopReason {
     #[error(
         "DELIVERY-010: batch {batch} of {topic} ({ranges}) is open for {table}, which is not there any more; the \
          topic goes to {now}. Bring {table} back (UNDROP TABLE), or set pumphouse.open.batch.decisions to \
-         {token}=again (its records go to {now}) or =landed (they are passed), and restart"
+         {question}=again (its records go to {now}) or =landed (they are passed), and restart"
     )]
     TableGone {
         /// Topic of the batch.
@@ -149,7 +149,7 @@ pub enum StopReason {
         /// The batch.
         batch: String,
         /// What a decision about it names.
-        token: String,
+        question: QuestionId,
         /// What of it is in question.
         ranges: String,
         /// Its table.

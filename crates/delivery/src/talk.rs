@@ -185,6 +185,8 @@ pub enum LedgerAnswer {
     NotRecorded,
     /// It does not stand, and never will.
     Refused(String),
+    /// It does not stand: its topic is not the one that the write demanded, but this one; `None` = there is none (R15).
+    OtherTopic(Option<TopicId>),
     /// It may stand.
     Unknown,
 }
@@ -441,6 +443,10 @@ pub enum Action {
         letters: Vec<(TopicName, Letter)>,
         /// The partitions are left at rest: the state topic says so in the same transaction (R16).
         at_rest: bool,
+        /// Entries of partitions that others own are among them: once all of it was taken by the ledger, and before it is
+        /// committed, the topic's identity is read, and with another one than this nothing is committed (R15). A store
+        /// that refuses to write over what its writer has not read need not ask.
+        only_while: Option<(TopicName, TopicId)>,
     },
     /// What the next [`Action::Record`] will most likely say, without letters, once the attempt under way has
     /// landed. It may be sent to the ledger ahead as a transaction that stays open: if that record comes, it

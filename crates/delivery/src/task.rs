@@ -2,7 +2,7 @@
 //! life of its assignment. Carries R5: whatever was begun under an assignment ends with it.
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use pumphouse_types::{BatchId, DedupToken, Millis, Offset, Partition, TopicId, TopicName, TopicPartition};
+use pumphouse_types::{BatchId, Millis, Offset, Partition, QuestionId, TopicId, TopicName, TopicPartition};
 
 use crate::entry::{Entry, StoredEntry};
 use crate::lane::{Cx, Lane};
@@ -43,9 +43,9 @@ pub struct TaskOptions {
     pub retry_delay_ms_max: u64,
     /// How much of a pause is drawn, in per cent.
     pub retry_jitter_percent: u64,
-    /// What an operator has decided about batches whose fate cannot be proven, by token: once it is
-    /// carried out, what is left of the batch has another token, and a decision of its own.
-    pub decisions: BTreeMap<DedupToken, Decision>,
+    /// What an operator has decided about batches whose fate cannot be proven, by what was asked: whatever is sent
+    /// of a batch afterwards is another question, and takes a decision of its own (R7).
+    pub decisions: BTreeMap<QuestionId, Decision>,
     /// 128 random bits, drawn anew for each task that is started: batch ids and tokens come from it.
     pub seed: u128,
 }
@@ -521,6 +521,7 @@ impl Task {
             entries,
             letters: Vec::new(),
             at_rest: true,
+            only_while: None,
         });
         self.phase = Phase::Resting { write };
     }
@@ -545,6 +546,13 @@ impl Task {
         match answer {
             LedgerAnswer::Fenced => self.end_membership(),
             LedgerAnswer::Unknown => self.claim_again(),
+            LedgerAnswer::OtherTopic(topic_id) => {
+                if self.is_claimed(&topic, topic_id) {
+                    self.with_lane(&topic, now, |lane, cx| {
+                        lane.ledger_answered(LedgerAnswer::NotRecorded, cx);
+                    });
+                }
+            }
             LedgerAnswer::Recorded | LedgerAnswer::NotRecorded | LedgerAnswer::Refused(_) => {
                 self.with_lane(&topic, now, |lane, cx| lane.ledger_answered(answer, cx));
             }
@@ -654,12 +662,28 @@ impl Task {
         let mut composed = Composed::default();
         self.with_lane(&topic, now, |lane, cx| composed = lane.compose(cx));
         let letters = composed.letters.into_iter().map(|letter| (topic.clone(), letter)).collect();
+        let only_while = self.only_while(&topic, &composed.entries);
         let entries = stored(&topic, composed.entries);
         self.next_write += 1;
         let write = WriteId(self.next_write);
         // The write goes before an insert that a switched-off R1 may have asked for.
-        self.actions.push(Action::Record { claim: self.claim, write, entries, letters, at_rest: false });
+        let claim = self.claim;
+        self.actions.push(Action::Record { claim, write, entries, letters, at_rest: false, only_while });
         self.ledger_busy = Some((write, topic));
+    }
+
+    /// R15: whoever resolves a batch writes for partitions that others own. If their topic was created again, their owner
+    /// may have written for it already, and the fence of the group tells nobody of topics. What was sent before the
+    /// next life began is behind whatever is sent in that life, in whatever order the two are committed; so it is
+    /// enough that the topic is still the claimed one when this write has been taken.
+    fn only_while(
+        &self,
+        topic: &TopicName,
+        entries: &BTreeMap<Partition, Entry>,
+    ) -> Option<(TopicName, TopicId)> {
+        let lane = &self.lanes[topic];
+        let of_others = entries.keys().any(|partition| !lane.parts.contains_key(partition));
+        (of_others && self.rules.keep(Rule::R15)).then(|| (topic.clone(), lane.topic_id))
     }
 
     fn fetch_if_changed(&mut self) {

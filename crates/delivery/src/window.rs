@@ -108,6 +108,9 @@ pub enum NeedsEvidence {
     /// The token covers only what was missing when it was recorded, by another claim.
     #[error("the batch holds only what was missing in the table when it was recorded")]
     ByEvidence,
+    /// A person has decided about what was sent so far: nothing is sent under the token any more.
+    #[error("a decision about the batch is to be carried out")]
+    Decided,
     /// Entries of the batch were overwritten (R17).
     #[error("offsets of the batch were set by somebody else")]
     OffsetsSet,

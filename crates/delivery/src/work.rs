@@ -2,13 +2,15 @@
 //! what it waits for.
 use std::collections::BTreeMap;
 
-use pumphouse_types::{BatchId, ConfigVersion, DedupToken, Millis, Offset, Partition};
+use pumphouse_types::{BatchId, ConfigVersion, DedupToken, Millis, Offset, Partition, QuestionId};
 
 use crate::batch::{Batch, BatchRange, Cut};
+use crate::entry::Entry;
 use crate::foresight::Foreseen;
 use crate::lane::Cx;
 use crate::piece::{self, RowList};
 use crate::rules::Rule;
+use crate::stop::StopReason;
 use crate::talk::{Letter, Refusal};
 use crate::window::NeedsEvidence;
 
@@ -63,6 +65,15 @@ impl Open {
         self.piece_rows().is_some_and(|rows| rows.is_empty())
     }
 
+    /// What a person is asked about it: what became of the attempts that the ledger knows of (R7).
+    pub(crate) fn question(&self) -> QuestionId {
+        match &self.notes.in_ledger {
+            Some(Entry::Lead(batch)) => QuestionId::about(batch.token, batch.deadline),
+            // Shares without their lead (R17): nothing is sent under the token that they had.
+            Some(Entry::Plain { .. } | Entry::Member(_)) | None => QuestionId(self.batch.id.0),
+        }
+    }
+
     /// The same batch under a token that was never used.
     pub(crate) fn with_fresh_token(self, cx: &mut Cx) -> Draft {
         let mut draft = self.into_draft();
@@ -92,6 +103,8 @@ impl Open {
 /// What is known of the open batch beside what the ledger holds. It ends with the claim.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notes {
+    /// The entry of its lead, as the ledger has it; `None` = it was recorded by nobody, or its lead was overwritten.
+    pub in_ledger: Option<Entry>,
     /// Dead letters that no write has carried yet.
     pub letters: Vec<Letter>,
     /// Since its records were read the topic was seen to be the one that was claimed (R15).
@@ -210,6 +223,11 @@ pub(crate) enum Work {
     Doubting {
         open: Open,
         doubt: Doubt,
+    },
+    /// A person is to be asked, if the fence still stands: the lead's entry is written once more, as it is (R5).
+    Asking {
+        open: Open,
+        reason: StopReason,
     },
     /// The table's new shape is waited for (R15).
     Reshaping {

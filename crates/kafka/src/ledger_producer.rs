@@ -157,11 +157,26 @@ impl LedgerProducer {
             self.conclude(&begun, &outcome);
             return outcome;
         }
-        if let Err(error) = check_entries(entries) {
+        self.record_if(fence, entries, records, || Ok(()))
+    }
+
+    /// The same, if `may_stand` says so once all of it was taken by the broker; else it is aborted, and `NotRecorded`
+    /// for the reason that `may_stand` gives. It has three seconds: the transaction lasts for ten. Of two transactions
+    /// on one partition the one stands whose offsets were sent last, whichever is committed last; so what is
+    /// certain at this moment is certain of all that was sent before.
+    pub fn record_if(
+        &mut self,
+        fence: &Fence,
+        entries: &BTreeMap<TopicPartition, StoredEntry>,
+        records: &[OutgoingRecord],
+        may_stand: impl FnOnce() -> Result<(), KafkaError>,
+    ) -> RecordOutcome {
+        if let Err(error) = check_entries(entries).and_then(|()| check_records(records)) {
             return RecordOutcome::NotRecorded(error);
         }
         self.asker.group = fence.group_id().to_owned();
-        self.write(Some((fence, &listed(entries))), records)
+        let offsets = listed(entries);
+        self.in_transaction(|transaction| transaction.run(Some((fence, &offsets)), records, may_stand))
     }
 
     /// Has a write lie ready: everything but the commit. [`record`](LedgerProducer::record) of the same
@@ -214,7 +229,10 @@ impl LedgerProducer {
     /// Writes records alone as one transaction, such as a configuration version (R15). It is not
     /// fenced by a membership.
     pub fn produce_in_transaction(&mut self, records: &[OutgoingRecord]) -> RecordOutcome {
-        self.write(None, records)
+        match check_records(records) {
+            Ok(()) => self.in_transaction(|transaction| transaction.run(None, records, || Ok(()))),
+            Err(error) => RecordOutcome::NotRecorded(error),
+        }
     }
 
     /// Proves that `records` would be taken (rights, leaders, replicas): they are written in a
@@ -229,17 +247,6 @@ impl LedgerProducer {
             RecordOutcome::Fenced(error)
             | RecordOutcome::NotRecorded(error)
             | RecordOutcome::Unknown(error) => Err(error),
-        }
-    }
-
-    fn write(
-        &mut self,
-        offsets: Option<(&Fence, &PartitionList)>,
-        records: &[OutgoingRecord],
-    ) -> RecordOutcome {
-        match check_records(records) {
-            Ok(()) => self.in_transaction(|transaction| transaction.run(offsets, records)),
-            Err(error) => RecordOutcome::NotRecorded(error),
         }
     }
 

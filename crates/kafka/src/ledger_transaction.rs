@@ -30,14 +30,22 @@ pub(crate) struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
+    /// `may_stand` is asked when all of it was taken.
     pub(crate) fn run(
         &self,
         offsets: Option<(&Fence, &PartitionList)>,
         records: &[OutgoingRecord],
+        may_stand: impl FnOnce() -> Result<(), KafkaError>,
     ) -> RecordOutcome {
-        match self.send(offsets, records) {
+        if let Err(outcome) = self.send(offsets, records) {
+            return outcome;
+        }
+        match may_stand() {
             Ok(()) => self.commit(),
-            Err(outcome) => outcome,
+            Err(error) => match self.give_up() {
+                RecordOutcome::Recorded => RecordOutcome::NotRecorded(error),
+                outcome => outcome,
+            },
         }
     }
 

@@ -50,7 +50,7 @@ pub const NEEDED: [Needed; 16] = [
     },
     Needed {
         rule: Rule::R7,
-        seed: 965,
+        seed: 1071,
         broken: "no_row_twice",
         what: "a token is sent again that the table has forgotten",
     },

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use pumphouse_delivery::{Decision, Entry, StopReason};
-use pumphouse_types::{BatchId, DedupToken, Partition};
+use pumphouse_types::{BatchId, Partition, QuestionId};
 
 use crate::faults::Lineage;
 use crate::invariants::{delivered, entry_now, topic_id};
@@ -23,7 +23,7 @@ const ANSWERS_MAX: u64 = 12;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Question {
     /// Whether the open piece of a batch landed (R7).
-    Fate { topic: usize, batch: BatchId, token: DedupToken },
+    Fate { topic: usize, batch: BatchId, asked: QuestionId },
     /// A view failed: it may have failed after the table took its part (R10).
     View,
     /// Whether bad records are to be tolerated (R11).
@@ -46,10 +46,10 @@ pub(crate) struct Person {
 impl World {
     pub fn question(&self, reason: &StopReason) -> Question {
         match reason {
-            StopReason::EvidenceNeeded { topic, batch, token, .. } => Question::Fate {
+            StopReason::EvidenceNeeded { topic, batch, question, .. } => Question::Fate {
                 topic: self.topic(topic),
                 batch: batch.parse().expect("a batch id"),
-                token: token.parse().expect("a token"),
+                asked: *question,
             },
             StopReason::Refused { .. } => Question::View,
             StopReason::RecordRefused { .. } => Question::Tolerance,
@@ -98,7 +98,7 @@ impl World {
         for question in std::mem::take(&mut self.person.questions) {
             self.say(|| format!("a person answers {question:?}"));
             match question {
-                Question::Fate { topic, batch, token } => self.decide(topic, batch, token),
+                Question::Fate { topic, batch, asked } => self.decide(topic, batch, asked),
                 Question::View => self.server.drop_views(),
                 Question::Tolerance => self.leaves_out = true,
                 Question::Offsets => self.go_on_behind_what_was_delivered(),
@@ -109,7 +109,7 @@ impl World {
     }
 
     /// Looks for the rows of the open piece.
-    fn decide(&mut self, topic: usize, batch: BatchId, token: DedupToken) {
+    fn decide(&mut self, topic: usize, batch: BatchId, asked: QuestionId) {
         let rows = self.open_rows(topic, batch);
         let there: Vec<&Row> = rows.iter().filter(|row| self.server.count(topic, row.0, row.1) > 0).collect();
         let decision = if there.len() == rows.len() {
@@ -123,8 +123,8 @@ impl World {
             self.stopped_for_good();
             return;
         };
-        self.say(|| format!("token {token} of batch {batch}: {decision:?}"));
-        self.decisions.insert(token, decision);
+        self.say(|| format!("question {asked} about batch {batch}: {decision:?}"));
+        self.decisions.insert(asked, decision);
     }
 
     /// Rows of the batch's open piece, by the entries that carry it.

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pumphouse_delivery::{Action, ClaimId, Decision, Event, RereadRange, Rule};
-use pumphouse_types::{BatchId, DedupToken, Partition, TopicId, TopicName, TopicPartition};
+use pumphouse_types::{BatchId, Partition, QuestionId, TopicId, TopicName, TopicPartition};
 
 use crate::faults::Plan;
 use crate::group::{Group, Joined};
@@ -82,6 +82,8 @@ pub(crate) enum Ev {
     Unstage { proc: usize, stage: u64 },
     OffsetsArrive(Write),
     CommitSent(Write),
+    WriteLooksAtTopic(Write),
+    TopicLookedAt(Write, Option<TopicId>),
     CommitArrives(Write),
     Show { transactional_id: u64, epoch: u64 },
     AttemptArrives(usize),
@@ -134,7 +136,7 @@ pub(crate) struct World {
     /// Who is asked when a task stops.
     pub person: Person,
     /// What was decided about batches; every task that is started hears of it.
-    pub decisions: BTreeMap<DedupToken, Decision>,
+    pub decisions: BTreeMap<QuestionId, Decision>,
     /// The connector is stopped for something.
     pub upkeep: Option<Upkeep>,
     /// When it was last stopped for something.
@@ -276,6 +278,8 @@ impl World {
             Ev::Unstage { proc, stage } => self.unstage(proc, stage),
             Ev::OffsetsArrive(write) => self.offsets_arrive(write),
             Ev::CommitSent(write) => self.commit_sent(write),
+            Ev::WriteLooksAtTopic(write) => self.write_looks_at_topic(write),
+            Ev::TopicLookedAt(write, topic_id) => self.topic_looked_at(write, topic_id),
             Ev::CommitArrives(write) => self.commit_arrives(write),
             Ev::Show { transactional_id, epoch } => {
                 if self.ledger.show(transactional_id, epoch) {

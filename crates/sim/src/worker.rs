@@ -469,7 +469,7 @@ impl World {
                 let rows = process.open.remove(&topic).unwrap_or_default();
                 process.blocks.insert(batch, Block { version: None, rows });
             }
-            Action::Record { claim, write, entries, letters, at_rest } => {
+            Action::Record { claim, write, entries, letters, at_rest, only_while } => {
                 let entries = entries.iter().map(|(tp, entry)| (self.place(tp), entry.clone())).collect();
                 let taken = &self.procs[proc].taken;
                 let letter = |(topic, letter): &(TopicName, Letter)| {
@@ -477,7 +477,9 @@ impl World {
                     (place, taken[&(place, letter.offset.get())])
                 };
                 let letters = letters.iter().map(letter).collect();
-                self.begin_write(proc, claim, write, Written { entries, letters, at_rest });
+                let only_while = only_while.map(|(topic, topic_id)| (self.topic(&topic), topic_id));
+                let written = Written { entries, letters, at_rest };
+                self.begin_write(proc, (claim, write), written, only_while);
             }
             Action::Foresee { claim, entries } => {
                 let entries = entries.iter().map(|(tp, entry)| (self.place(tp), entry.clone())).collect();

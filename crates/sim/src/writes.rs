@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use pumphouse_delivery::{ClaimId, Event, LedgerAnswer, Rule, StoredEntry, WriteId};
-use pumphouse_types::{BatchId, Partition};
+use pumphouse_types::{BatchId, Partition, TopicId};
 
 use crate::group::{Fence, Group};
 use crate::keeper::Guard;
@@ -77,6 +77,8 @@ pub(crate) struct Write {
     transactional_id: u64,
     epoch: u64,
     written: Written,
+    /// Of another topic than this nothing is committed (R15).
+    only_while: Option<(usize, TopicId)>,
     /// What the statement demands, with the ledger in KeeperMap.
     guard: Option<Guard>,
 }
@@ -213,7 +215,13 @@ impl World {
         self.answer(asked.proc, event);
     }
 
-    pub fn begin_write(&mut self, proc: usize, claim: ClaimId, write: WriteId, written: Written) {
+    pub fn begin_write(
+        &mut self,
+        proc: usize,
+        (claim, write): (ClaimId, WriteId),
+        written: Written,
+        only_while: Option<(usize, TopicId)>,
+    ) {
         self.procs[proc].writing = true;
         let process = &self.procs[proc];
         let guard = self.keeper.as_ref().and_then(|keeper| keeper.guard(proc, claim, written.entries.keys()));
@@ -225,6 +233,7 @@ impl World {
             transactional_id: process.identity,
             epoch: process.epoch.unwrap_or(0),
             written,
+            only_while,
             guard,
         };
         if self.keeper.is_some() {
@@ -248,6 +257,7 @@ impl World {
             && staged.entries == write.written.entries
             && write.written.letters.is_empty()
             && !write.written.at_rest
+            && write.only_while.is_none()
             && now <= staged.since + STAGED_MS_MAX;
         if staged.is_in && same {
             self.saw("foreseen write committed");
@@ -383,12 +393,47 @@ impl World {
         self.after(hop, Ev::CommitSent(write));
     }
 
-    /// The client heard that the offsets are in, and sends EndTxn.
+    /// The client heard that the offsets are in, and sends EndTxn, unless it has to look at the topic first.
     pub fn commit_sent(&mut self, write: Write) {
         let proc = write.proc;
         let Some(Ev::CommitSent(write)) = self.if_awake(proc, Ev::CommitSent(write)) else { return };
         let hop = self.hop();
-        self.after(hop, Ev::CommitArrives(write));
+        if write.only_while.is_some() {
+            self.after(hop, Ev::WriteLooksAtTopic(write));
+        } else {
+            self.after(hop, Ev::CommitArrives(write));
+        }
+    }
+
+    /// R15: which topic it is, once the offsets are in.
+    pub fn write_looks_at_topic(&mut self, write: Write) {
+        if self.cut(write.proc) {
+            self.after(200, Ev::WriteLooksAtTopic(write));
+            return;
+        }
+        let (topic, _) = write.only_while.expect("it looks for that");
+        let (topic_id, hop) = (self.topic_id(topic), self.hop());
+        self.after(hop, Ev::TopicLookedAt(write, topic_id));
+    }
+
+    pub fn topic_looked_at(&mut self, write: Write, topic_id: Option<TopicId>) {
+        let proc = write.proc;
+        let event = Ev::TopicLookedAt(write, topic_id);
+        let Some(Ev::TopicLookedAt(write, topic_id)) = self.if_awake(proc, event) else { return };
+        if write.only_while.map(|(_, id)| id) == topic_id {
+            let hop = self.hop();
+            self.after(hop, Ev::CommitArrives(write));
+            return;
+        }
+        if self.cut(proc) {
+            self.after(200, Ev::TopicLookedAt(write, topic_id));
+            return;
+        }
+        self.saw("write for another life aborted");
+        if self.ledger.abort(write.transactional_id, write.epoch) {
+            self.ledger_changed();
+        }
+        self.written(&write, LedgerAnswer::OtherTopic(topic_id));
     }
 
     pub fn commit_arrives(&mut self, write: Write) {

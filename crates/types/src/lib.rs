@@ -10,5 +10,5 @@ mod topic;
 pub use offset::{Offset, OffsetRange, OffsetsHash};
 pub use schema::{ReferencedSchema, RegisteredSchema, SchemaId, SchemaKind};
 pub use time::{Millis, ServerMillis};
-pub use token::{BatchId, ConfigVersion, DedupToken, ParseIdError, TableUuid};
+pub use token::{BatchId, ConfigVersion, DedupToken, ParseIdError, QuestionId, TableUuid};
 pub use topic::{Partition, TopicId, TopicName, TopicPartition};

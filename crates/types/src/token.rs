@@ -1,6 +1,8 @@
-//! Identities of 64 and 128 bits: batches, dedup tokens, tables, configuration versions.
+//! Identities of 64 and 128 bits: batches, dedup tokens, tables, configuration versions, questions to a person.
 use std::fmt;
 use std::str::FromStr;
+
+use crate::ServerMillis;
 
 /// The text was not the hexadecimal number that an identity is written as.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +55,20 @@ hex_identity!(
     ConfigVersion, u64, 16
 );
 
+hex_identity!(
+    /// What a person is asked about an open batch, and what the answer names (PROTOCOL R7).
+    QuestionId, u128, 32
+);
+
+impl QuestionId {
+    /// What became of the attempts under `token`, up to those that were recorded with `deadline`. Every further attempt is
+    /// recorded with a later one, so the answer to one question is none to the next.
+    pub const fn about(token: DedupToken, deadline: ServerMillis) -> QuestionId {
+        // An odd factor is a bijection of the 128 bits: no two deadlines of one token meet.
+        QuestionId(token.0 ^ (deadline.0 as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +80,13 @@ mod tests {
         assert_eq!(ConfigVersion(7).to_string(), "0000000000000007");
         assert!("+000000000000007".parse::<ConfigVersion>().is_err());
         assert!("7".parse::<ConfigVersion>().is_err());
+    }
+
+    #[test]
+    fn each_recording_of_a_token_is_another_question() {
+        let about = |token, deadline| QuestionId::about(DedupToken(token), ServerMillis(deadline));
+        assert_eq!(about(7, 1_700_000_000_000), about(7, 1_700_000_000_000));
+        assert_ne!(about(7, 1_700_000_000_000), about(7, 1_700_000_000_001));
+        assert_ne!(about(7, 1_700_000_000_000), about(8, 1_700_000_000_000));
     }
 }

@@ -97,7 +97,7 @@ pub(super) const PUMPHOUSE: &[OptionDef] = &[
         .group(GROUP),
     option(
         "pumphouse.open.batch.decisions",
-        "What a person decided about batches whose fate cannot be proven: `<token>=landed`, with the token that the message names (all its rows are in the table), `again` (none is: insert all) or `missing` (insert what is not there, by the lineage columns), with commas between. It is carried out once.",
+        "What a person decided about batches whose fate cannot be proven: `<question>=landed`, with the question that the message names (all its rows are in the table), `again` (none is: insert all) or `missing` (insert what is not there, by the lineage columns), with commas between. It is carried out once.",
     )
     .kind(Kind::Pairs)
     .default("")

@@ -311,3 +311,49 @@ fn what_a_replaced_member_would_stage_is_not_taken() {
     let read = second.committed(std::slice::from_ref(&partition), PATIENCE).unwrap();
     assert_eq!(read[&partition], Some(entry(8, "m")));
 }
+
+/// What R15 rests on: whoever has sent an entry last has it, in whatever order the two transactions are committed.
+#[test]
+fn of_two_open_transactions_the_entry_stands_that_was_sent_last() {
+    let broker = Broker::share();
+    let topic = broker.topic(2);
+    let group = group();
+    let (consumer, fence) = member(&broker, &topic, &group);
+    let mut first = broker.ledger(&format!("{group}-a"));
+    let mut second = broker.ledger(&format!("{group}-b"));
+    let [p0, p1] = [tp(&topic, 0), tp(&topic, 1)];
+    let earlier = BTreeMap::from([(p0.clone(), entry(5, "earlier")), (p1.clone(), entry(5, "earlier"))]);
+    let later = BTreeMap::from([(p1.clone(), entry(1, "later"))]);
+    let outcome = first.record_if(&fence, &earlier, &[], || {
+        assert_eq!(second.record(&fence, &later, &[]), RecordOutcome::Recorded);
+        Ok(())
+    });
+    assert_eq!(outcome, RecordOutcome::Recorded);
+    let read = consumer.committed(&[p0.clone(), p1.clone()], PATIENCE).unwrap();
+    assert_eq!(read[&p0], Some(entry(5, "earlier")));
+    assert_eq!(read[&p1], Some(entry(1, "later")));
+}
+
+#[test]
+fn a_write_that_may_not_stand_leaves_nothing_behind() {
+    let broker = Broker::share();
+    let topic = broker.topic(1);
+    let letters = broker.topic(1);
+    let (consumer, fence) = member(&broker, &topic, &group());
+    let mut ledger = broker.ledger(&group());
+    let partition = tp(&topic, 0);
+    let entries = |offset| BTreeMap::from([(partition.clone(), entry(offset, "m"))]);
+    assert_eq!(ledger.record(&fence, &entries(1), &[]), RecordOutcome::Recorded);
+    let why = KafkaError::TopicGone { asked: "writing".to_owned(), reason: "created again".to_owned() };
+    let letter = [record_of(&letters, 0, "k", "bad record")];
+    let outcome = ledger.record_if(&fence, &entries(2), &letter, || Err(why.clone()));
+    assert_eq!(outcome, RecordOutcome::NotRecorded(why));
+    let read = || consumer.committed(std::slice::from_ref(&partition), PATIENCE).unwrap()[&partition].clone();
+    assert_eq!(read(), Some(entry(1, "m")));
+    assert!(visible(&broker, &letters).is_empty());
+    // The same handle goes on.
+    assert!(!ledger.tainted());
+    assert_eq!(ledger.record_if(&fence, &entries(3), &letter, || Ok(())), RecordOutcome::Recorded);
+    assert_eq!(read(), Some(entry(3, "m")));
+    assert_eq!(visible(&broker, &letters), ["bad record"]);
+}

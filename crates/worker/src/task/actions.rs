@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pumphouse_delivery::{Action, Batch, ClaimId, Event, LedgerAnswer, Letter, StoredEntry, WriteId};
-use pumphouse_types::{BatchId, ConfigVersion, TopicName, TopicPartition};
+use pumphouse_types::{BatchId, ConfigVersion, TopicId, TopicName, TopicPartition};
 use tracing::{error, info, warn};
 
 use super::audit::{self, Audit};
@@ -21,7 +21,7 @@ use super::reread::Reread;
 use super::server_jobs::{self, Attempt, Question};
 use super::shell::{Outcome, Shell};
 use super::state;
-use super::stores::LedgerWrite;
+use super::stores::{LedgerWrite, OnlyWhile};
 use crate::failpoint::{self, Moment};
 
 /// A configuration version on its way to the state topic, and the event that waits for it.
@@ -38,6 +38,7 @@ pub(super) struct Write {
     entries: BTreeMap<TopicPartition, StoredEntry>,
     letters: Vec<(TopicName, Letter)>,
     at_rest: bool,
+    only_while: Option<(TopicName, TopicId)>,
 }
 
 impl Shell<'_> {
@@ -76,8 +77,8 @@ impl Shell<'_> {
                 failpoint::reach(Moment::AfterSeal);
             }
             Action::Identify { claim, topic, batch } => self.identify(claim, topic, batch),
-            Action::Record { claim, write, entries, letters, at_rest } => {
-                self.record(Write { claim, write, entries, letters, at_rest });
+            Action::Record { claim, write, entries, letters, at_rest, only_while } => {
+                self.record(Write { claim, write, entries, letters, at_rest, only_while });
             }
             Action::Foresee { claim: _, entries } => self.stage(entries),
             Action::Reread { claim, topic, batch, config_version } => {
@@ -167,7 +168,7 @@ impl Shell<'_> {
             self.unread = Some(write);
             return;
         }
-        let Write { claim, write, entries, letters, at_rest } = write;
+        let Write { claim, write, entries, letters, at_rest, only_while } = write;
         let mut records = Vec::new();
         for (topic, letter) in &letters {
             // Without its letter the write would pass the record: nothing is written then.
@@ -190,7 +191,12 @@ impl Shell<'_> {
             );
         }
         let fence = self.fence.clone();
-        let of = LedgerWrite { fence, entries, records, at_rest };
+        let only_while = only_while.map(|(topic, topic_id)| OnlyWhile {
+            topic,
+            topic_id,
+            asker: self.consumer.topic_asker(),
+        });
+        let of = LedgerWrite { fence, entries, records, at_rest, only_while };
         self.order(Order::Record { claim, write, of });
     }
 

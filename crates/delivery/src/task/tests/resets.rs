@@ -59,8 +59,8 @@ fn r17_a_waiting_member_whose_lead_was_reset_is_resolved_by_evidence() {
 fn r17_without_lineage_a_person_decides() {
     let thrice = again(3, "claim p0; entries");
     check(
-        &format!("{MEMBER_RESET}; {thrice}; claim p0; entries; re-read | unclear"),
-        "stop with DELIVERY-001",
+        &format!("{MEMBER_RESET}; {thrice}; claim p0; entries; re-read | unclear; recorded"),
+        "write p0 open 90..120; stop with DELIVERY-001",
     );
 }
 

@@ -11,8 +11,8 @@ mod texts;
 use std::collections::BTreeMap;
 
 use pumphouse_types::{
-    BatchId, ConfigVersion, DedupToken, Millis, Offset, OffsetRange, OffsetsHash, Partition, ServerMillis,
-    TableUuid, TopicId, TopicName, TopicPartition,
+    BatchId, ConfigVersion, DedupToken, Millis, Offset, OffsetRange, OffsetsHash, Partition, QuestionId,
+    ServerMillis, TableUuid, TopicId, TopicName, TopicPartition,
 };
 
 use crate::{
@@ -22,6 +22,9 @@ use crate::{
 
 /// The server's clock when the process's own stands at 0.
 pub const SERVER_EPOCH_MS: u64 = 1_700_000_000_000;
+
+/// When a script begins, on the process's clock.
+const START_MS: u64 = 1_000;
 
 /// Runs `script`; the actions of the steps behind `|` must read as `expected`.
 #[track_caller]
@@ -113,7 +116,7 @@ impl Stage {
             task: Task::new(TaskOptions { batch_rows_max, ..TaskOptions::for_tests() }),
             shown: Vec::new(),
             foreseen: Vec::new(),
-            now: Millis(1_000),
+            now: Millis(START_MS),
             facts: facts(TableEngine::Replicated),
             earlier: None,
             server_silent: false,
@@ -144,11 +147,11 @@ impl Stage {
             "mark" | "foreign-tool" | "old-topic" | "garbage" | "open" | "no-entry" => {
                 self.change_ledger(verb, args);
             }
-            "at-least-once" | "tolerate-none" | "retry-timeout" | "decide" | "decide-last"
+            "at-least-once" | "tolerate-none" | "retry-timeout" | "decide" | "decide-open"
             | "decide-orphan" => {
                 self.change_options(verb, args);
             }
-            "recorded" | "not-recorded" | "fenced" | "unknown-write" | "refused-write" => {
+            "recorded" | "not-recorded" | "fenced" | "unknown-write" | "refused-write" | "other-topic" => {
                 self.answer_write(verb);
             }
             "accepted" | "lost-answer" | "overload" | "too-late" | "bad-data" | "bad-first"
@@ -242,14 +245,21 @@ impl Stage {
                     "again" => Decision::Again,
                     _ => Decision::Missing,
                 };
-                // An orphaned share goes by its batch's id.
-                let token = match verb {
-                    "decide" => DedupToken(2_001),
-                    // The one that was seen last.
-                    "decide-last" => *self.tokens.last().expect("a token was seen"),
-                    _ => DedupToken(1_001),
+                let question = match verb {
+                    // About the first batch, as it is opened at the beginning.
+                    "decide" => {
+                        let opened = ServerMillis(SERVER_EPOCH_MS).plus(START_MS);
+                        QuestionId::about(DedupToken(2_001), opened.plus(30_000))
+                    }
+                    // About what p0 carries.
+                    "decide-open" => match Entry::parse(Partition(0), &self.ledger[&tp("p0")]).unwrap() {
+                        Entry::Lead(batch) => QuestionId::about(batch.token, batch.deadline),
+                        other => panic!("nothing is open: {other:?}"),
+                    },
+                    // An orphaned share goes by its batch's id.
+                    _ => QuestionId(1_001),
                 };
-                options.decisions.insert(token, decision);
+                options.decisions.insert(question, decision);
             }
         }
         self.task = Task::new(options);

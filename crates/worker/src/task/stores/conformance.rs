@@ -9,10 +9,12 @@ use pumphouse_clickhouse::{Client, Endpoint, KeeperLedger, Password, StateTable,
 use pumphouse_delivery::{LedgerAnswer, StoredEntry};
 use pumphouse_kafka::{Consumer, ConsumerEvent, Fence, KafkaError, LedgerProducer, Settings};
 use pumphouse_testkit::{DATABASE, Testbed, TestbedOptions, unique_name};
-use pumphouse_types::{Offset, Partition, TopicName, TopicPartition};
+use pumphouse_types::{Offset, Partition, TopicId, TopicName, TopicPartition};
 use tokio::runtime::Runtime;
 
-use super::{KafkaStore, KeeperStore, LedgerStore, LedgerWrite, MemoryLedger, MemoryStore, is_informed};
+use super::{
+    KafkaStore, KeeperStore, LedgerStore, LedgerWrite, MemoryLedger, MemoryStore, OnlyWhile, is_informed,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -183,8 +185,21 @@ impl Member<'_> {
     }
 
     fn record(&mut self, entries: &Entries) -> LedgerAnswer {
+        self.record_while(None, entries)
+    }
+
+    /// For partitions of others, while the topic is this one.
+    fn record_while(&mut self, topic_id: Option<TopicId>, entries: &Entries) -> LedgerAnswer {
         let (fence, entries) = (Some(self.fence.clone()), entries.clone());
-        self.store.record(LedgerWrite { fence, entries, records: Vec::new(), at_rest: false })
+        let (records, at_rest) = (Vec::new(), false);
+        let topic = self.place.topic.clone();
+        let asker = self.consumer.topic_asker();
+        let only_while = topic_id.map(|topic_id| OnlyWhile { topic, topic_id, asker });
+        self.store.record(LedgerWrite { fence, entries, records, at_rest, only_while })
+    }
+
+    fn topic_id(&self) -> TopicId {
+        self.consumer.topic_asker().topic_id(&self.place.topic, PATIENCE).unwrap().expect("it is there")
     }
 }
 
@@ -296,6 +311,31 @@ fn kafka_keeps_every_write_of_racing_owners() {
 #[test]
 fn keepermap_keeps_every_write_of_racing_owners() {
     racing_owners_lose_nothing(Kind::KeeperMap);
+}
+
+/// R15: an owner that has not heard that its topic was created again writes nothing for partitions of others, one of
+/// which may have an entry of the next life already.
+#[test]
+fn kafka_writes_nothing_for_another_life_of_the_topic() {
+    let place = Place::new(Kind::Kafka);
+    let mut member = place.join();
+    member.claim();
+    let first_life = member.topic_id();
+    let both = place.entries(&[(0, 5, "first"), (1, 6, "first")]);
+    assert_eq!(member.record_while(Some(first_life), &both), LedgerAnswer::Recorded);
+    assert_eq!(member.read(), both);
+    let topics = BED.topics().unwrap();
+    topics.delete(place.topic.as_str()).unwrap();
+    topics.create(place.topic.as_str(), 2, &[]).unwrap();
+    let next_life = member.topic_id();
+    assert_ne!(next_life, first_life);
+    // Somebody else, who has seen the next life.
+    let next = place.entries(&[(1, 1, "next")]);
+    assert_eq!(member.record(&next), LedgerAnswer::Recorded);
+    let late = place.entries(&[(0, 7, "first"), (1, 8, "first")]);
+    assert_eq!(member.record_while(Some(first_life), &late), LedgerAnswer::OtherTopic(Some(next_life)));
+    assert_eq!(member.read(), next);
+    assert_eq!(member.record_while(Some(next_life), &late), LedgerAnswer::Recorded);
 }
 
 /// Kafka's tools see how far the ledger is, and the store `kafka` does not take that for entries.

@@ -10,7 +10,7 @@ use pumphouse_kafka::{
 use pumphouse_types::TopicPartition;
 use tracing::{info, warn};
 
-use super::{LedgerStore, LedgerWrite};
+use super::{LedgerStore, LedgerWrite, OnlyWhile};
 use crate::failpoint::{self, Moment};
 
 /// Pause before a producer that could not be replaced is tried again.
@@ -19,6 +19,9 @@ const REPLACE_AGAIN: Duration = Duration::from_millis(500);
 /// A producer that cannot be replaced for so long ends the membership: the next one opens its own, and in
 /// between the task can be stopped.
 const REPLACE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long brokers may take to say which topic it is, while a transaction of ten seconds waits.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// One task's transactions.
 pub(crate) struct KafkaStore {
@@ -47,6 +50,36 @@ impl KafkaStore {
                 LedgerAnswer::NotRecorded
             }
             outcome => answer(outcome),
+        }
+    }
+
+    /// R15: the group's fence knows nothing of topics, so whoever writes for partitions of others looks at the topic
+    /// when the broker has taken the write, and commits only what is of the topic that was claimed. What anybody sends for
+    /// its next life comes later, and stands over this.
+    fn transact_while(
+        &mut self,
+        fence: &Fence,
+        entries: &BTreeMap<TopicPartition, StoredEntry>,
+        records: &[OutgoingRecord],
+        OnlyWhile { topic, topic_id, asker }: &OnlyWhile,
+    ) -> LedgerAnswer {
+        let mut other = None;
+        let outcome = self.producer.record_if(fence, entries, records, || {
+            let now = asker.topic_id(topic, LOOK_TIMEOUT)?;
+            if now == Some(*topic_id) {
+                return Ok(());
+            }
+            other = Some(now);
+            let asked = format!("writing to the ledger for topic {topic} of id {topic_id}");
+            Err(KafkaError::TopicGone { asked, reason: "it is another topic, or none, by now".to_owned() })
+        });
+        self.unsettled = matches!(outcome, RecordOutcome::Unknown(_));
+        match (outcome, other) {
+            (RecordOutcome::NotRecorded(error), Some(now)) => {
+                warn!(%error, "nothing was written for another topic of the same name (R15)");
+                LedgerAnswer::OtherTopic(now)
+            }
+            (outcome, _) => self.answer(outcome),
         }
     }
 
@@ -88,10 +121,13 @@ impl LedgerStore for KafkaStore {
     }
 
     fn record(&mut self, write: LedgerWrite) -> LedgerAnswer {
-        let LedgerWrite { fence: Some(fence), entries, records, .. } = write else {
+        let LedgerWrite { fence: Some(fence), entries, records, only_while, .. } = write else {
             return LedgerAnswer::Fenced;
         };
         failpoint::reach_during(Moment::LedgerSent);
+        if let Some(only_while) = &only_while {
+            return self.transact_while(&fence, &entries, &records, only_while);
+        }
         let outcome = self.transact(&fence, &entries, &records);
         self.answer(outcome)
     }

@@ -107,7 +107,7 @@ impl LedgerStore for KeeperStore {
     }
 
     fn record(&mut self, write: LedgerWrite) -> LedgerAnswer {
-        let LedgerWrite { fence: Some(fence), entries, records, at_rest } = write else {
+        let LedgerWrite { fence: Some(fence), entries, records, at_rest, only_while: _ } = write else {
             return LedgerAnswer::Fenced;
         };
         self.fence = Some(fence);

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use pumphouse_delivery::{LedgerAnswer, StoredEntry};
-use pumphouse_kafka::{Fence, KafkaError, OutgoingRecord};
-use pumphouse_types::TopicPartition;
+use pumphouse_kafka::{Fence, KafkaError, OutgoingRecord, TopicAsker};
+use pumphouse_types::{TopicId, TopicName, TopicPartition};
 
 #[cfg(test)]
 mod conformance;
@@ -30,6 +30,16 @@ pub(super) struct LedgerWrite {
     pub records: Vec<OutgoingRecord>,
     /// The marks say that the partitions are left at rest (R16).
     pub at_rest: bool,
+    /// Some entries are of partitions that others own (R15).
+    pub only_while: Option<OnlyWhile>,
+}
+
+/// A topic has to be the one of this identity still when the store has taken a write, and before the write stands.
+pub(super) struct OnlyWhile {
+    pub topic: TopicName,
+    pub topic_id: TopicId,
+    /// Who asks the brokers.
+    pub asker: TopicAsker,
 }
 
 /// A store of the ledger's entries, as one member writes to it: one write at a time (R14).
@@ -38,7 +48,8 @@ pub(super) trait LedgerStore: Send {
     /// Errors: the store cannot be had.
     fn prepare(&mut self, abandoned: &AtomicBool) -> Result<(), KafkaError>;
 
-    /// Writes all of it or nothing, and nothing for a member that was replaced (R5).
+    /// Writes all of it or nothing, and nothing for a member that was replaced (R5). A store that refuses to write over what
+    /// its writer has not read may leave out to look at the topic.
     fn record(&mut self, write: LedgerWrite) -> LedgerAnswer;
 
     /// Writes to the state topic alone (R15). Errors: it is not certain to stand.

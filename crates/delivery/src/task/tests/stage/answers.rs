@@ -1,7 +1,7 @@
 //! What the outside answers to what the task has asked for.
 use std::collections::BTreeMap;
 
-use pumphouse_types::{Offset, Partition, TopicPartition};
+use pumphouse_types::{Offset, Partition, TopicName, TopicPartition};
 
 use super::{Stage, offset, tp};
 use crate::{
@@ -97,6 +97,7 @@ impl Stage {
             "not-recorded" => LedgerAnswer::NotRecorded,
             "fenced" => LedgerAnswer::Fenced,
             "refused-write" => LedgerAnswer::Refused("no right".into()),
+            "other-topic" => LedgerAnswer::OtherTopic(self.topic_ids.get(&TopicName::new("t")).copied()),
             _ => LedgerAnswer::Unknown,
         };
         if answer == LedgerAnswer::Recorded {

@@ -44,11 +44,12 @@ impl Stage {
                 format!("fetch {}", all.join(" "))
             }
             Action::Seal { topic, .. } => format!("{}seal", of(topic)),
-            Action::Record { entries, letters, at_rest, .. } => {
+            Action::Record { entries, letters, at_rest, only_while, .. } => {
                 let mut all: Vec<_> = entries.iter().map(|(tp, stored)| entry_text(tp, stored)).collect();
                 all.extend(letters.iter().map(|(_, l)| format!("letter p{}:{}", l.partition, l.offset)));
                 let verb = if *at_rest { "rest" } else { "write" };
-                format!("{verb} {}", all.join(", "))
+                let demand = if only_while.is_some() { " while it is the topic" } else { "" };
+                format!("{verb} {}{demand}", all.join(", "))
             }
             Action::Reread { topic, batch, .. } => format!("{}re-read {}", of(topic), batch.ranges_text()),
             Action::Settle { topic, after, .. } => {
