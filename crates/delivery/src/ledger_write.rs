@@ -144,7 +144,8 @@ impl Lane {
 
     /// R5: what stands is written again, which only the member in charge can do.
     fn compose_proof(&mut self, open: Open, reason: StopReason) -> Composed {
-        let entry = open.notes.in_ledger.clone().expect("only what the ledger has is asked about under its fence");
+        let entry =
+            open.notes.in_ledger.clone().expect("only what the ledger has is asked about under its fence");
         let entries = BTreeMap::from([(open.batch.lead(), entry)]);
         self.work = Work::Asking { open, reason };
         Composed { entries, letters: Vec::new() }

@@ -96,7 +96,9 @@ impl<'a> Canon<'a> {
         for action in &edge.asked {
             match action {
                 Action::Record { claim, write, entries, letters, at_rest, only_while } => {
-                    self.write(format_args!("Record {claim:?} {write:?} {letters:?} {at_rest} {only_while:?}"));
+                    self.write(format_args!(
+                        "Record {claim:?} {write:?} {letters:?} {at_rest} {only_while:?}"
+                    ));
                     for (at, stored) in entries {
                         self.entry(at.partition, stored);
                     }

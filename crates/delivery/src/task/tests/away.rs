@@ -55,10 +55,7 @@ fn r15_a_table_that_was_renamed_is_the_same_one() {
 
 #[test]
 fn r15_a_table_that_is_gone_is_asked_about() {
-    check(
-        &format!("{FOUND}; dropped | settled; recorded"),
-        "write p0 open 90..120; stop with DELIVERY-010",
-    );
+    check(&format!("{FOUND}; dropped | settled; recorded"), "write p0 open 90..120; stop with DELIVERY-010");
     check(
         "plain-table; open p0 90..120; restart; mapped; claim p0; entries; re-read; settled; dropped | found; recorded",
         "write p0 open 90..120; stop with DELIVERY-010",

@@ -139,10 +139,7 @@ fn r15_what_was_read_again_of_another_life_is_not_sent() {
 #[test]
 fn r15_what_others_own_is_written_only_while_the_topic_is_the_claimed_one() {
     let found = "open p0 90..120 p1 5..9; claim p0; entries; re-read; settled";
-    check(
-        &format!("{found}; topic-id t 9 | other-topic"),
-        "warn: t was created again; end membership",
-    );
+    check(&format!("{found}; topic-id t 9 | other-topic"), "warn: t was created again; end membership");
     check(&format!("{found}; gone t | other-topic"), "claim p0");
     // Marks of what was resolved are written for others as well.
     check(
@@ -151,7 +148,10 @@ fn r15_what_others_own_is_written_only_while_the_topic_is_the_claimed_one() {
          warn: t was created again; end membership",
     );
     // What is the member's own needs no look: its next owner reads it after this one has given it up.
-    check("open p0 90..120 p1 5..9; claim p0 p1; entries; re-read | settled", "write p0 open 90..120, p1 open 5..9");
+    check(
+        "open p0 90..120 p1 5..9; claim p0 p1; entries; re-read | settled",
+        "write p0 open 90..120, p1 open 5..9",
+    );
 }
 
 #[test]

@@ -89,7 +89,10 @@ fn r7_what_was_decided_about_is_not_sent_any_more() {
 #[test]
 fn r7_a_decision_is_about_the_attempts_before_it() {
     let open = "open p0 90..92; claim p0; entries; re-read; wait 10; settled";
-    check(&format!("{open}; not-recorded; decide again; claim p0; entries | re-read"), "R7; look for p0 90..92");
+    check(
+        &format!("{open}; not-recorded; decide again; claim p0; entries | re-read"),
+        "R7; look for p0 90..92",
+    );
     check(&format!("{open}; recorded; lost-answer; decide again; claim p0; entries | re-read"), "settle");
 }
 
