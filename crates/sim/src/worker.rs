@@ -587,9 +587,10 @@ impl World {
                     self.saw("offset restored from rest");
                     next
                 }
-                // Somebody has written since the entries were read: the claim is outdated.
+                // Somebody has written since the entries were read, or the topic is another one: the claim is outdated.
                 Some(Mark::Running)
-                    if self.ledger.entry(place).is_some_and(|entry| topic_of(place, entry) == topic_id) =>
+                    if topic_id != self.topic_id(place.0)
+                        || self.ledger.entry(place).is_some_and(|e| topic_of(place, e) == topic_id) =>
                 {
                     self.deliver(proc, Message::Event(Event::Lost));
                     return;
