@@ -1,5 +1,5 @@
 //! What can go wrong between us and the server.
-use crate::error_class::{ErrorClass, class_of};
+use pumphouse_conduct::{ErrorClass, class_of};
 
 /// A question that was not answered as hoped. The insert has its own [`Answer`](crate::Answer).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,11 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use pumphouse_conduct::{Answer, DEADLINE_MARKER};
 use pumphouse_types::{DedupToken, ServerMillis};
 
 use crate::client::{Body, Client, Refused};
 use crate::error::ClickHouseError;
-use crate::error_class::{DEADLINE_MARKER, ErrorClass, class_of};
 use crate::quote;
 use crate::table_name::TableName;
 
@@ -142,27 +142,6 @@ pub struct InsertRequest {
     pub on_piece: Option<Arc<dyn Fn(u64) + Send + Sync>>,
 }
 
-/// What became of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// HTTP 200, after the query's end.
-    Accepted,
-    /// An error of a class that says something about the attempt.
-    Refused {
-        /// ClickHouse's code.
-        code: i32,
-        /// What it means.
-        class: ErrorClass,
-        /// ClickHouse's words, bounded.
-        message: String,
-    },
-    /// No answer, or one after which the rows may be there or not.
-    Unknown {
-        /// Why.
-        why: String,
-    },
-}
-
 impl Client {
     /// Sends one attempt and waits for its end.
     /// Errors: only before anything was sent: the server's settings cannot be read.
@@ -175,10 +154,7 @@ impl Client {
         let answer = tokio::time::timeout(patience + ANSWER_MARGIN, exchange).await;
         Ok(match answer {
             Ok(Ok(Ok(_))) => Answer::Accepted,
-            Ok(Ok(Err(Refused { code, message }))) => match class_of(code, &message) {
-                ErrorClass::SendSame => Answer::Unknown { why: format!("code {code}: {message}") },
-                class => Answer::Refused { code, class, message },
-            },
+            Ok(Ok(Err(Refused { code, message }))) => Answer::of_error(code, message),
             Ok(Err(why)) => Answer::Unknown { why },
             Err(_) => Answer::Unknown { why: "time is over".to_owned() },
         })

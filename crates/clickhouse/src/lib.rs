@@ -1,5 +1,5 @@
 //! ClickHouse over HTTP, as the delivery protocol needs it: the fenced insert, what a table is and how
-//! it deduplicates, making attempts quiet, what an error means, and the start-up proof.
+//! it deduplicates, making attempts quiet, and the start-up proof. What its errors mean is `conduct`'s.
 //! Nothing outside this crate sees an HTTP status.
 #![forbid(unsafe_code)]
 
@@ -9,7 +9,6 @@ mod create_table;
 mod definition;
 mod endpoint;
 mod error;
-mod error_class;
 mod evidence;
 mod hosts;
 mod insert;
@@ -29,7 +28,6 @@ mod proof_window;
 mod quiet;
 mod quote;
 mod reconcile;
-mod refused_row;
 mod table_name;
 mod table_settings;
 mod through_null;
@@ -39,9 +37,8 @@ pub use client::Client;
 pub use create_table::CreateTable;
 pub use endpoint::{Endpoint, Password};
 pub use error::ClickHouseError;
-pub use error_class::{ErrorClass, class_of, error_classes};
 pub use evidence::{Evidence, EvidenceRequest};
-pub use insert::{Answer, FORCED_SETTINGS, InsertRequest, InsertStatement, is_reserved_setting};
+pub use insert::{FORCED_SETTINGS, InsertRequest, InsertStatement, is_reserved_setting};
 pub use inspect::{Column, Engine, Inspection};
 pub use keeper_ledger::{KeeperAnswer, KeeperLedger};
 pub use keeper_map::StateTable;
@@ -52,5 +49,6 @@ pub use quiet::Quiet;
 pub use reconcile::{
     LoggedRange, LoggedSummary, OffsetsPrint, RowCopies, RowCounts, RowsOutside, SLICE_POSITIONS,
 };
-pub use refused_row::refused_row;
 pub use table_name::TableName;
+
+pub use pumphouse_conduct::Answer;

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use pumphouse_conduct::Answer;
 use pumphouse_types::DedupToken;
 
 use crate::client::Client;
 use crate::error::ClickHouseError;
-use crate::insert::{Answer, InsertRequest, InsertStatement};
+use crate::insert::{InsertRequest, InsertStatement};
 use crate::inspect::{ACCESS_DENIED, Column, Engine, Inspection};
 use crate::proof_engine::check_engine;
 use crate::proof_failure::ProofFailure;

@@ -1,5 +1,6 @@
 //! What goes wrong with Kafka, each with a stable code and the way on. Each code has a page in
 //! `docs/errors/`.
+use pumphouse_conduct::Trouble;
 use pumphouse_types::{Offset, TopicName, TopicPartition};
 
 use crate::ffi::codes;
@@ -293,6 +294,23 @@ impl KafkaError {
             | KafkaError::GroupProtocolUnknown { .. }
             | KafkaError::ReadTooLarge { .. }
             | KafkaError::RecordDamaged { .. } => Remedy::StopTask,
+        }
+    }
+}
+
+impl KafkaError {
+    /// What it is to a membership of the group.
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            KafkaError::TopicGone { .. } => Trouble::TopicGone,
+            KafkaError::InstanceFenced { .. } | KafkaError::ProducerReplaced { .. } => Trouble::NameTaken,
+            KafkaError::MemberReplaced { only_generation: true, .. } => Trouble::GenerationPassed,
+            _ => match self.remedy() {
+                Remedy::Retry => Trouble::NoAnswer,
+                Remedy::Rejoin => Trouble::MemberGone,
+                Remedy::ReplaceProducer => Trouble::ProducerBroken,
+                Remedy::StopTask => Trouble::Hopeless,
+            },
         }
     }
 }

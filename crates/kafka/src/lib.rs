@@ -46,6 +46,8 @@ pub use outgoing_record::{
 };
 pub use range_reader::{RangeReader, ReadLimits};
 pub use settings::{Settings, rebalances_incrementally};
-pub use state_topic::{Mark, config_key, mark_key, read_compacted, read_marks, read_value};
+pub use state_topic::{config_key, mark_key, mark_record, read_compacted, read_marks, read_value};
 pub use tail::Tail;
 pub use workers_group::{GroupEvent, WorkersGroup, WorkersGroupSettings};
+
+pub use pumphouse_conduct::Mark;

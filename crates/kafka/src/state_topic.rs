@@ -1,69 +1,31 @@
 //! The state topic: configurations and marks under their keys (PROTOCOL R15, R16), compacted, so that
 //! the last value of each key is what it says.
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
-use pumphouse_types::{ConfigVersion, Offset, Partition, TopicId, TopicName};
+use pumphouse_conduct::Mark;
+use pumphouse_types::{ConfigVersion, Partition, TopicId, TopicName};
 
 use crate::error::KafkaError;
 use crate::ffi::message::RecordView;
 use crate::outgoing_record::OutgoingRecord;
 use crate::range_reader::{RangeReader, ReadLimits};
 
-/// What the state topic says about a partition that was ever taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
-    /// It was claimed, and not left in order: where it stands, only the ledger knows.
-    Running,
-    /// It was left by a clean stop, with everything below `next` landed.
-    AtRest {
-        /// The next offset to take.
-        next: Offset,
-    },
-}
-
-const RUNNING: &str = "running";
-const AT_REST: &str = "at rest ";
-
-impl fmt::Display for Mark {
-    /// The text of the record: `running`, or `at rest <next>`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Mark::Running => f.write_str(RUNNING),
-            Mark::AtRest { next } => write!(f, "{AT_REST}{next}"),
-        }
-    }
-}
-
-impl Mark {
-    fn parse(text: &[u8]) -> Option<Mark> {
-        let text = std::str::from_utf8(text).ok()?;
-        match text.strip_prefix(AT_REST) {
-            None => (text == RUNNING).then_some(Mark::Running),
-            Some(next) => {
-                let next = Offset::new(number(next)?)?;
-                Some(Mark::AtRest { next })
-            }
-        }
-    }
-
-    /// The record that sets the mark, to ride with a ledger write or to go alone.
-    pub fn record(
-        self,
-        state_topic: &TopicName,
-        connector: &str,
-        topic_id: TopicId,
-        partition: Partition,
-    ) -> OutgoingRecord {
-        OutgoingRecord {
-            topic: state_topic.clone(),
-            partition: None,
-            key: Some(mark_key(connector, topic_id, partition)),
-            value: Some(self.to_string().into_bytes()),
-            headers: Vec::new(),
-            timestamp_ms: None,
-        }
+/// The record that sets a partition's mark, to ride with a ledger write or to go alone.
+pub fn mark_record(
+    mark: Mark,
+    state_topic: &TopicName,
+    connector: &str,
+    topic_id: TopicId,
+    partition: Partition,
+) -> OutgoingRecord {
+    OutgoingRecord {
+        topic: state_topic.clone(),
+        partition: None,
+        key: Some(mark_key(connector, topic_id, partition)),
+        value: Some(mark.to_string().into_bytes()),
+        headers: Vec::new(),
+        timestamp_ms: None,
     }
 }
 
@@ -183,20 +145,6 @@ fn read_records(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn marks_read_back_what_they_print() {
-        for mark in [
-            Mark::Running,
-            Mark::AtRest { next: Offset::ZERO },
-            Mark::AtRest { next: Offset::new(7).unwrap() },
-        ] {
-            assert_eq!(Mark::parse(mark.to_string().as_bytes()), Some(mark));
-        }
-        let foreign: [&[u8]; 7] =
-            [b"", b"Running", b"at rest", b"at rest ", b"at rest -1", b"at rest +1", b"\xff"];
-        assert_eq!(foreign.map(Mark::parse), [None; 7]);
-    }
 
     #[test]
     fn keys_lead_back_to_their_partition() {

@@ -1,6 +1,6 @@
 //! What goes wrong by itself: deaths, stops, lost connections, rebalances, server restarts and a
 //! source that forgets. Ends when the plan's time is over; then everything is mended.
-use pumphouse_delivery::{Entry, Event};
+use pumphouse_delivery::Entry;
 use pumphouse_types::Partition;
 
 use crate::invariants::entry_now;
@@ -44,6 +44,11 @@ impl World {
             self.say(|| format!("the server is out of reach for {ms} ms"));
             self.server.unreachable_until = self.now + ms;
         }
+        if self.strikes(self.plan.denied) {
+            let ms = self.rng.between(500, 20_000);
+            self.say(|| format!("nobody may insert for {ms} ms"));
+            self.server.denied_until = self.now + ms;
+        }
         if self.strikes(self.plan.ledger_outage) {
             let ms = self.rng.between(500, 45_000);
             self.say(|| format!("the ledger takes no writes for {ms} ms"));
@@ -85,7 +90,7 @@ impl World {
         } else if !self.procs[proc].told_to_stop && self.strikes(self.plan.clean_stop) {
             self.say(|| format!("p{proc} is told to stop"));
             self.procs[proc].told_to_stop = true;
-            self.deliver(proc, Message::Event(Event::StopRequested));
+            self.deliver(proc, Message::Stop);
             // Some have a supervisor that loses its patience; without one it must leave by itself.
             if self.rng.below(2) == 0 {
                 self.after(STOP_TIMEOUT_MS, Ev::KillProc(proc));
@@ -226,6 +231,7 @@ impl World {
         self.say(|| "faults stop".to_owned());
         self.calm = true;
         self.server.unreachable_until = self.now;
+        self.server.denied_until = self.now;
         self.ledger_out_until = self.now;
         (0..self.topics.len()).for_each(|topic| self.create_topic(topic));
         for proc in 0..self.procs.len() {

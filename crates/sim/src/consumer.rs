@@ -1,9 +1,13 @@
 //! The client's side of the group protocol in each process: joins, heartbeats, and what it tells the
 //! task. It joins again only after the task gave its partitions up, so the fence of a member never
 //! runs ahead of what the task knows.
-use pumphouse_delivery::Event;
+use std::collections::BTreeSet;
+
+use pumphouse_conduct::{GroupEvent, Trouble};
+use pumphouse_types::TopicPartition;
 
 use crate::group::{Fence, Joined, Pulse};
+use crate::ledger::Place;
 use crate::run::{Ev, World};
 use crate::worker::Message;
 
@@ -25,8 +29,10 @@ pub struct Consumer {
     joining: bool,
     /// The task was told to give up.
     told: bool,
-    /// It has left for good.
-    closed: bool,
+    /// What the group has given, where a rebalance takes only what goes to somebody else.
+    owned: BTreeSet<Place>,
+    /// What will be its own once the task has given the rest up.
+    left: Option<BTreeSet<Place>>,
 }
 
 impl World {
@@ -37,7 +43,7 @@ impl World {
     /// Joins without a membership.
     pub fn join_anew(&mut self, proc: usize) {
         let consumer = &mut self.procs[proc].consumer;
-        if consumer.closed || consumer.joining || consumer.fence.is_some() {
+        if consumer.joining || consumer.fence.is_some() {
             return;
         }
         consumer.member = None;
@@ -49,7 +55,10 @@ impl World {
         consumer.request += 1;
         consumer.joining = true;
         consumer.told = false;
-        consumer.fence = None;
+        // Who keeps its partitions keeps what proves it, until the group has gone on.
+        if !self.plan.incremental || consumer.member.is_none() {
+            consumer.fence = None;
+        }
         let request = consumer.request;
         let hop = self.hop();
         self.after(hop, Ev::JoinArrives { proc, request });
@@ -61,7 +70,8 @@ impl World {
             return;
         }
         let (instance, member) = (self.instance(proc), self.procs[proc].consumer.member);
-        let answer = self.group.join(proc, request, instance, member, self.now);
+        let owned = self.procs[proc].consumer.owned.clone();
+        let answer = self.group.join(proc, request, instance, member, owned, self.now);
         if let Some(joined) = answer {
             let hop = self.hop();
             self.after(hop, Ev::JoinAnswered(joined));
@@ -71,7 +81,7 @@ impl World {
     pub fn join_again(&mut self, proc: usize, request: u64) {
         let Some(_) = self.if_awake(proc, Ev::JoinAgain { proc, request }) else { return };
         let consumer = &self.procs[proc].consumer;
-        if consumer.joining && consumer.request == request && !consumer.closed {
+        if consumer.joining && consumer.request == request {
             self.join(proc);
         }
     }
@@ -85,14 +95,36 @@ impl World {
             return;
         };
         let consumer = &mut self.procs[proc].consumer;
-        if !consumer.joining || consumer.request != joined.request || consumer.closed {
+        if !consumer.joining || consumer.request != joined.request {
             return;
         }
         consumer.joining = false;
         consumer.fence = Some(joined.fence);
         consumer.member = Some(joined.fence.member);
-        let partitions = self.topic_partitions(&joined.partitions);
-        self.deliver(proc, Message::Event(Event::Assigned { partitions }));
+        let event = if self.plan.incremental {
+            self.goes_on(proc, joined.partitions.into_iter().collect())
+        } else {
+            GroupEvent::Assigned(self.topic_partitions(&joined.partitions))
+        };
+        self.deliver(proc, Message::Group(event));
+    }
+
+    /// The group has gone on, and has given this member these partitions. Those of its own that are not among them are
+    /// to go to somebody else, who gets them when they have been given up.
+    fn goes_on(&mut self, proc: usize, given: BTreeSet<Place>) -> GroupEvent {
+        let consumer = &mut self.procs[proc].consumer;
+        if !consumer.owned.is_subset(&given) {
+            consumer.left = Some(given);
+            self.saw("some partitions revoked");
+            return GroupEvent::Revoking { lost: false };
+        }
+        if given == consumer.owned {
+            self.saw("generation passed, nothing moved");
+            return GroupEvent::Renewed;
+        }
+        consumer.owned.clone_from(&given);
+        let given: Vec<Place> = given.into_iter().collect();
+        GroupEvent::Assigned(self.topic_partitions(&given))
     }
 
     pub fn heartbeat(&mut self, proc: usize) {
@@ -107,59 +139,65 @@ impl World {
         let pulse = self.group.heartbeat(fence, self.instance(proc), self.now);
         match pulse {
             Pulse::Fine => {}
+            // Nobody is told before it is known what is to move.
+            Pulse::Rebalancing if self.plan.incremental => {
+                let consumer = &self.procs[proc].consumer;
+                if !consumer.joining && consumer.left.is_none() {
+                    self.join(proc);
+                }
+            }
             Pulse::Rebalancing => {
                 if !std::mem::replace(&mut self.procs[proc].consumer.told, true) {
-                    self.deliver(proc, Message::Event(Event::Revoking));
+                    self.deliver(proc, Message::Group(GroupEvent::Revoking { lost: false }));
                 }
             }
             Pulse::Unknown => {
                 self.procs[proc].consumer.fence = None;
-                self.procs[proc].consumer.member = None;
-                self.procs[proc].consumer.told = true;
-                self.deliver(proc, Message::Event(Event::Lost));
+                let consumer = &mut self.procs[proc].consumer;
+                (consumer.member, consumer.joining, consumer.told) = (None, false, true);
+                (consumer.owned, consumer.left) = (BTreeSet::new(), None);
+                self.deliver(proc, Message::Group(GroupEvent::Revoking { lost: true }));
             }
             Pulse::Fenced => {
                 self.procs[proc].consumer.fence = None;
-                self.procs[proc].consumer.closed = true;
-                self.deliver(proc, Message::Event(Event::Lost));
-                // A fenced twin does not come back; it needs a moment to notice.
-                let ms = self.rng.between(1, 2_000);
-                self.after(ms, Ev::KillProc(proc));
+                self.procs[proc].consumer.told = true;
+                // It needs a moment to notice.
+                let (ms, membership) = (self.rng.between(1, 2_000), self.procs[proc].memberships);
+                self.after(
+                    ms,
+                    Ev::Deliver(proc, Message::Trouble { membership, trouble: Trouble::NameTaken }),
+                );
             }
         }
     }
 
     /// The task gave its partitions up: the member joins again.
+    /// Where a rebalance takes only some of them, the member goes on with the others.
     pub fn given_up(&mut self, proc: usize) {
-        let consumer = &self.procs[proc].consumer;
-        if !consumer.closed && !consumer.joining {
+        let incremental = self.plan.incremental;
+        let consumer = &mut self.procs[proc].consumer;
+        let moved = consumer.left.take().map(|left| consumer.owned = left).is_some();
+        if !consumer.joining && (!incremental || moved || consumer.fence.is_none()) {
             self.join(proc);
         }
     }
 
-    /// Closes the consumer, and joins anew after a while.
-    pub fn end_membership(&mut self, proc: usize) {
-        self.leave(proc);
-        self.procs[proc].suspect = true;
-        let ms = self.rng.between(300, 2_000);
-        self.after(ms, Ev::JoinAnew { proc });
+    /// What the group has left to the member.
+    pub fn owned(&self, proc: usize) -> Vec<TopicPartition> {
+        let owned: Vec<Place> = self.procs[proc].consumer.owned.iter().copied().collect();
+        self.topic_partitions(&owned)
     }
 
-    /// Leaves for good.
-    pub fn leave_group(&mut self, proc: usize) {
-        self.leave(proc);
-        self.procs[proc].consumer.closed = true;
-    }
-
-    fn leave(&mut self, proc: usize) {
+    /// Closes the consumer. `stays`: a static member does not say good-bye, it is expected back.
+    pub fn close_consumer(&mut self, proc: usize, stays: bool) {
         let consumer = &mut self.procs[proc].consumer;
         consumer.joining = false;
         consumer.request += 1;
         consumer.told = false;
         consumer.member = None;
+        (consumer.owned, consumer.left) = (BTreeSet::new(), None);
         if let Some(fence) = consumer.fence.take()
-            // A static member does not say good-bye: it is expected back.
-            && !self.plan.static_members
+            && !(self.plan.static_members && stays)
             && !self.cut(proc)
         {
             let hop = self.hop();

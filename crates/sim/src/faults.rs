@@ -131,6 +131,10 @@ pub struct Plan {
     pub rebirths: u64,
     /// The table's window is shorter than the start-up proof allows.
     pub short_window: bool,
+    /// A rebalance takes only what goes to somebody else.
+    pub incremental: bool,
+    /// Somebody takes the right to insert away for a while.
+    pub denied: u64,
     /// The connector delivers at least once: rows may come twice, and none may be lost.
     pub at_least_once: bool,
 }
@@ -176,6 +180,8 @@ impl Plan {
         // Who sets offsets, or restores them, speaks of one life of a topic.
         let rebirths = if resets + long_rests == 0 { sometimes(&mut aside, 6, 100) } else { 0 };
         let short_window = aside.below(40) == 0;
+        let incremental = aside.below(3) == 0;
+        let denied = sometimes(&mut aside, 10, 60);
         // Too short for what R12 is about: a commit that takes longer than the table remembers.
         let (deadline_ms, commit_ms_max) =
             if short_window { (aside.between(6_000, 12_000), 12_000) } else { (deadline_ms, commit_ms_max) };
@@ -243,6 +249,8 @@ impl Plan {
             rebirths,
             short_window,
             at_least_once,
+            incremental,
+            denied,
             resets,
             long_rests,
             answers: rng.below(4) > 0,
@@ -286,6 +294,8 @@ impl Plan {
             // The offsets were forgotten while something was open.
             "WORKER-006" => self.long_rests > 0,
             "PROOF-006" => self.short_window,
+            // The log of a topic that was created again does not reach so far yet.
+            "KAFKA-011" => self.rebirths > 0,
             "DELIVERY-009" => self.retry_timeout_ms.is_some(),
             "DELIVERY-008" => self.poison > 0 && !self.leaves_out,
             _ => false,

@@ -1,7 +1,9 @@
-//! The broker's side of the consumer group: the classic eager protocol with generations, sessions
-//! and static members. A write's fence is current while its member is in the group and no
+//! The broker's side of the consumer group: the classic protocol with generations, sessions and static members, eager or
+//! incremental (cooperative). A write's fence is current while its member is in the group and no
 //! generation has followed.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use pumphouse_conduct::Trouble;
 
 use crate::rng::Rng;
 
@@ -25,6 +27,8 @@ struct Member {
     instance: Option<u64>,
     heard_at: u64,
     joined: bool,
+    /// What it had when it joined last, where a rebalance leaves it its own.
+    owned: BTreeSet<(usize, u32)>,
     assignment: Vec<(usize, u32)>,
 }
 
@@ -64,11 +68,18 @@ pub struct Group {
     next_member: u64,
     session_ms: u64,
     partitions: Vec<(usize, u32)>,
+    /// A rebalance takes only what goes to somebody else.
+    incremental: bool,
+    /// What was dealt last, while some of it has not been given up yet.
+    promised: Option<Dealt>,
 }
+
+/// Partitions by member.
+type Dealt = BTreeMap<u64, Vec<(usize, u32)>>;
 
 impl Group {
     /// A group without members.
-    pub fn new(session_ms: u64, partitions: Vec<(usize, u32)>) -> Group {
+    pub fn new(session_ms: u64, partitions: Vec<(usize, u32)>, incremental: bool) -> Group {
         Group {
             generation: 0,
             members: BTreeMap::new(),
@@ -76,6 +87,8 @@ impl Group {
             next_member: 1,
             session_ms,
             partitions,
+            incremental,
+            promised: None,
         }
     }
 
@@ -84,9 +97,16 @@ impl Group {
         self.members.is_empty()
     }
 
-    /// Whether a write with this fence is let in now.
-    pub fn is_current(&self, fence: Fence) -> bool {
-        self.members.contains_key(&fence.member) && self.generation == fence.generation
+    /// Whether a write with this fence is let in now. Errors: what the broker says in its place.
+    pub fn let_in(&self, fence: Option<Fence>) -> Result<(), Trouble> {
+        let Some(fence) = fence else { return Err(Trouble::MemberGone) };
+        if !self.members.contains_key(&fence.member) {
+            Err(Trouble::MemberGone)
+        } else if self.generation != fence.generation {
+            Err(Trouble::GenerationPassed)
+        } else {
+            Ok(())
+        }
     }
 
     /// A process joins: anew, or as the member that it is. A static one that joins anew takes its
@@ -97,6 +117,7 @@ impl Group {
         request: u64,
         instance: Option<u64>,
         member: Option<u64>,
+        owned: BTreeSet<(usize, u32)>,
         now: u64,
     ) -> Option<Joined> {
         let known = member.filter(|id| self.members.contains_key(id));
@@ -112,14 +133,20 @@ impl Group {
             let gone = self.members.remove(&predecessor).expect("just found");
             if self.rebalancing_until.is_none() {
                 assignment.clone_from(&gone.assignment);
-                let member = Member { proc, request, instance, heard_at: now, joined: true, assignment };
+                let member =
+                    Member { proc, request, instance, heard_at: now, joined: true, owned, assignment };
                 let partitions = member.assignment.clone();
                 self.members.insert(id, member);
                 let fence = Fence { member: id, generation: self.generation };
+                if self.promised.is_some() {
+                    // Its predecessor was about to give something up, and would have joined again.
+                    self.begin(now);
+                }
                 return Some(Joined { proc, request, fence, partitions });
             }
         }
-        self.members.insert(id, Member { proc, request, instance, heard_at: now, joined: true, assignment });
+        self.members
+            .insert(id, Member { proc, request, instance, heard_at: now, joined: true, owned, assignment });
         self.begin(now);
         if let Some(member) = self.members.get_mut(&id) {
             member.joined = true;
@@ -182,12 +209,46 @@ impl Group {
         if ids.is_empty() {
             return Vec::new();
         }
-        let mut dealt: BTreeMap<u64, Vec<(usize, u32)>> = ids.iter().map(|id| (*id, Vec::new())).collect();
+        let promised = self.promised.take().filter(|promised| promised.keys().eq(ids.iter()));
+        let dealt = promised.unwrap_or_else(|| self.deal(rng, &ids));
+        let given = self.hold_back(dealt);
+        self.answer(given, now)
+    }
+
+    fn deal(&mut self, rng: &mut Rng, ids: &[u64]) -> Dealt {
+        let mut dealt: Dealt = ids.iter().map(|id| (*id, Vec::new())).collect();
         let mut partitions = self.partitions.clone();
+        if self.incremental && rng.below(2) == 0 {
+            // Whoever has some keeps them.
+            for (id, member) in &self.members {
+                let kept = partitions.extract_if(.., |partition| member.owned.contains(partition));
+                dealt.entry(*id).or_default().extend(kept);
+            }
+        }
         rng.shuffle(&mut partitions);
         for (turn, partition) in partitions.into_iter().enumerate() {
             dealt.entry(ids[turn % ids.len()]).or_default().push(partition);
         }
+        dealt
+    }
+
+    /// Where a rebalance takes only what goes to somebody else, that one gets it in the next one.
+    fn hold_back(&mut self, dealt: Dealt) -> Dealt {
+        if !self.incremental {
+            return dealt;
+        }
+        let mut given = dealt.clone();
+        for (id, partitions) in &mut given {
+            let others = || self.members.iter().filter(|(other, _)| *other != id);
+            partitions.retain(|partition| !others().any(|(_, member)| member.owned.contains(partition)));
+        }
+        if given != dealt {
+            self.promised = Some(dealt);
+        }
+        given
+    }
+
+    fn answer(&mut self, dealt: Dealt, now: u64) -> Vec<Joined> {
         let mut answers = Vec::new();
         for (id, mut partitions) in dealt {
             partitions.sort_unstable();

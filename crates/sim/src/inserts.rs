@@ -2,9 +2,8 @@
 //! whether attempts have ended, what landed of them, its process.
 use std::collections::BTreeMap;
 
-use pumphouse_delivery::{
-    Batch, ClaimId, Event, Evidence, InsertAnswer, Refusal, RefusalClass, TableEngine, TableFacts,
-};
+use pumphouse_conduct::{Answer, DEADLINE_MARKER, Pauses};
+use pumphouse_delivery::{Batch, ClaimId, Event, Evidence, TableEngine, TableFacts};
 use pumphouse_types::{
     BatchId, ConfigVersion, DedupToken, Offset, OffsetRange, Partition, ServerMillis, TopicName,
 };
@@ -17,8 +16,24 @@ use crate::table::{Attempt, Row, Stage};
 /// A reading of the server's clock whose round trip took longer is asked for again.
 const ROUND_TRIP_MS_MAX: u64 = 1_000;
 
-/// Pause before a server that did not answer is asked again.
-const ASK_AGAIN_MS: u64 = 300;
+/// What a server with too much to do says: code and words. None of these tells that a part was committed (A7).
+const OVERLOADED: [(i32, &str); 4] = [
+    (252, "Too many parts (3000). Merges are processing significantly slower than inserts"),
+    (241, "(total) memory limit exceeded: would use 10.02 GiB"),
+    (243, "Cannot reserve 1.00 MiB, not enough space"),
+    (202, "Too many simultaneous queries. Maximum: 100"),
+];
+
+/// What one says that is in trouble, after which a part of the block may be there.
+const IN_TROUBLE: [(i32, &str); 3] = [
+    (241, "Query memory limit exceeded: would use 2.01 MiB"),
+    (1002, "Unknown exception"),
+    (75, "Cannot write to file descriptor, errno: 5"),
+];
+
+/// What one says after which nobody knows.
+const GIVEN_UP: [(i32, &str); 3] =
+    [(394, "Query was cancelled"), (210, "I/O error: Broken pipe"), (319, "Unknown status of part")];
 
 /// What a table was read for.
 #[derive(Debug, Clone)]
@@ -47,6 +62,8 @@ pub(crate) struct FactsFor {
     topic: usize,
     table: usize,
     reason: Reason,
+    /// Between one question and the next, while nobody answers.
+    pauses: Pauses,
 }
 
 /// What the server said of a table at one moment.
@@ -65,6 +82,12 @@ pub(crate) struct Quieting {
     then: FactsFor,
 }
 
+impl FactsFor {
+    fn new(claim: ClaimId, topic: usize, table: usize, reason: Reason) -> FactsFor {
+        FactsFor { claim, topic, table, reason, pauses: Pauses::ASKING_SERVER }
+    }
+}
+
 impl World {
     pub fn begin_inspect(&mut self, proc: usize, claim: ClaimId, topic: &TopicName, named: Option<&str>) {
         let topic = self.topic(topic);
@@ -72,7 +95,7 @@ impl World {
             Some(name) => self.table(name),
             None => self.home(proc, topic),
         };
-        let for_ = FactsFor { claim, topic, table, reason: Reason::Inspected };
+        let for_ = FactsFor::new(claim, topic, table, Reason::Inspected);
         self.ask_facts(proc, for_);
     }
 
@@ -84,7 +107,7 @@ impl World {
         (batch, table): (BatchId, &str),
     ) {
         let (topic, table) = (self.topic(topic), self.table(table));
-        let for_ = FactsFor { claim, topic, table, reason: Reason::Confirmed { batch } };
+        let for_ = FactsFor::new(claim, topic, table, Reason::Confirmed { batch });
         self.ask_facts(proc, for_);
     }
 
@@ -97,7 +120,7 @@ impl World {
         after: Option<ServerMillis>,
     ) {
         let (topic, table) = (self.topic(topic), self.table(table));
-        let then = FactsFor { claim, topic, table, reason: Reason::Settled { batch } };
+        let then = FactsFor::new(claim, topic, table, Reason::Settled { batch });
         self.begin_quieting(Quieting { proc, batch, then }, after);
     }
 
@@ -115,7 +138,7 @@ impl World {
         let begin = begin_of(batch.topic_id);
         let reason = Reason::Doubted { batch: batch.id, token: batch.token, begin, ranges, rows };
         let table = self.table(&batch.table.name);
-        let then = FactsFor { claim, topic: self.topic(topic), table, reason };
+        let then = FactsFor::new(claim, self.topic(topic), table, reason);
         self.begin_quieting(Quieting { proc, batch: batch.id, then }, Some(after));
     }
 
@@ -129,12 +152,13 @@ impl World {
     /// An attempt whose body is on its way is not in the list.
     pub fn kill_asked(&mut self, quieting: Quieting) {
         let proc = quieting.proc;
-        let Some(Ev::KillAsked(quieting)) = self.if_awake(proc, Ev::KillAsked(quieting)) else { return };
+        let Some(Ev::KillAsked(mut quieting)) = self.if_awake(proc, Ev::KillAsked(quieting)) else { return };
         if self.procs[proc].task.claim() != quieting.then.claim && self.without.is_none() {
             return;
         }
         if !self.server.is_reached(self.now) {
-            self.after(ASK_AGAIN_MS, Ev::KillAsked(quieting));
+            let pause_ms = quieting.then.pauses.next();
+            self.after(pause_ms, Ev::KillAsked(quieting));
             return;
         }
         for attempt in self.server.running(quieting.batch) {
@@ -142,11 +166,11 @@ impl World {
                 self.saw("attempt killed");
                 self.say(|| format!("attempt a{attempt} is killed"));
                 self.server.attempts[attempt].stage = Stage::Ended;
-                self.insert_answer(attempt, InsertAnswer::Unknown);
+                self.fails(attempt, &GIVEN_UP);
             }
         }
         if self.server.running(quieting.batch).is_empty() {
-            self.ask_facts(proc, quieting.then);
+            self.ask_facts(proc, FactsFor { pauses: Pauses::ASKING_SERVER, ..quieting.then });
         } else {
             self.after(50, Ev::KillAsked(quieting));
         }
@@ -157,9 +181,10 @@ impl World {
         self.after(hop, Ev::FactsAsked { proc, for_, sent: self.now });
     }
 
-    pub fn facts_asked(&mut self, proc: usize, for_: FactsFor, sent: u64) {
+    pub fn facts_asked(&mut self, proc: usize, mut for_: FactsFor, sent: u64) {
         if !self.server.is_reached(self.now) {
-            self.after(ASK_AGAIN_MS, Ev::FactsAsked { proc, for_, sent: self.now });
+            let pause_ms = for_.pauses.next();
+            self.after(pause_ms, Ev::FactsAsked { proc, for_, sent: self.now });
             return;
         }
         let evidence = match &for_.reason {
@@ -236,12 +261,15 @@ impl World {
             parts: Default::default(),
             hit: false,
             stage: Stage::Sending,
+            sent_at: self.now,
             answered: false,
         });
+        let held_back = self.held_back_ms(proc, topic);
+        self.server.attempts[attempt].sent_at = self.now + held_back;
         let slow = self.strikes(self.plan.slow_body);
         let travel = if slow { self.rng.between(100, 2 * self.plan.deadline_ms) } else { self.hop() };
-        self.after(travel, Ev::AttemptArrives(attempt));
-        self.after(self.plan.insert_timeout_ms, Ev::AttemptTimesOut(attempt));
+        self.after(held_back + travel, Ev::AttemptArrives(attempt));
+        self.after(held_back + self.plan.insert_timeout_ms, Ev::AttemptTimesOut(attempt));
     }
 
     /// The rows that the process has of the block, or those of them that were asked for.
@@ -281,9 +309,18 @@ impl World {
 
     /// The sender has died: a body that was not all sent is cut off, unless it was.
     pub fn connection_lost(&mut self, attempt: usize) {
-        if self.server.attempts[attempt].stage == Stage::Sending && self.rng.below(2) == 0 {
+        let sent = &self.server.attempts[attempt];
+        if sent.stage == Stage::Sending && (sent.sent_at > self.now || self.rng.below(2) == 0) {
             self.server.attempts[attempt].stage = Stage::Ended;
         }
+    }
+
+    /// The lane has ended: what is held back is not sent any more.
+    pub fn drop_held_back(&mut self, proc: usize) {
+        let now = self.now;
+        let held_back =
+            self.server.attempts.iter_mut().filter(|attempt| attempt.proc == proc && attempt.sent_at > now);
+        held_back.for_each(|attempt| attempt.stage = Stage::Ended);
     }
 
     pub fn attempt_arrives(&mut self, attempt: usize) {
@@ -299,24 +336,28 @@ impl World {
         }
         if !self.server.is_reached(self.now) {
             self.server.attempts[attempt].stage = Stage::Ended;
-            self.insert_answer(attempt, InsertAnswer::Unknown);
+            self.insert_answer(attempt, Answer::Unknown { why: "no connection".to_owned() });
             return;
         }
         let refusal = if self.server.clock(self.now) > self.server.attempts[attempt].batch.deadline {
             self.saw("deadline passed");
-            Some((RefusalClass::DeadlinePassed, 395))
+            Some((395, format!("Value passed to 'throwIf' function is non-zero: {DEADLINE_MARKER}")))
+        } else if self.server.denied_until > self.now {
+            Some((497, "sink: Not enough privileges. To execute this query, grant INSERT".to_owned()))
         } else if self.strikes(self.plan.overload) {
-            Some((RefusalClass::Overload, 252))
+            let (code, words) = OVERLOADED[attempt % OVERLOADED.len()];
+            Some((code, words.to_owned()))
         } else if !self.server.fits(table, self.server.attempts[attempt].batch.config_version) {
             self.saw("block of another shape refused");
-            Some((RefusalClass::Schema, 16))
+            Some((16, "No such column v2 in table".to_owned()))
         } else if !self.server.has_views() && self.is_refused(attempt) {
-            Some((RefusalClass::Data, 469))
+            Some(self.violated(attempt))
         } else {
             None
         };
-        if let Some((class, code)) = refusal {
-            self.refuse(attempt, class, code);
+        if let Some((code, words)) = refusal {
+            self.server.attempts[attempt].stage = Stage::Ended;
+            self.insert_answer(attempt, Answer::of_error(code, words));
             return;
         }
         self.server.attempts[attempt].stage = Stage::Running;
@@ -326,11 +367,20 @@ impl World {
         self.after(ms, Ev::AttemptCommits(attempt));
     }
 
-    fn refuse(&mut self, attempt: usize, class: RefusalClass, code: i32) {
+    /// The attempt ends with one of these errors.
+    fn fails(&mut self, attempt: usize, errors: &[(i32, &str)]) {
         self.server.attempts[attempt].stage = Stage::Ended;
-        let row = if class == RefusalClass::Data { self.named_row(attempt) } else { None };
-        let refusal = Refusal { class, code, message: format!("{class:?}"), row };
-        self.insert_answer(attempt, InsertAnswer::Refused(refusal));
+        let (code, words) = errors[attempt % errors.len()];
+        self.insert_answer(attempt, Answer::of_error(code, words.to_owned()));
+    }
+
+    /// What the server says of rows that a constraint forbids.
+    fn violated(&mut self, attempt: usize) -> (i32, String) {
+        let at = match self.named_row(attempt) {
+            Some(row) => format!(" at row {}", row + 1),
+            None => String::new(),
+        };
+        (469, format!("Constraint `c` for table d.t is violated{at}. Expression: (v >= 0)"))
     }
 
     /// The row that the server names as the bad one: none, the right one, or any.
@@ -375,7 +425,7 @@ impl World {
         }
         if self.strikes(self.plan.bounded) {
             self.saw(if begun { "error after some parts" } else { "error before any part" });
-            self.refuse(attempt, RefusalClass::Bounded, 241);
+            self.fails(attempt, &IN_TROUBLE);
             return;
         }
         let token = (self.server.attempts[attempt].batch.token, self.server.table_partition(row));
@@ -432,7 +482,9 @@ impl World {
         let table = self.server.attempts[attempt].table;
         if self.server.has_views() && self.is_refused(attempt) {
             self.saw("view failed after the table's part");
-            self.refuse(attempt, RefusalClass::Data, 469);
+            self.server.attempts[attempt].stage = Stage::Ended;
+            let (code, words) = self.violated(attempt);
+            self.insert_answer(attempt, Answer::of_error(code, words));
             return;
         }
         let sent = &mut self.server.attempts[attempt];
@@ -441,11 +493,11 @@ impl World {
             let (token, rows) = (sent.batch.token, sent.rows.len() as u64);
             self.server.log_finished(table, token, rows, self.now);
         }
-        self.insert_answer(attempt, InsertAnswer::Accepted);
+        self.insert_answer(attempt, Answer::Accepted);
     }
 
     /// The answer sets out, and may get lost: then the client's time runs out.
-    fn insert_answer(&mut self, attempt: usize, answer: InsertAnswer) {
+    fn insert_answer(&mut self, attempt: usize, answer: Answer) {
         let lost = self.strikes(self.plan.answer_lost) || self.server.unreachable_until > self.now;
         if self.server.attempts[attempt].answered || lost {
             return;
@@ -455,11 +507,11 @@ impl World {
 
     pub fn attempt_times_out(&mut self, attempt: usize) {
         if !self.server.attempts[attempt].answered {
-            self.tell(attempt, InsertAnswer::Unknown);
+            self.tell(attempt, Answer::Unknown { why: "time is over".to_owned() });
         }
     }
 
-    fn tell(&mut self, attempt: usize, answer: InsertAnswer) {
+    fn tell(&mut self, attempt: usize, answer: Answer) {
         let sent = &mut self.server.attempts[attempt];
         sent.answered = true;
         let event = Event::Insert {
@@ -467,7 +519,7 @@ impl World {
             topic: self.topics[sent.topic].clone(),
             batch: sent.batch.id,
             attempt: sent.number,
-            answer,
+            answer: answer.heard(),
         };
         let proc = sent.proc;
         self.answer(proc, event);

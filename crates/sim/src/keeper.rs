@@ -3,10 +3,11 @@
 //! and marks go out by themselves, under the group's fence; letters are told apart by their id, so that each counts once.
 use std::collections::{BTreeMap, BTreeSet};
 
+use pumphouse_conduct::{Mark, Trouble, WriteFate};
 use pumphouse_delivery::{ClaimId, Entry, LedgerAnswer, Rule, StoredEntry};
 use pumphouse_types::Offset;
 
-use crate::ledger::{Mark, Place, topic_of};
+use crate::ledger::{Place, topic_of};
 use crate::run::{Ev, World};
 use crate::writes::{Asked, Write};
 
@@ -125,13 +126,13 @@ impl World {
         let marked: Vec<_> = written.entries.iter().filter_map(of).collect();
         let unmarked = marked.iter().any(|&(place, id)| self.ledger.mark(place, id) != Some(Mark::Running));
         if !written.at_rest && (unmarked || !written.letters.is_empty()) {
-            if !write.is_member(&self.group) {
+            if let Err(trouble) = write.is_let_in(&self.group) {
                 self.saw("write of a former member refused");
-                return self.written(&write, LedgerAnswer::Fenced);
+                return self.settled(&write, WriteFate::Fenced(trouble));
             }
             if self.strikes(self.plan.ledger_not_recorded) || self.ledger_out_until > self.now {
                 self.saw("write not recorded");
-                return self.written(&write, LedgerAnswer::NotRecorded);
+                return self.settled(&write, WriteFate::NotRecorded(Trouble::NoAnswer));
             }
             let written = write.content().clone();
             self.ledger.letters_out(&written.letters);
@@ -178,10 +179,10 @@ impl World {
             return;
         }
         // The process may die before it can say so.
-        if write.content().at_rest && write.is_member(&self.group) && self.rng.below(4) > 0 {
+        if write.content().at_rest && write.is_let_in(&self.group).is_ok() && self.rng.below(4) > 0 {
             for (place, entry) in write.content().entries.clone() {
                 let topic_id = topic_of(place, &entry).expect("a plain mark of ours names its topic");
-                self.ledger.set_mark(place, topic_id, Mark::AtRest(entry.offset.get()));
+                self.ledger.set_mark(place, topic_id, Mark::AtRest { next: entry.offset });
             }
         }
         if unknown {
@@ -198,7 +199,7 @@ impl World {
         let guard = keeper.guard(proc, claim, starts.keys()).filter(|guard| keeper.holds(guard));
         let Some(guard) = guard else { return false };
         keeper.wrote(proc, &guard);
-        let (topics, topic_ids) = (&self.topics, &self.procs[proc].topic_ids);
+        let (topics, topic_ids) = (&self.topics, self.procs[proc].member.topic_ids());
         let entry = |(place, start): (&Place, &i64)| {
             let offset = Offset::new(*start).expect("offsets are not negative");
             (*place, Entry::plain(offset, topic_ids[&topics[place.0]]).to_stored())

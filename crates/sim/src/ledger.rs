@@ -4,6 +4,7 @@
 //! a transaction is settled, stable reads of its partitions wait.
 use std::collections::BTreeMap;
 
+use pumphouse_conduct::Mark;
 use pumphouse_delivery::{Entry, StoredEntry};
 use pumphouse_types::{Offset, Partition, TopicId};
 
@@ -12,15 +13,6 @@ pub type Place = (usize, u32);
 
 /// A record by its place and offset.
 pub type RecordAt = (Place, i64);
-
-/// What the state topic says of a partition (R16).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
-    /// It was left by a clean stop, with everything below landed.
-    AtRest(i64),
-    /// Something was written for it since.
-    Running,
-}
 
 /// What one transaction holds.
 #[derive(Debug, Clone, Default)]
@@ -148,7 +140,7 @@ impl Ledger {
         }
         let mut changed = !self.new_letters.is_empty();
         for (place, entry) in written.entries {
-            let mark = if written.at_rest { Mark::AtRest(entry.offset.get()) } else { Mark::Running };
+            let mark = if written.at_rest { Mark::AtRest { next: entry.offset } } else { Mark::Running };
             if let Some(topic_id) = topic_of(place, &entry) {
                 let of = (place, topic_id);
                 if self.marks.get(&of).is_none_or(|(at, _)| *at < position) {

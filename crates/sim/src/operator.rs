@@ -1,11 +1,12 @@
 //! What people do from outside: they stop the connector, and then set offsets of some partitions with
 //! Kafka's own tool (R17), or leave it alone until the broker has forgotten the group's offsets (R16).
-use pumphouse_delivery::{Entry, Event};
+use pumphouse_conduct::Mark;
+use pumphouse_delivery::Entry;
 use pumphouse_types::{BatchId, Offset, Partition};
 
 use crate::chaos::STOP_TIMEOUT_MS;
 use crate::invariants::{entry_now, topic_id};
-use crate::ledger::{Mark, Place};
+use crate::ledger::Place;
 use crate::run::{Ev, World};
 use crate::worker::Message;
 
@@ -52,7 +53,7 @@ impl World {
                 if self.rng.below(3) == 0 {
                     self.kill_proc(proc);
                 } else {
-                    self.deliver(proc, Message::Event(Event::StopRequested));
+                    self.deliver(proc, Message::Stop);
                     self.after(STOP_TIMEOUT_MS, Ev::KillProc(proc));
                 }
             }
@@ -103,12 +104,19 @@ impl World {
         for place in self.places.clone() {
             let begin = self.source.begin(place.0);
             let mark = self.ledger.mark(place, topic_id(place.0, begin));
-            if let (Some(Ok((_, bound))), Some(Mark::AtRest(left))) =
+            if let (Some(Ok((_, bound))), Some(Mark::AtRest { next })) =
                 (entry_now(&self.ledger, &self.source, place), mark)
-                && bound - begin != left
+                && bound - begin != next.get()
             {
                 self.saw("set offset forgotten");
-                self.watch.offset_set(place, None, begin + left, &self.ledger, &self.source, &self.server);
+                self.watch.offset_set(
+                    place,
+                    None,
+                    begin + next.get(),
+                    &self.ledger,
+                    &self.source,
+                    &self.server,
+                );
             }
         }
         self.ledger.forget_offsets();

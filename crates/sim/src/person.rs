@@ -2,12 +2,13 @@
 //! for it (`operator.rs`); then the person looks, answers, and starts it again.
 use std::collections::BTreeSet;
 
+use pumphouse_conduct::Mark;
 use pumphouse_delivery::{Decision, Entry, StopReason};
 use pumphouse_types::{BatchId, Partition, QuestionId};
 
 use crate::faults::Lineage;
 use crate::invariants::{delivered, entry_now, topic_id};
-use crate::ledger::{Mark, Place};
+use crate::ledger::Place;
 use crate::operator::Chore;
 use crate::run::World;
 use crate::source::{LIFE, Slot};
@@ -32,8 +33,19 @@ pub(crate) enum Question {
     Offsets,
     /// Whether it is worth going on (R2).
     Patience,
+    /// Whether it goes on in a topic that was created again (KAFKA-011): it does.
+    Restart,
     /// Something that this person has no answer to: the source was changed (R9, R15).
     Source,
+}
+
+/// Why a task has failed.
+#[derive(Debug, Clone)]
+pub(crate) struct Why {
+    /// As the task says it; it begins with its code.
+    pub reason: String,
+    /// What is asked of a person; `None`: nothing, the task is begun anew by itself.
+    pub question: Option<Question>,
 }
 
 /// What was asked, and what was answered.
@@ -102,7 +114,7 @@ impl World {
                 Question::View => self.server.drop_views(),
                 Question::Tolerance => self.leaves_out = true,
                 Question::Offsets => self.go_on_behind_what_was_delivered(),
-                Question::Patience => {}
+                Question::Patience | Question::Restart => {}
                 Question::Source => panic!("nobody answers that"),
             }
         }

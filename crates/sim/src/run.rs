@@ -2,8 +2,9 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use pumphouse_conduct::Restarts;
 use pumphouse_delivery::{Action, ClaimId, Decision, Event, RereadRange, Rule};
-use pumphouse_types::{BatchId, Partition, QuestionId, TopicId, TopicName, TopicPartition};
+use pumphouse_types::{BatchId, Offset, Partition, QuestionId, TopicId, TopicName, TopicPartition};
 
 use crate::faults::Plan;
 use crate::group::{Group, Joined};
@@ -68,9 +69,11 @@ pub(crate) enum Ev {
     JoinAnew { proc: usize },
     KillProc(usize),
     Leaves { member: u64 },
-    ClaimWaits(Asked),
-    InitArrives(Asked),
-    InitAnswered(Asked, u64),
+    PrepareWaits { proc: usize, claim: ClaimId },
+    InitArrives { proc: usize, claim: ClaimId },
+    InitAnswered { proc: usize, claim: ClaimId, epoch: u64 },
+    TopicsOfClaim { proc: usize, claim: ClaimId },
+    StartsFound { proc: usize, claim: ClaimId, offsets: BTreeMap<TopicPartition, Offset> },
     ReadNext(Asked),
     RaiseArrives(Asked),
     KeeperLetters(Write),
@@ -118,6 +121,8 @@ pub(crate) struct World {
     pub procs: Vec<Proc>,
     /// The process that runs in each worker's place; `None` = down.
     pub slots: Vec<Option<usize>>,
+    /// How often the task in each place has failed and was begun anew.
+    pub restarts: Vec<Restarts>,
     pub identities: u64,
     pub watch: Watch,
     pub calm: bool,
@@ -193,12 +198,13 @@ impl World {
         let mut world = World {
             now: 0,
             source: Source::new(plan.topics, plan.partitions),
-            group: Group::new(plan.session_ms, places.clone()),
+            group: Group::new(plan.session_ms, places.clone(), plan.incremental),
             ledger: Ledger::default(),
             keeper: None,
             server: Server::new(&plan),
             procs: Vec::new(),
             slots: vec![None; plan.workers],
+            restarts: vec![Restarts::default(); plan.workers],
             identities: plan.workers as u64,
             watch: Watch::new(plan.at_least_once),
             calm: false,
@@ -261,12 +267,14 @@ impl World {
             Ev::JoinArrives { proc, request } => self.join_arrives(proc, request),
             Ev::JoinAgain { proc, request } => self.join_again(proc, request),
             Ev::JoinAnswered(joined) => self.join_answered(joined),
-            Ev::JoinAnew { proc } => self.join_anew(proc),
+            Ev::JoinAnew { proc } => self.begin_membership(proc),
             Ev::KillProc(proc) => self.kill_proc(proc),
             Ev::Leaves { member } => self.group.leave(member, self.now),
-            Ev::ClaimWaits(asked) => self.claim_waits(asked),
-            Ev::InitArrives(asked) => self.init_arrives(asked),
-            Ev::InitAnswered(asked, epoch) => self.init_answered(asked, epoch),
+            Ev::PrepareWaits { proc, claim } => self.prepare_waits(proc, claim),
+            Ev::InitArrives { proc, claim } => self.init_arrives(proc, claim),
+            Ev::InitAnswered { proc, claim, epoch } => self.init_answered(proc, claim, epoch),
+            Ev::TopicsOfClaim { proc, claim } => self.topics_of_claim(proc, claim),
+            Ev::StartsFound { proc, claim, offsets } => self.starts_found(proc, claim, offsets),
             Ev::ReadNext(asked) => self.read_next(asked),
             Ev::RaiseArrives(asked) => self.raise_arrives(asked),
             Ev::KeeperLetters(write) => self.keeper_letters(write),

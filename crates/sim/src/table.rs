@@ -54,6 +54,8 @@ pub struct Attempt {
     pub hit: bool,
     /// Where it is.
     pub stage: Stage,
+    /// When its body sets out; until then it is held back.
+    pub sent_at: u64,
     /// The client has its answer, or has given up.
     pub answered: bool,
 }
@@ -118,6 +120,8 @@ pub struct Server {
     pub up: bool,
     /// Until when nobody reaches it.
     pub unreachable_until: u64,
+    /// Until when nobody has the right to insert.
+    pub denied_until: u64,
     /// Every attempt ever sent; ended ones keep their place.
     pub attempts: Vec<Attempt>,
 }
@@ -151,6 +155,7 @@ impl Server {
             started: 0,
             up: true,
             unreachable_until: 0,
+            denied_until: 0,
             attempts: Vec::new(),
         }
     }

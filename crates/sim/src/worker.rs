@@ -1,18 +1,23 @@
 //! A worker process: the shell that performs a task's actions, one after another, and reports what
-//! became of them. Between any two actions it may die or be stopped.
+//! became of them. Between any two actions it may die or be stopped. What it decides by itself is `conduct`'s, which
+//! a real worker runs as well.
 use std::collections::{BTreeMap, VecDeque};
 
+use pumphouse_conduct::{
+    AfterTrouble, ClaimStep, Claimed, EntriesAsked, GroupEvent, GroupStep, IdleSeal, Life, Membership, Next,
+    Pace, PartitionsAsked, Start, Trouble, is_outdated, may_pass, start_of,
+};
+
 use pumphouse_delivery::{
-    Action, Batch, ClaimId, Event, Letter, RereadRange, Rule, Task, TaskOptions, Verdict, promises,
+    Action, Batch, ClaimId, Event, InsertAnswer, Letter, RereadRange, Rule, StopReason, Task, TaskOptions,
+    Verdict, promises,
 };
-use pumphouse_types::{
-    BatchId, ConfigVersion, Millis, Offset, Partition, TopicId, TopicName, TopicPartition,
-};
+use pumphouse_types::{BatchId, ConfigVersion, Millis, Offset, Partition, TopicName, TopicPartition};
 
 use crate::consumer::Consumer;
 use crate::group::Fence;
-use crate::ledger::{Mark, Place, Written, topic_of};
-use crate::person::Question;
+use crate::ledger::{Place, Written};
+use crate::person::{Question, Why};
 use crate::run::{Ev, World, brief_action, brief_event};
 use crate::source::{Kind, Slot};
 use crate::table::Row;
@@ -21,21 +26,25 @@ use crate::writes::{Asked, ReadFor, Staged};
 /// How often a process looks at the clock and at its queues.
 const BEAT_MS: u64 = 50;
 
-/// How often topics are compared with what they were at claim.
-const TOPIC_IDS_MS: u64 = 5_000;
-
 /// What a process's loop takes up.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "most are events, and few wait at a time")]
 pub(crate) enum Message {
     /// For the task.
     Event(Event),
+    /// The client has heard of the group.
+    Group(GroupEvent),
+    /// Something is wrong with the client of this membership.
+    Trouble { membership: u64, trouble: Trouble },
+    /// The connector is stopped.
+    Stop,
     /// Time to take records.
     Poll,
 }
 
 /// A sealed block, or one that was built from records that were read again.
 pub(crate) struct Block {
+    pub topic: usize,
     /// Of the configuration that was asked for when it was built again.
     pub version: Option<ConfigVersion>,
     /// In the order partition, offset.
@@ -52,6 +61,18 @@ pub(crate) struct Proc {
     pub cut_until: u64,
     pub task: Task,
     pub consumer: Consumer,
+    /// What it decides: claims, fences, how the membership ends.
+    pub member: Membership<Fence, Why>,
+    life: Life,
+    /// How many memberships it has had, and since when it has the present one; `None`: it waits for the next.
+    pub memberships: u64,
+    joined_at: Option<u64>,
+    started_at: u64,
+    /// It has taken something up.
+    has_lanes: bool,
+    /// By topic.
+    paces: BTreeMap<usize, Pace>,
+    idle: BTreeMap<usize, IdleSeal>,
     pub epoch: Option<u64>,
     /// The fate of the producer's last write is unknown: it is replaced before the next claim.
     pub suspect: bool,
@@ -62,7 +83,6 @@ pub(crate) struct Proc {
     pub stages: u64,
     /// Asked once to stop cleanly.
     pub told_to_stop: bool,
-    pub fences: BTreeMap<ClaimId, Fence>,
     clock_ms: u64,
     inbox: VecDeque<Message>,
     actions: VecDeque<Action>,
@@ -74,10 +94,6 @@ pub(crate) struct Proc {
     turn: usize,
     /// The table that each topic goes to, by the configuration that it was started with.
     homes: Vec<usize>,
-    /// Identities of the topics, as they were at claim.
-    pub topic_ids: BTreeMap<TopicName, TopicId>,
-    /// When topics are compared with what they were at claim.
-    compare_at: u64,
     /// Where the life begins of each topic that the consumer's handle reads. It learns of another one after a while,
     /// and reads on there at the position that it had.
     handle: BTreeMap<usize, i64>,
@@ -131,13 +147,20 @@ impl World {
             cut_until: 0,
             task,
             consumer: Consumer::default(),
+            member: Membership::new(self.plan.incremental, false),
+            life: Life::default(),
+            memberships: 0,
+            joined_at: None,
+            started_at: self.now,
+            has_lanes: false,
+            paces: BTreeMap::new(),
+            idle: BTreeMap::new(),
             epoch: None,
             suspect: false,
             writing: false,
             staged: None,
             stages: 0,
             told_to_stop: false,
-            fences: BTreeMap::new(),
             clock_ms: self.rng.below(1_000_000),
             inbox: VecDeque::new(),
             actions: VecDeque::new(),
@@ -148,23 +171,93 @@ impl World {
             fetch: BTreeMap::new(),
             turn: 0,
             homes: self.homes.clone(),
-            topic_ids: BTreeMap::new(),
-            compare_at: 0,
             handle: BTreeMap::new(),
             taken: BTreeMap::new(),
         });
         self.slots[slot] = Some(proc);
         self.say(|| format!("p{proc} starts as identity {identity}"));
-        self.join_anew(proc);
+        self.begin_membership(proc);
         self.after(BEAT_MS, Ev::Beat(proc));
         self.after(500, Ev::Heartbeat(proc));
     }
 
-    /// SIGKILL, or an exit: what is on the way may still arrive.
+    /// A membership begins, unless the connector was stopped meanwhile.
+    pub fn begin_membership(&mut self, proc: usize) {
+        if self.if_awake(proc, Ev::JoinAnew { proc }).is_none() {
+            return;
+        }
+        if self.procs[proc].told_to_stop {
+            return self.kill_proc(proc);
+        }
+        let now = self.clock(proc);
+        let process = &mut self.procs[proc];
+        process.memberships += 1;
+        process.joined_at = Some(self.now);
+        process.member = Membership::new(self.plan.incremental, process.life.cut_off());
+        // Whatever an earlier membership left is over, and so is what it asked for.
+        process.task.hear(Event::Lost, now);
+        process.task.take_actions();
+        self.join_anew(proc);
+    }
+
+    /// The membership is closed if it has come to its end, and what follows it is begun.
+    fn look_for_end(&mut self, proc: usize) {
+        let process = &mut self.procs[proc];
+        let Some(outcome) = process.member.ended().filter(|_| process.alive) else { return };
+        let lived_ms = self.now - process.joined_at.take().unwrap_or(self.now);
+        let (stays, next) = (outcome.stays(false), process.life.after(outcome, lived_ms));
+        self.drop_blocks(proc);
+        let process = &mut self.procs[proc];
+        process.actions.clear();
+        process.inbox.clear();
+        process.poll_queued = false;
+        process.handle.clear();
+        // The next one opens a producer of its own.
+        process.suspect = true;
+        self.close_consumer(proc, stays);
+        match next {
+            Next::Join { after_ms } => {
+                self.saw(if after_ms < 30_000 {
+                    "membership ended"
+                } else {
+                    "name taken by another process"
+                });
+                self.say(|| format!("p{proc} joins anew after {after_ms} ms"));
+                self.after(after_ms, Ev::JoinAnew { proc });
+            }
+            Next::Stopped { landed } => {
+                self.saw(if landed { "clean stop" } else { "stop that leaves something open" });
+                self.kill_proc(proc);
+            }
+            Next::Failed(Why { reason, question: Some(question) }) => self.stopped(proc, &reason, question),
+            Next::Failed(Why { reason, question: None }) => {
+                self.saw("failed task begun anew by itself");
+                let slot = self.procs[proc].slot;
+                let ran_ms = self.now - self.procs[proc].started_at;
+                let pause_ms = self.restarts[slot].after(ran_ms);
+                self.say(|| format!("p{proc} is begun anew after {pause_ms} ms: {reason}"));
+                if self.end_proc(proc) {
+                    self.after(pause_ms, Ev::Start { slot, other_identity: false });
+                }
+            }
+        }
+    }
+
+    /// SIGKILL, or an exit: what is on the way may still arrive. Somebody starts it again.
     pub fn kill_proc(&mut self, proc: usize) {
+        let slot = self.procs[proc].slot;
+        if self.end_proc(proc) {
+            let down = if self.calm { 500 } else { self.rng.between(100, self.plan.down_ms_max) };
+            let other_identity = self.strikes(self.plan.other_identity);
+            self.after(down, Ev::Start { slot, other_identity });
+        }
+    }
+
+    /// False: it has been replaced already, or is not there.
+    fn end_proc(&mut self, proc: usize) -> bool {
         let process = &mut self.procs[proc];
         if !process.alive {
-            return;
+            return false;
         }
         process.alive = false;
         process.inbox.clear();
@@ -176,12 +269,11 @@ impl World {
                 self.connection_lost(attempt);
             }
         }
-        if self.slots[slot] == Some(proc) {
-            self.slots[slot] = None;
-            let down = if self.calm { 500 } else { self.rng.between(100, self.plan.down_ms_max) };
-            let other_identity = self.strikes(self.plan.other_identity);
-            self.after(down, Ev::Start { slot, other_identity });
+        if self.slots[slot] != Some(proc) {
+            return false;
         }
+        self.slots[slot] = None;
+        true
     }
 
     pub fn resume(&mut self, proc: usize) {
@@ -199,16 +291,99 @@ impl World {
         if self.procs[proc].paused_until > self.now {
             return;
         }
+        if self.procs[proc].joined_at.is_none() {
+            return;
+        }
         // A busy loop takes one look, not many.
         if !self.procs[proc].poll_queued {
             self.procs[proc].poll_queued = true;
             self.deliver(proc, Message::Event(Event::Tick));
             self.deliver(proc, Message::Poll);
         }
-        if self.now >= self.procs[proc].compare_at {
-            self.procs[proc].compare_at = self.now + TOPIC_IDS_MS;
+        self.serve_asks(proc);
+        let now = self.clock(proc);
+        if self.procs[proc].member.may_ask(now) && self.procs[proc].member.topics_are_due(now) {
             let (claim, hop) = (self.procs[proc].task.claim(), self.hop());
             self.after(hop, Ev::TopicsAsked { proc, claim });
+        }
+        self.look_for_end(proc);
+    }
+
+    /// Asks whatever the membership wants to know.
+    pub fn serve_asks(&mut self, proc: usize) {
+        if self.procs[proc].joined_at.is_none() {
+            return;
+        }
+        loop {
+            let (claim, now) = (self.procs[proc].task.claim(), self.clock(proc));
+            let Some(step) = self.procs[proc].member.claim_step(claim, now) else { break };
+            match step {
+                ClaimStep::ReadFence => {
+                    let process = &mut self.procs[proc];
+                    process.member.fence_read(process.consumer.fence, now);
+                }
+                ClaimStep::ServeGroup => self.serve_group(proc),
+                ClaimStep::ReadEntries { partitions, .. } => {
+                    let left = partitions.iter().map(|tp| self.place(tp)).collect();
+                    self.begin_reading(Asked::new(proc, claim, ReadFor::Claim, left));
+                }
+                ClaimStep::ReadTopics(_) => {
+                    let hop = self.hop();
+                    self.after(hop, Ev::TopicsOfClaim { proc, claim });
+                }
+                ClaimStep::Claimed(Claimed { claim, entries, topic_ids, .. }) => {
+                    self.hear(proc, Event::Claimed { claim, entries, topic_ids });
+                }
+            }
+        }
+        let (claim, now) = (self.procs[proc].task.claim(), self.clock(proc));
+        if let Some(asked) = self.procs[proc].member.next_entries(claim, now) {
+            let topic = self.topic(&asked.topic);
+            let left = asked.partitions.iter().map(|partition| (topic, partition.0)).collect();
+            self.begin_reading(Asked::new(proc, claim, ReadFor::Entries, left));
+        }
+        if let Some(asked) = self.procs[proc].member.next_starts(claim, now) {
+            self.start_offsets(proc, asked);
+        }
+        self.wake(proc);
+    }
+
+    /// R5: whatever the client has heard of the group is heard before anything else that waits.
+    fn serve_group(&mut self, proc: usize) {
+        let waiting = std::mem::take(&mut self.procs[proc].inbox);
+        for message in waiting {
+            match message {
+                Message::Group(event) => self.group_said(proc, event),
+                other => self.procs[proc].inbox.push_back(other),
+            }
+        }
+    }
+
+    fn group_said(&mut self, proc: usize, event: GroupEvent) {
+        let process = &mut self.procs[proc];
+        match process.member.group_said(event, process.has_lanes) {
+            GroupStep::Hear(event) => self.hear(proc, event),
+            GroupStep::RenewFence => self.renew_fence(proc),
+        }
+    }
+
+    /// R5: read first, then the group is heard, and what was read is used only if the claim is still in force.
+    fn renew_fence(&mut self, proc: usize) {
+        let process = &self.procs[proc];
+        let claim = process.task.claim();
+        let Some(fence) = process.consumer.fence.filter(|_| process.member.fence().is_some()) else { return };
+        self.serve_group(proc);
+        let process = &mut self.procs[proc];
+        if process.member.renewed(fence, claim, process.task.claim()) {
+            self.saw("fence read anew");
+        }
+    }
+
+    fn has_trouble(&mut self, proc: usize, trouble: Trouble) {
+        match self.procs[proc].member.trouble(trouble) {
+            // The topics are compared with the next beat.
+            AfterTrouble::Ended | AfterTrouble::CompareTopics => {}
+            other => panic!("{trouble:?} is answered with {other:?}"),
         }
     }
 
@@ -229,8 +404,10 @@ impl World {
         self.answer(proc, Event::Identified { claim, topic, batch, topic_id });
     }
 
+    /// Between two memberships nobody reads what comes for the one before; a stop is heard all the same.
     pub fn deliver(&mut self, proc: usize, message: Message) {
-        if self.procs[proc].alive {
+        let process = &self.procs[proc];
+        if process.alive && (process.joined_at.is_some() || matches!(message, Message::Stop)) {
             self.procs[proc].inbox.push_back(message);
             self.wake(proc);
         }
@@ -242,7 +419,7 @@ impl World {
         self.after(hop, Ev::Deliver(proc, Message::Event(event)));
     }
 
-    fn wake(&mut self, proc: usize) {
+    pub fn wake(&mut self, proc: usize) {
         if !self.procs[proc].stepping {
             self.procs[proc].stepping = true;
             self.after(0, Ev::Step(proc));
@@ -269,9 +446,17 @@ impl World {
         } else if let Some(message) = self.procs[proc].inbox.pop_front() {
             match message {
                 Message::Event(event) => self.hear(proc, event),
+                Message::Group(event) => self.group_said(proc, event),
+                Message::Trouble { membership, trouble } => {
+                    if membership == self.procs[proc].memberships {
+                        self.has_trouble(proc, trouble);
+                    }
+                }
+                Message::Stop => self.is_stopped(proc),
                 Message::Poll => self.poll(proc),
             }
         }
+        self.look_for_end(proc);
         let process = &self.procs[proc];
         if process.alive && !(process.actions.is_empty() && process.inbox.is_empty()) {
             self.procs[proc].stepping = true;
@@ -279,6 +464,15 @@ impl World {
             let pause = if self.rng.below(8) == 0 { self.rng.below(5) } else { 0 };
             self.after(pause, Ev::Step(proc));
         }
+    }
+
+    fn is_stopped(&mut self, proc: usize) {
+        if self.procs[proc].joined_at.is_none() {
+            // Between two memberships there is nothing to land.
+            return self.kill_proc(proc);
+        }
+        let event = self.procs[proc].member.stop();
+        event.into_iter().for_each(|event| self.hear(proc, event));
     }
 
     pub fn pause(&mut self, proc: usize) {
@@ -305,7 +499,15 @@ impl World {
         Millis(self.procs[proc].clock_ms + self.now)
     }
 
-    fn hear(&mut self, proc: usize, event: Event) {
+    pub fn hear(&mut self, proc: usize, event: Event) {
+        if let Event::Insert { topic, answer, .. } = &event {
+            self.pace(proc, topic, answer);
+        }
+        if let Event::Ledger { answer, .. } = &event
+            && self.procs[proc].member.doubts_fence(answer)
+        {
+            self.renew_fence(proc);
+        }
         if event != Event::Tick {
             self.say(|| format!("p{proc} hears {}", brief_event(&event)));
         }
@@ -313,6 +515,24 @@ impl World {
         let process = &mut self.procs[proc];
         process.task.hear(event, now);
         process.actions.extend(process.task.take_actions());
+    }
+
+    fn pace(&mut self, proc: usize, topic: &TopicName, answer: &InsertAnswer) {
+        let topic = self.topic(topic);
+        if let Some(pace) = self.procs[proc].paces.get_mut(&topic) {
+            pace.answered(answer);
+        }
+    }
+
+    /// How long an attempt is held back, in ms.
+    pub fn held_back_ms(&mut self, proc: usize, topic: usize) -> u64 {
+        let deadline_ms = self.plan.deadline_ms;
+        let pause_ms =
+            self.procs[proc].paces.entry(topic).or_insert_with(|| Pace::new(deadline_ms)).pause_ms();
+        if pause_ms > 0 {
+            self.saw("attempt held back");
+        }
+        pause_ms
     }
 
     /// Takes a few records of one partition into the open block, as the consumer's queue gives them.
@@ -328,6 +548,21 @@ impl World {
                 self.procs[proc].poll_queued = true;
                 return;
             }
+        }
+        for topic in 0..self.topics.len() {
+            self.seal_early(proc, topic);
+        }
+    }
+
+    /// Nothing has come for a while, and nothing of the lane is under way.
+    fn seal_early(&mut self, proc: usize, topic: usize) {
+        let now = self.clock(proc);
+        let process = &mut self.procs[proc];
+        let under_way = process.blocks.values().any(|block| block.topic == topic);
+        if !under_way && process.idle.get_mut(&topic).is_some_and(|idle| idle.is_due(now)) {
+            process.task.seal_early(&self.topics[topic], now);
+            process.actions.extend(process.task.take_actions());
+            self.saw("block sealed before its linger was over");
         }
     }
 
@@ -349,7 +584,7 @@ impl World {
         }
         let mut position = process.fetch[&(topic, partition)];
         if begin + position > self.source.end(topic, partition) {
-            return self.out_of_range(proc);
+            return self.out_of_range(proc, (topic, partition));
         }
         let mut offsets = Vec::new();
         while offsets.len() < records_max {
@@ -379,6 +614,8 @@ impl World {
             let taken = offsets.iter().map(|at| (((topic, partition), at.get()), begin + at.get()));
             process.taken.extend(taken);
             let bytes = 100 * block.len() as u64;
+            let linger_ms = self.plan.linger_ms;
+            process.idle.entry(topic).or_insert_with(|| IdleSeal::new(linger_ms)).took(now);
             process.task.filled(&name, Partition(partition), &offsets, bytes, now);
         }
         if tells_position && position > 0 {
@@ -397,16 +634,25 @@ impl World {
             self.procs[proc].handle.insert(topic, begin);
         } else if self.rng.below(20) == 0 {
             // An error of the handle's has the topics compared at once.
-            self.procs[proc].compare_at = self.now;
+            self.has_trouble(proc, Trouble::TopicGone);
         }
     }
 
-    /// The log ends before the position: the task fails, and is begun anew.
-    fn out_of_range(&mut self, proc: usize) -> bool {
+    /// The log ends before the position: in a topic that was created again that ends the membership (R15); else what
+    /// was taken lands, and the task fails.
+    fn out_of_range(&mut self, proc: usize, place: Place) -> bool {
         self.saw("position out of range");
-        self.drop_blocks(proc);
-        self.leave_group(proc);
-        self.kill_proc(proc);
+        self.procs[proc].fetch.remove(&place);
+        let claim = self.procs[proc].task.claim();
+        if !self.cut(proc) {
+            let topic_ids = self.topic_ids();
+            self.hear(proc, Event::TopicIds { claim, topic_ids });
+        }
+        if self.procs[proc].task.claim() == claim {
+            let why = Why { reason: "KAFKA-011: out of range".to_owned(), question: Some(Question::Restart) };
+            let event = self.procs[proc].member.leave_because(why);
+            self.hear(proc, event);
+        }
         false
     }
 
@@ -420,6 +666,8 @@ impl World {
         process.taken.insert(((topic, partition), position), self.source.begin(topic) + position);
         let bytes = 100 * process.open.get(&topic).map_or(0, |block| block.len() as u64 + 1);
         let offset = Offset::new(position).expect("offsets are not negative");
+        let linger_ms = self.plan.linger_ms;
+        process.idle.entry(topic).or_insert_with(|| IdleSeal::new(linger_ms)).took(now);
         process.task.left_out(&name, Partition(partition), offset, bytes, now);
         process.actions.extend(process.task.take_actions());
         true
@@ -432,7 +680,13 @@ impl World {
             self.procs[proc].blocks.clear();
             self.procs[proc].taken.clear();
         }
-        self.procs[proc].fetch.clear();
+        let process = &mut self.procs[proc];
+        process.fetch.clear();
+        process.paces.clear();
+        process.idle.clear();
+        process.has_lanes = false;
+        process.member.drop_asks();
+        self.drop_held_back(proc);
         self.unstage_soon(proc);
     }
 
@@ -440,19 +694,17 @@ impl World {
         match action {
             Action::Claim { claim, partitions } => {
                 self.drop_blocks(proc);
-                let left = partitions.iter().map(|tp| self.place(tp)).collect();
-                self.begin_claim(Asked::new(proc, claim, ReadFor::Claim, left));
+                self.procs[proc].member.claim(claim, partitions);
+                self.begin_prepare(proc, claim);
             }
             Action::ReadEntries { claim, topic, gather, partitions } => {
                 self.saw(if gather.is_some() { "entries gathered" } else { "lead's owner waited for" });
-                let topic = self.topic(&topic);
-                let left = partitions.iter().map(|partition| (topic, partition.0)).collect();
-                let asked = Asked::new(proc, claim, ReadFor::Entries { topic, gather }, left);
-                let hop = self.hop();
-                self.after(hop, Ev::ReadNext(asked));
+                self.procs[proc].member.ask_entries(EntriesAsked { claim, topic, gather, partitions });
+                self.serve_asks(proc);
             }
             Action::AskStartOffsets { claim, partitions } => {
-                self.start_offsets(proc, claim, partitions);
+                self.procs[proc].member.ask_starts(PartitionsAsked { claim, partitions });
+                self.serve_asks(proc);
             }
             Action::Fetch { positions } => {
                 let mut fetch = BTreeMap::new();
@@ -467,7 +719,11 @@ impl World {
                 let topic = self.topic(&topic);
                 let process = &mut self.procs[proc];
                 let rows = process.open.remove(&topic).unwrap_or_default();
-                process.blocks.insert(batch, Block { version: None, rows });
+                process.blocks.insert(batch, Block { topic, version: None, rows });
+                let now = self.clock(proc);
+                if let Some(idle) = self.procs[proc].idle.get_mut(&topic) {
+                    idle.sealed(now);
+                }
             }
             Action::Record { claim, write, entries, letters, at_rest, only_while } => {
                 let entries = entries.iter().map(|(tp, entry)| (self.place(tp), entry.clone())).collect();
@@ -490,11 +746,12 @@ impl World {
                 let topic = self.topic(&topic);
                 let (rows, ranges) = self.reread(proc, topic, &batch);
                 let batch = batch.id;
-                self.procs[proc].blocks.insert(batch, Block { version: Some(config_version), rows });
+                self.procs[proc].blocks.insert(batch, Block { topic, version: Some(config_version), rows });
                 let ms = self.rng.between(5, 300);
                 self.after(ms, Ev::RereadEnds { proc, claim, topic, batch, ranges });
             }
             Action::Inspect { claim, topic, table } => {
+                self.procs[proc].has_lanes = true;
                 self.begin_inspect(proc, claim, &topic, table.as_deref());
             }
             Action::Settle { claim, topic, batch, table, after } => {
@@ -526,25 +783,31 @@ impl World {
             Action::WarnWindow { .. } => self.saw("window too short"),
             Action::GiveUp => {
                 self.drop_blocks(proc);
+                self.procs[proc].member.given_up();
                 self.given_up(proc);
+                let owned = self.owned(proc);
+                let event = self.procs[proc].member.take_back(owned);
+                event.into_iter().for_each(|event| self.hear(proc, event));
             }
             Action::EndMembership => {
-                self.saw("membership ended");
                 self.drop_blocks(proc);
-                self.procs[proc].handle.clear();
-                self.end_membership(proc);
+                self.procs[proc].member.rejoin();
             }
             Action::Fail(reason) => {
-                self.drop_blocks(proc);
-                self.leave_group(proc);
-                self.stopped(proc, &reason.to_string(), self.question(&reason));
+                let why = self.why(&reason);
+                self.procs[proc].member.fail(why);
             }
             Action::Leave => {
-                self.saw("clean stop");
-                self.leave_group(proc);
-                self.kill_proc(proc);
+                let has_lanes = self.procs[proc].has_lanes;
+                self.drop_blocks(proc);
+                self.procs[proc].member.left(has_lanes);
             }
         }
+    }
+
+    fn why(&self, reason: &StopReason) -> Why {
+        let question = (!may_pass(reason)).then(|| self.question(reason));
+        Why { reason: reason.to_string(), question }
     }
 
     /// As a worker does in production, for a batch that landed whole.
@@ -572,46 +835,65 @@ impl World {
         }
     }
 
-    /// Where partitions without an entry start: those that were left at rest go on there, those that
-    /// were not call for a person (R16).
-    fn start_offsets(&mut self, proc: usize, claim: ClaimId, partitions: Vec<TopicPartition>) {
+    /// Where partitions without an entry start, by their marks (R16).
+    fn start_offsets(&mut self, proc: usize, asked: PartitionsAsked) {
+        let PartitionsAsked { claim, partitions } = asked;
         let (mut offsets, mut starts) = (BTreeMap::new(), BTreeMap::new());
         for tp in partitions {
             let place = self.place(&tp);
-            let topic_id = self.procs[proc].topic_ids.get(&tp.topic).copied();
+            let topic_id = self.procs[proc].member.topic_ids().get(&tp.topic).copied();
             let mark = topic_id.filter(|_| self.without != Some(Rule::R16));
             let mark = mark.and_then(|topic_id| self.ledger.mark(place, topic_id));
-            let start = match mark {
-                Some(Mark::AtRest(next)) => {
-                    // Somebody may have gone on from there since the entries were read.
+            let start = match start_of(mark, !self.plan.at_least_once) {
+                Start::Fresh => Offset::ZERO,
+                Start::Anew => {
+                    self.saw("partition begun anew");
+                    let begin = self.source.begin(place.0);
+                    self.watch.offset_set(place, None, begin, &self.ledger, &self.source, &self.server);
+                    Offset::ZERO
+                }
+                Start::AtRest(next) => {
                     self.saw("offset restored from rest");
                     next
                 }
-                // Somebody has written since the entries were read, or the topic is another one: the claim is outdated.
-                Some(Mark::Running)
-                    if topic_id != self.topic_id(place.0)
-                        || self.ledger.entry(place).is_some_and(|e| topic_of(place, e) == topic_id) =>
-                {
-                    self.deliver(proc, Message::Event(Event::Lost));
-                    return;
-                }
-                Some(Mark::Running) => {
-                    self.drop_blocks(proc);
-                    self.leave_group(proc);
-                    let reason = format!("WORKER-006: {tp} has history and no offset");
-                    self.stopped(proc, &reason, Question::Offsets);
-                    return;
-                }
-                None => 0,
+                Start::Lost => return self.lost_or_outdated(proc, &tp),
             };
-            starts.insert(place, start);
-            offsets.insert(tp, Offset::new(start).expect("offsets are not negative"));
+            starts.insert(place, start.get());
+            offsets.insert(tp, start);
         }
         if !self.keeper_enters(proc, claim, &starts) {
-            self.deliver(proc, Message::Event(Event::Lost));
+            return self.procs[proc].member.rejoin();
+        }
+        let hop = self.hop();
+        self.after(hop, Ev::StartsFound { proc, claim, offsets });
+    }
+
+    /// R16: the offsets are lost, unless somebody has written since the claim's entries were read.
+    fn lost_or_outdated(&mut self, proc: usize, tp: &TopicPartition) {
+        let (now, place) = (self.clock(proc), self.place(tp));
+        if self.ledger.is_unstable(place) {
+            self.procs[proc].member.starts_found(None, now);
             return;
         }
-        self.answer(proc, Event::StartOffsets { claim, offsets });
+        let topic_id = self.procs[proc].member.topic_ids().get(&tp.topic).copied();
+        let entry = self.ledger.entry(place);
+        if topic_id.is_some_and(|id| is_outdated(tp.partition, entry, id, self.topic_id(place.0))) {
+            self.saw("entry written since the claim");
+            return self.procs[proc].member.rejoin();
+        }
+        let reason = format!("WORKER-006: {tp} has history and no offset");
+        self.procs[proc].member.fail(Why { reason, question: Some(Question::Offsets) });
+    }
+
+    pub fn starts_found(&mut self, proc: usize, claim: ClaimId, offsets: BTreeMap<TopicPartition, Offset>) {
+        let event = Ev::StartsFound { proc, claim, offsets };
+        let Some(Ev::StartsFound { offsets, .. }) = self.if_awake(proc, event) else { return };
+        let now = self.clock(proc);
+        if self.procs[proc].task.claim() == claim {
+            let event = self.procs[proc].member.starts_found(Some(offsets), now);
+            event.into_iter().for_each(|event| self.hear(proc, event));
+            self.wake(proc);
+        }
     }
 
     /// Reads the batch's records again, from whatever topic has the name now.

@@ -2,8 +2,9 @@
 //! of several messages in which the process may die, be stopped, or lose the answer.
 use std::collections::{BTreeMap, VecDeque};
 
+use pumphouse_conduct::{Trouble, WriteFate, heard_of_write};
 use pumphouse_delivery::{ClaimId, Event, LedgerAnswer, Rule, StoredEntry, WriteId};
-use pumphouse_types::{BatchId, Partition, TopicId};
+use pumphouse_types::{Partition, TopicId};
 
 use crate::group::{Fence, Group};
 use crate::keeper::Guard;
@@ -23,7 +24,7 @@ const IN_TURN_MS: u64 = 5;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ReadFor {
     Claim,
-    Entries { topic: usize, gather: Option<BatchId> },
+    Entries,
 }
 
 /// A reading under way.
@@ -96,76 +97,72 @@ impl Write {
         self.guard.as_ref()
     }
 
-    pub fn is_member(&self, group: &Group) -> bool {
-        self.fence.is_some_and(|fence| group.is_current(fence))
+    pub fn is_let_in(&self, group: &Group) -> Result<(), Trouble> {
+        group.let_in(self.fence)
     }
 }
 
 impl World {
-    /// R5: the producer first, then the fence, then the entries.
-    pub fn begin_claim(&mut self, asked: Asked) {
-        if self.procs[asked.proc].writing || self.procs[asked.proc].staged.is_some() {
-            self.unstage_soon(asked.proc);
-            self.after(20, Ev::ClaimWaits(asked));
+    /// R5: before a claim reads anything, the producer whose last write is in doubt is replaced.
+    pub fn begin_prepare(&mut self, proc: usize, claim: ClaimId) {
+        if self.procs[proc].writing || self.procs[proc].staged.is_some() {
+            self.unstage_soon(proc);
+            self.after(20, Ev::PrepareWaits { proc, claim });
             return;
         }
-        let process = &self.procs[asked.proc];
+        let hop = self.hop();
+        let process = &self.procs[proc];
         if self.keeper.is_none() && (process.epoch.is_none() || process.suspect) {
-            let hop = self.hop() + self.rng.below(50);
-            self.after(hop, Ev::InitArrives(asked));
+            let pause = self.rng.below(50);
+            self.after(hop + pause, Ev::InitArrives { proc, claim });
         } else {
-            self.read_fence(asked);
+            self.prepared(proc, claim);
         }
     }
 
-    pub fn claim_waits(&mut self, asked: Asked) {
-        let proc = asked.proc;
-        if let Some(Ev::ClaimWaits(asked)) = self.if_awake(proc, Ev::ClaimWaits(asked)) {
-            self.begin_claim(asked);
+    pub fn prepare_waits(&mut self, proc: usize, claim: ClaimId) {
+        if self.if_awake(proc, Ev::PrepareWaits { proc, claim }).is_some() {
+            self.begin_prepare(proc, claim);
         }
     }
 
-    pub fn init_arrives(&mut self, asked: Asked) {
-        if self.cut(asked.proc) {
-            self.after(200, Ev::InitArrives(asked));
+    pub fn init_arrives(&mut self, proc: usize, claim: ClaimId) {
+        if self.cut(proc) {
+            self.after(200, Ev::InitArrives { proc, claim });
             return;
         }
         // A request that is on its way arrives, whatever becomes of its sender.
-        let (epoch, changed) = self.ledger.init_producer(self.procs[asked.proc].identity);
+        let (epoch, changed) = self.ledger.init_producer(self.procs[proc].identity);
         if changed {
             self.ledger_changed();
         }
         let hop = self.hop();
-        self.after(hop, Ev::InitAnswered(asked, epoch));
+        self.after(hop, Ev::InitAnswered { proc, claim, epoch });
     }
 
-    pub fn init_answered(&mut self, asked: Asked, epoch: u64) {
-        let proc = asked.proc;
-        let Some(Ev::InitAnswered(asked, epoch)) = self.if_awake(proc, Ev::InitAnswered(asked, epoch)) else {
+    pub fn init_answered(&mut self, proc: usize, claim: ClaimId, epoch: u64) {
+        if self.if_awake(proc, Ev::InitAnswered { proc, claim, epoch }).is_none() {
             return;
-        };
+        }
         // Of two replacements under way the later one counts.
         if self.procs[proc].epoch.is_none_or(|known| known < epoch) {
             self.procs[proc].epoch = Some(epoch);
             self.procs[proc].suspect = false;
         }
-        self.read_fence(asked);
+        self.prepared(proc, claim);
     }
 
-    fn read_fence(&mut self, asked: Asked) {
-        let process = &mut self.procs[asked.proc];
-        if process.task.claim() != asked.claim {
-            return;
-        }
-        // Without a membership there is nothing to claim under: Lost is in the queue already.
-        let Some(fence) = process.consumer.fence else { return };
-        process.fences.insert(asked.claim, fence);
+    fn prepared(&mut self, proc: usize, claim: ClaimId) {
+        self.procs[proc].member.prepared(claim);
+        self.serve_asks(proc);
+    }
+
+    /// Reads entries; with the ledger in KeeperMap, a claim raises their epoch first.
+    pub fn begin_reading(&mut self, asked: Asked) {
         let hop = self.hop();
-        if self.keeper.is_some() {
-            self.after(hop, Ev::RaiseArrives(asked));
-            return;
-        }
-        self.after(hop, Ev::ReadNext(asked));
+        let claims = matches!(asked.read_for, ReadFor::Claim);
+        let ev = if claims && self.keeper.is_some() { Ev::RaiseArrives(asked) } else { Ev::ReadNext(asked) };
+        self.after(hop, ev);
     }
 
     /// Reads one partition's entry, stable; each at its own moment.
@@ -198,21 +195,33 @@ impl World {
     }
 
     fn all_read(&mut self, asked: Asked) {
-        let event = match asked.read_for {
+        let Asked { proc, claim, read_for, found, .. } = asked;
+        let now = self.clock(proc);
+        match read_for {
             ReadFor::Claim => {
-                let topic_ids = self.topic_ids();
-                self.procs[asked.proc].topic_ids = topic_ids.clone();
-                let entries = asked.found.into_iter().map(|(place, e)| (self.topic_partition(place), e));
-                Event::Claimed { claim: asked.claim, entries: entries.collect(), topic_ids }
+                let entries = found.into_iter().map(|(place, entry)| (self.topic_partition(place), entry));
+                let entries = entries.collect();
+                self.procs[proc].member.claim_read(claim, Some(entries), now);
             }
-            ReadFor::Entries { topic, gather } => Event::EntriesRead {
-                claim: asked.claim,
-                topic: self.topics[topic].clone(),
-                gather,
-                entries: asked.found.into_iter().map(|((_, p), e)| (Partition(p), e)).collect(),
-            },
-        };
-        self.answer(asked.proc, event);
+            ReadFor::Entries if self.procs[proc].task.claim() != claim => {}
+            ReadFor::Entries => {
+                let entries = found.into_iter().map(|((_, partition), entry)| (Partition(partition), entry));
+                let event = self.procs[proc].member.entries_read(Some(entries.collect()), now);
+                event.into_iter().for_each(|event| self.hear(proc, event));
+            }
+        }
+        self.serve_asks(proc);
+    }
+
+    /// R9, R15: the brokers say what topics there are, last of all.
+    pub fn topics_of_claim(&mut self, proc: usize, claim: ClaimId) {
+        if self.if_awake(proc, Ev::TopicsOfClaim { proc, claim }).is_none() {
+            return;
+        }
+        let topic_ids = (!self.cut(proc)).then(|| self.topic_ids());
+        let now = self.clock(proc);
+        self.procs[proc].member.topics_read(claim, topic_ids, now);
+        self.serve_asks(proc);
     }
 
     pub fn begin_write(
@@ -229,7 +238,7 @@ impl World {
             proc,
             claim,
             write,
-            fence: process.fences.get(&claim).copied(),
+            fence: process.member.fence().copied(),
             transactional_id: process.identity,
             epoch: process.epoch.unwrap_or(0),
             written,
@@ -278,7 +287,7 @@ impl World {
         }
         process.stages += 1;
         let (stage, fence, epoch) =
-            (process.stages, process.fences.get(&claim).copied(), process.epoch.unwrap_or(0));
+            (process.stages, process.member.fence().copied(), process.epoch.unwrap_or(0));
         let since = self.now;
         process.staged = Some(Staged { stage, claim, entries, fence, epoch, is_in: false, since });
         let hop = self.hop();
@@ -297,7 +306,7 @@ impl World {
             return;
         };
         let (id, epoch) = (self.procs[proc].identity, staged.epoch);
-        let member = staged.fence.is_some_and(|fence| self.group.is_current(fence));
+        let member = self.group.let_in(staged.fence).is_ok();
         let entries = staged.entries.clone();
         let refused = !member
             || !self.ledger.is_current(id, epoch)
@@ -354,6 +363,12 @@ impl World {
         }
     }
 
+    /// The client knows what became of a transaction.
+    pub fn settled(&mut self, write: &Write, fate: WriteFate) {
+        let answer = heard_of_write(fate, self.plan.incremental, || format!("{fate:?}"));
+        self.written(write, answer);
+    }
+
     pub fn written(&mut self, write: &Write, answer: LedgerAnswer) {
         self.procs[write.proc].writing = false;
         let event = Event::Ledger { claim: write.claim, write: write.write, answer };
@@ -368,21 +383,22 @@ impl World {
             return;
         }
         let producer = self.ledger.is_current(write.transactional_id, write.epoch);
-        let member = write.fence.is_some_and(|fence| self.group.is_current(fence));
-        if !producer || !member {
+        let member = if producer { write.is_let_in(&self.group) } else { Err(Trouble::NameTaken) };
+        if let Err(trouble) = member {
             self.say(|| format!("write {:?} of p{} is fenced", write.write, write.proc));
             self.saw(if producer {
                 "write of a former member refused"
             } else {
                 "write of a former producer refused"
             });
-            self.written(&write, LedgerAnswer::Fenced);
+            self.settled(&write, WriteFate::Fenced(trouble));
             return;
         }
         let gone = write.written.entries.keys().any(|place| !self.source.exists(place.0));
         if gone || self.strikes(self.plan.ledger_not_recorded) || self.ledger_out_until > self.now {
             self.saw("write not recorded");
-            self.written(&write, LedgerAnswer::NotRecorded);
+            let trouble = if gone { Trouble::TopicGone } else { Trouble::NoAnswer };
+            self.settled(&write, WriteFate::NotRecorded(trouble));
             return;
         }
         let (id, epoch) = (write.transactional_id, write.epoch);
@@ -451,7 +467,7 @@ impl World {
         }
         let (id, epoch) = (write.transactional_id, write.epoch);
         if !self.ledger.commit(id, epoch) {
-            self.written(&write, LedgerAnswer::Fenced);
+            self.settled(&write, WriteFate::Fenced(Trouble::NameTaken));
             return;
         }
         // The answer comes before the entries show.
@@ -462,12 +478,12 @@ impl World {
             self.say(|| format!("the answer to {:?} of p{} is lost", write.write, write.proc));
             // A repeated EndTxn may meet a replaced producer and be told so, although it stands.
             if self.rng.below(4) == 0 {
-                self.written(&write, LedgerAnswer::Fenced);
+                self.settled(&write, WriteFate::Fenced(Trouble::NameTaken));
             } else {
                 self.unknown(&write);
             }
         } else {
-            self.written(&write, LedgerAnswer::Recorded);
+            self.settled(&write, WriteFate::Recorded);
         }
     }
 
@@ -478,7 +494,8 @@ impl World {
             self.procs[write.proc].suspect = true;
         }
         let ms = self.rng.between(10, 3_000);
-        let event = Event::Ledger { claim: write.claim, write: write.write, answer: LedgerAnswer::Unknown };
+        let answer = heard_of_write(WriteFate::Unknown, self.plan.incremental, String::new);
+        let event = Event::Ledger { claim: write.claim, write: write.write, answer };
         self.after(ms, Ev::Deliver(write.proc, crate::worker::Message::Event(event)));
     }
 }

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use pumphouse_conduct::Restarts;
 use pumphouse_delivery::TaskOptions;
 use pumphouse_kafka::Leaving;
 use tracing::{error, warn};
@@ -17,7 +18,7 @@ use tracing::{error, warn};
 use crate::board::{State, TaskVoice, Voice};
 use crate::metrics::ConnectorLabels;
 use crate::placement::Placement;
-use crate::restart::{Restarts, pause_or_stop};
+use crate::restart::{pause_or_stop, whole_ms};
 use crate::spec::ConnectorSpec;
 use crate::task::Failure;
 use crate::worker::Shared;
@@ -233,7 +234,11 @@ impl Run {
                 .filter(|task| asked.placement.is_mine(*task))
                 .for_each(|task| task_is(spec, shared, &voice.task(task), State::Failed(why.clone())));
             // What a person puts right is seen without a restart.
-            if !failure.may_pass() || pause_or_stop(restarts.after(began.elapsed()), stop) {
+            if !failure.may_pass() {
+                return None;
+            }
+            let pause_ms = restarts.after(whole_ms(began.elapsed()));
+            if pause_or_stop(Duration::from_millis(pause_ms), stop) {
                 return None;
             }
         }

@@ -16,7 +16,7 @@ struct PureRoom {
     also_forbidden: &'static [&'static str],
 }
 
-const PURE_ROOMS: [PureRoom; 4] = [
+const PURE_ROOMS: [PureRoom; 5] = [
     PureRoom { room: "types", may_use: &["thiserror"], also_forbidden: &[] },
     PureRoom {
         room: "delivery",
@@ -24,6 +24,7 @@ const PURE_ROOMS: [PureRoom; 4] = [
         // Their order differs from run to run, and an order can reach an action.
         also_forbidden: &["HashMap", "HashSet", "async fn", ".await"],
     },
+    PureRoom { room: "conduct", may_use: &[], also_forbidden: &["HashMap", "HashSet", "async fn", ".await"] },
     PureRoom {
         room: "columns",
         may_use: &["thiserror", "lz4_flex", "cityhash-rs", "hashbrown", "bytes"],

@@ -1,5 +1,6 @@
 //! Error codes, provoked at a real server, and their names.
-use pumphouse_clickhouse::{Answer, Client, ErrorClass, InsertRequest, TableName, class_of, error_classes};
+use pumphouse_clickhouse::{Answer, Client, InsertRequest, TableName};
+use pumphouse_conduct::{ErrorClass, class_of, error_classes};
 
 use crate::server::{PLAIN, RUNTIME, assert_refused, attempt, fresh, in_a_while, server};
 

@@ -1,7 +1,8 @@
 //! The fenced insert.
 use std::sync::{Arc, Mutex};
 
-use pumphouse_clickhouse::{Answer, ErrorClass, refused_row};
+use pumphouse_clickhouse::Answer;
+use pumphouse_conduct::{ErrorClass, refused_row};
 
 use crate::server::{
     MANY_ROWS, PLAIN, RUNTIME, assert_refused, attempt, fresh, in_a_while, replicated, server,

@@ -166,7 +166,7 @@ pub fn attempt(
     }
 }
 
-pub fn assert_refused(answer: &Answer, code: i32, class: pumphouse_clickhouse::ErrorClass) {
+pub fn assert_refused(answer: &Answer, code: i32, class: pumphouse_conduct::ErrorClass) {
     match answer {
         Answer::Refused { code: seen, class: seen_class, .. } if *seen == code => {
             assert_eq!(*seen_class, class)

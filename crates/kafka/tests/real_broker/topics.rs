@@ -2,9 +2,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use pumphouse_conduct::Mark;
 use pumphouse_kafka::{
-    Admin, Consumer, KafkaError, Mark, RangeReader, RecordOutcome, config_key, mark_key, read_compacted,
-    read_marks, read_value,
+    Admin, Consumer, KafkaError, RangeReader, RecordOutcome, config_key, mark_key, mark_record,
+    read_compacted, read_marks, read_value,
 };
 use pumphouse_testkit::Topics;
 use pumphouse_types::{ConfigVersion, Partition, TopicId, TopicName};
@@ -92,7 +93,7 @@ fn marks_and_configurations_are_read_back_by_connector_and_key() {
     let (_member, fence) = member(&broker, &source, &group());
     let mut producer = broker.ledger(&group());
     let mark = |mark: Mark, connector: &str, partition| {
-        mark.record(&state, connector, TopicId(7), Partition(partition))
+        mark_record(mark, &state, connector, TopicId(7), Partition(partition))
     };
     let config = |version, text: &str| {
         let mut record = record_of(&state, 0, "", text);

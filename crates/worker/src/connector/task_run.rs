@@ -2,14 +2,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use pumphouse_conduct::Restarts;
 use tracing::{error, info, warn};
 
 use super::start::{NotYet, START_AGAIN, START_AGAIN_MAX, letter_topic, state_topic, with_letters};
 use crate::board::{State, TaskVoice};
 use crate::metrics::ConnectorLabels;
-use crate::restart::{Restarts, pause_or_stop};
+use crate::restart::{pause_or_stop, whole_ms};
 use crate::spec::ConnectorSpec;
 use crate::task::{self, Failure, Meters, Stopped, TaskContext};
 use crate::worker::Shared;
@@ -51,7 +52,7 @@ pub(super) fn run_task(spec: &ConnectorSpec, shared: &Arc<Shared>, run: &TaskRun
             error!(task, %failure, "task failed");
             return;
         }
-        let pause = restarts.after(began.elapsed());
+        let pause = Duration::from_millis(restarts.after(whole_ms(began.elapsed())));
         error!(task, %failure, pause_s = pause.as_secs(), "task failed; it is begun anew after a pause");
         if pause_or_stop(pause, stop) {
             return;

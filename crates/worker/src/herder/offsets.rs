@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pumphouse_clickhouse::{KeeperAnswer, KeeperLedger};
+use pumphouse_conduct::Mark;
 use pumphouse_delivery::Entry;
 use pumphouse_kafka::{
-    Admin, Consumer, ConsumerEvent, Fence, KafkaError, Leaving, LedgerProducer, Mark, OutgoingRecord,
-    RecordOutcome, StoredEntry, mark_key,
+    Admin, Consumer, ConsumerEvent, Fence, KafkaError, Leaving, LedgerProducer, OutgoingRecord,
+    RecordOutcome, StoredEntry, mark_key, mark_record,
 };
 use pumphouse_rest::{OffsetChange, PartitionOffset, Refusal};
 use pumphouse_types::{Offset, OffsetRange, Partition, TopicId, TopicName, TopicPartition};
@@ -328,7 +329,8 @@ impl Member {
             entries.insert(tp.clone(), Entry::plain(next, topic_id).to_stored());
             records.push(match offset {
                 Some(next) => {
-                    Mark::AtRest { next: *next }.record(&spec.state_topic, &spec.name, topic_id, tp.partition)
+                    let mark = Mark::AtRest { next: *next };
+                    mark_record(mark, &spec.state_topic, &spec.name, topic_id, tp.partition)
                 }
                 None => OutgoingRecord {
                     topic: spec.state_topic.clone(),

@@ -2,7 +2,6 @@
 //! is written in PROTOCOL.md, "Life of a batch".
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pumphouse_delivery::{Action, Batch, ClaimId, Event, LedgerAnswer, Letter, StoredEntry, WriteId};
 use pumphouse_types::{BatchId, ConfigVersion, TopicId, TopicName, TopicPartition};
@@ -19,7 +18,7 @@ use super::recipe::Recipe;
 use super::report;
 use super::reread::Reread;
 use super::server_jobs::{self, Attempt, Question};
-use super::shell::{Outcome, Shell};
+use super::shell::Shell;
 use super::state;
 use super::stores::{LedgerWrite, OnlyWhile};
 use crate::failpoint::{self, Moment};
@@ -143,17 +142,11 @@ impl Shell<'_> {
                 self.fail(Failure::from(reason));
             }
             Action::Leave => {
-                let landed = self.has_landed();
+                let has_lanes = !self.lanes.is_empty();
                 self.drop_lanes();
-                self.outcome.get_or_insert(Outcome::Left { landed });
+                self.member.left(has_lanes);
             }
         }
-    }
-
-    /// Whether a task that leaves has landed all that it took. Lanes that are still there at that moment
-    /// have: the protocol waits for them. Partitions without lanes were claimed, and nothing is known of them.
-    fn has_landed(&self) -> bool {
-        !self.cut_off && (!self.lanes.is_empty() || self.assigned.is_empty())
     }
 
     fn with_lane(&mut self, topic: &TopicName, act: impl FnOnce(&mut LaneShell)) {
@@ -180,17 +173,15 @@ impl Shell<'_> {
         self.letters_going = Some((write, letters));
         if at_rest {
             records.extend(entries.iter().filter_map(|(tp, entry)| {
-                Some(marks::at_rest(self.cx, *self.topic_ids.get(&tp.topic)?, tp, entry))
+                Some(marks::at_rest(self.cx, *self.member.topic_ids().get(&tp.topic)?, tp, entry))
             }));
         } else {
             let going = self.unmarked.go_with(write, entries.keys());
-            records.extend(
-                going
-                    .iter()
-                    .filter_map(|tp| Some(marks::running(self.cx, *self.topic_ids.get(&tp.topic)?, tp))),
-            );
+            records.extend(going.iter().filter_map(|tp| {
+                Some(marks::running(self.cx, *self.member.topic_ids().get(&tp.topic)?, tp))
+            }));
         }
-        let fence = self.fence.clone();
+        let fence = self.member.fence().cloned();
         let only_while = only_while.map(|(topic, topic_id)| OnlyWhile {
             topic,
             topic_id,
@@ -202,7 +193,7 @@ impl Shell<'_> {
 
     /// R14: has the next write lie ready. One that takes marks along is not foreseen as it will be.
     fn stage(&mut self, entries: BTreeMap<TopicPartition, StoredEntry>) {
-        if let Some(fence) = self.fence.clone()
+        if let Some(fence) = self.member.fence().cloned()
             && !self.unmarked.concerns(entries.keys())
         {
             self.order(Order::Stage { fence, entries });
@@ -213,7 +204,8 @@ impl Shell<'_> {
     fn read_letters(&mut self, write: &Write) -> bool {
         // All letters of a write are of one topic.
         let Some(topic) = write.letters.first().map(|(topic, _)| topic.clone()) else { return false };
-        let (Some(lane), Some(topic_id)) = (self.lanes.get(&topic), self.topic_ids.get(&topic)) else {
+        let (Some(lane), Some(topic_id)) = (self.lanes.get(&topic), self.member.topic_ids().get(&topic))
+        else {
             return false;
         };
         let letters = write.letters.iter().map(|(_, letter)| letter);
@@ -298,24 +290,20 @@ impl Shell<'_> {
         self.cx.pulses().opened(&self.cx.connector, &self.cx.task_id, &topic, &batch);
         let rows =
             rows.map_or_else(|| batch.rows(), |rows| rows.values().map(|offsets| offsets.len() as u64).sum());
-        let pause = lane.pace.pause();
-        let attempt = Attempt { claim, topic: topic.clone(), batch, attempt, block, rows, pause };
+        let pause_ms = lane.pace.pause_ms();
+        let attempt = Attempt { claim, topic: topic.clone(), batch, attempt, block, rows, pause_ms };
         let job = server_jobs::insert(self.cx, self.mail.clone(), attempt);
         self.with_lane(&topic, |lane| lane.sending(job));
     }
 
     fn give_up(&mut self) {
         self.drop_lanes();
-        self.assigned.clear();
-        self.asks.clear();
-        self.fence = None;
+        self.member.given_up();
         if let Err(error) = self.consumer.revoked() {
             self.kafka_trouble(error);
         }
-        // Where rebalances are incremental, what nobody has taken is claimed again, together with what came new.
-        let left = self.consumer.owned();
-        if self.consumer.is_incremental() && !left.is_empty() && self.outcome.is_none() {
-            self.claim_assigned(left);
+        if let Some(event) = self.member.take_back(self.consumer.owned()) {
+            self.hear(event);
         }
     }
 
@@ -329,6 +317,7 @@ impl Shell<'_> {
         self.publishing.clear();
         self.unmarked.clear();
         self.asks.clear();
+        self.member.drop_asks();
         self.unread = None;
         self.letters_going = None;
     }
@@ -345,9 +334,7 @@ impl Shell<'_> {
                 self.fail(Failure::Thread(format!("the queue of {topic} is taken")));
                 return;
             };
-            // Held back for longer, an attempt would meet its deadline on the way.
-            let pause_max = Duration::from_millis(self.cx.limits.deadline_ms / 4);
-            let Some(topic_id) = self.topic_ids.get(&topic) else {
+            let Some(topic_id) = self.member.topic_ids().get(&topic) else {
                 self.fail(Failure::Thread(format!("the identity of {topic} is not known")));
                 return;
             };
@@ -357,7 +344,7 @@ impl Shell<'_> {
             let leaves_out = self.cx.limits.leaves_out;
             let ends = self.cx.ends.clone();
             let share = self.cx.memory.share();
-            let lane = LaneShell::new(queue, letters, leaves_out, ends, pause_max, &self.cx.limits, share);
+            let lane = LaneShell::new(queue, letters, leaves_out, ends, &self.cx.limits, share);
             self.lanes.insert(topic.clone(), lane);
         }
         let job = server_jobs::inspect(self.cx, self.mail.clone(), claim, topic.clone(), table);

@@ -1,18 +1,19 @@
-//! What the consuming thread asks Kafka on behalf of the protocol: claims, entries, start offsets,
-//! topic identities. Each question is short; one that is not answered is asked again in the next round,
-//! so that the group protocol is served in between (R5).
-use std::collections::{BTreeMap, BTreeSet};
+//! Asks Kafka and the ledger what the membership wants to know on behalf of the protocol: claims, entries, start
+//! offsets, topic identities. Each question is short; which one is next, and when one that was not answered is asked
+//! again, is the membership's (`conduct`), so that the group protocol is served in between (R5).
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pumphouse_clickhouse::{ClickHouseError, KeeperAnswer};
+use pumphouse_conduct::{ClaimStep, Claimed, EntriesAsked, PartitionsAsked, Start, is_outdated, start_of};
 use pumphouse_delivery::{Action, ClaimId, Entry, Event};
-use pumphouse_kafka::{Fence, KafkaError, Mark, StartAt};
+use pumphouse_kafka::{Fence, KafkaError, StartAt};
 use pumphouse_types::{BatchId, Millis, Offset, Partition, TopicId, TopicName, TopicPartition};
 use tracing::{debug, info, warn};
 
 use super::failure::Failure;
-use super::keeper_asks::{Claiming, Entries, KeeperAsker, Underway};
+use super::keeper_asks::{Entries, KeeperAsker, Underway};
 use super::ledger_thread::Order;
 use super::mail::{Mail, PanicReport};
 use super::marks;
@@ -22,11 +23,8 @@ use super::stores::is_informed;
 /// One question to a broker.
 const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Pause before a question that was not answered is asked again.
-const ASK_AGAIN_MS: u64 = 100;
-
-/// How often topics are compared with what they were at claim (R9).
-const TOPIC_IDS_MS: u64 = 5_000;
+/// Pause before a topic's identity is asked for again beside the consuming thread.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How often the lag is measured.
 const LAG_MS: u64 = 5_000;
@@ -34,34 +32,19 @@ const LAG_MS: u64 = 5_000;
 /// Brokers that know the protocol take a member within seconds, whatever the others of the group do.
 const GROUP_ANSWERS_MS: u64 = 60_000;
 
-struct PendingClaim {
-    claim: ClaimId,
-    partitions: Vec<TopicPartition>,
-    /// The ledger's thread has said that no write is in doubt.
-    prepared: bool,
-    /// The claim that KeeperMap was asked for.
-    claiming: Option<Claiming>,
-}
-
-#[derive(PartialEq, Eq)]
-struct PendingRead {
-    claim: ClaimId,
-    topic: TopicName,
-    gather: Option<BatchId>,
-    partitions: Vec<Partition>,
-}
-
-struct PendingStart {
-    claim: ClaimId,
-    partitions: Vec<TopicPartition>,
-}
-
 /// Start offsets, and the first entries that are being written of them.
 struct Entering {
-    start: PendingStart,
     offsets: BTreeMap<TopicPartition, Offset>,
     entries: Entries,
     written: Underway<KeeperAnswer>,
+}
+
+/// What is known of partitions without an entry.
+enum Starts {
+    Found(BTreeMap<TopicPartition, Offset>),
+    /// This one has a history and no entry: it is looked whether that holds still (R16).
+    Doubted(TopicPartition),
+    Failed(Failure),
 }
 
 /// Why a question has no answer.
@@ -82,17 +65,14 @@ impl From<ClickHouseError> for Unanswered {
     }
 }
 
-/// Questions that wait for their answer.
+/// Answers that are waited for: which questions there are is the membership's to know.
 #[derive(Default)]
 pub(super) struct Asks {
-    claim: Option<PendingClaim>,
-    reads: Vec<PendingRead>,
-    starts: Vec<PendingStart>,
-    /// The read, and the first entries, that KeeperMap was asked for.
-    reading: Option<(PendingRead, Underway<Result<Entries, ClickHouseError>>)>,
+    /// KeeperMap was asked for a claim, for entries, to write first ones, or for one that is missing.
+    claiming: Option<(ClaimId, Underway<Result<Entries, ClickHouseError>>)>,
+    reading: Option<Underway<Result<Entries, ClickHouseError>>>,
     entering: Option<Entering>,
-    not_before: Millis,
-    topic_ids_at: Millis,
+    doubting: Option<(TopicPartition, Underway<Result<Entries, ClickHouseError>>)>,
     /// One of the connector's own topics was not there when they were looked for last.
     lacked: Option<TopicName>,
     lag_at: Millis,
@@ -102,32 +82,11 @@ pub(super) struct Asks {
 }
 
 impl Asks {
-    pub(super) fn prepared(&mut self, claim: ClaimId, current: ClaimId) {
-        if let Some(pending) = self.claim.as_mut().filter(|p| p.claim == claim && claim == current) {
-            pending.prepared = true;
-        }
-    }
-
-    /// A lane that waits asks again and again; while the brokers do not answer, once is enough.
-    fn read(&mut self, read: PendingRead) {
-        if !self.reads.contains(&read)
-            && self.reading.as_ref().is_none_or(|(under_way, _)| *under_way != read)
-        {
-            self.reads.push(read);
-        }
-    }
-
-    /// Topics are compared with what they were at claim in the next round.
-    pub(super) fn compare_topics_soon(&mut self) {
-        self.topic_ids_at = Millis::default();
-    }
-
     pub(super) fn clear(&mut self) {
-        self.claim = None;
-        self.reads.clear();
-        self.starts.clear();
+        self.claiming = None;
         self.reading = None;
         self.entering = None;
+        self.doubting = None;
     }
 }
 
@@ -137,15 +96,15 @@ impl Shell<'_> {
         match action {
             Action::Claim { claim, partitions } => {
                 self.drop_lanes();
-                self.asks.claim = Some(PendingClaim { claim, partitions, prepared: false, claiming: None });
+                self.member.claim(claim, partitions);
                 self.order(Order::Prepare { claim });
                 self.cx.meters.claimed();
             }
             Action::ReadEntries { claim, topic, gather, partitions } => {
-                self.asks.read(PendingRead { claim, topic, gather, partitions });
+                self.member.ask_entries(EntriesAsked { claim, topic, gather, partitions });
             }
             Action::AskStartOffsets { claim, partitions } => {
-                self.asks.starts.push(PendingStart { claim, partitions });
+                self.member.ask_starts(PartitionsAsked { claim, partitions });
             }
             other => panic!("not a question to Kafka: {other:?}"),
         }
@@ -154,17 +113,16 @@ impl Shell<'_> {
     /// Asks whatever is open.
     pub(super) fn serve_asks(&mut self) {
         let now = self.now();
-        if now < self.asks.not_before {
+        if !self.member.may_ask(now) {
             return;
         }
         self.look_for_group();
-        let answered =
-            self.serve_claim() && self.serve_reads() && self.serve_entering() && self.serve_starts();
-        if !answered {
-            self.asks.not_before = now.plus(ASK_AGAIN_MS);
-        }
-        if now.since(self.asks.topic_ids_at) >= TOPIC_IDS_MS {
-            self.asks.topic_ids_at = now;
+        self.serve_claim();
+        self.serve_reads();
+        self.serve_entering();
+        self.serve_doubting();
+        self.serve_starts();
+        if self.member.topics_are_due(now) {
             self.compare_topic_ids();
             self.look_for_own_topics();
         }
@@ -198,83 +156,67 @@ impl Shell<'_> {
         }
     }
 
-    /// R5: the fence is read first, then every queued event of the group protocol is served; what was
-    /// read is used only if the claim is still in force. False: not answered.
-    fn serve_claim(&mut self) -> bool {
-        let Some(mut pending) = self.asks.claim.take_if(|pending| pending.prepared) else { return true };
-        let fence = match &pending.claiming {
-            Some(claiming) => Some(claiming.fence.clone()),
-            None => self.consumer.group_metadata(),
-        };
-        self.serve_group();
-        if self.task.claim() != pending.claim {
-            return true;
+    /// R5: the membership says what a claim needs next.
+    fn serve_claim(&mut self) {
+        let waited = self.asks.claiming.take_if(|(_, under_way)| under_way.is_answered());
+        if let Some((claim, under_way)) = waited {
+            let answer = under_way.look().expect("it is answered");
+            self.claim_read(claim, answer.map_err(Unanswered::from));
         }
-        let Some(fence) = fence else {
-            self.asks.claim = Some(pending);
-            return false;
-        };
-        match self.read_claim(&mut pending, &fence) {
-            Ok(Some((entries, topic_ids))) => {
-                self.serve_group();
-                if self.task.claim() == pending.claim {
-                    info!(task = %self.cx.task_id, generation = fence.generation(), entries = entries.len(),
-                        "entries claimed (R5)");
-                    self.fence = Some(fence);
-                    self.topic_ids = topic_ids.clone();
-                    self.unmarked.add(&pending.partitions);
-                    self.show_in_group(&entries);
-                    let claim = pending.claim;
-                    self.hear(Event::Claimed { claim, entries, topic_ids });
+        while let Some(step) = self.member.claim_step(self.task.claim(), self.now()) {
+            let claim = self.task.claim();
+            match step {
+                ClaimStep::ReadFence => self.member.fence_read(self.consumer.group_metadata(), self.now()),
+                ClaimStep::ServeGroup => self.serve_group(),
+                // Entries are read once no earlier owner can write them any more: under a new member of the group (R5),
+                // or under a higher epoch.
+                ClaimStep::ReadEntries { partitions, .. } => match self.keeper_asker() {
+                    Some(asker) => self.asks.claiming = Some((claim, asker.claim(&partitions))),
+                    None => {
+                        let found = self.entries(&partitions);
+                        self.claim_read(claim, found);
+                    }
+                },
+                ClaimStep::ReadTopics(topics) => {
+                    let found = self.there_are(&topics);
+                    let (topic_ids, error) = told(found);
+                    self.member.topics_read(claim, topic_ids, self.now());
+                    error.into_iter().for_each(|error| self.not_answered(error));
                 }
-                true
-            }
-            Ok(None) => {
-                self.asks.claim = Some(pending);
-                true
-            }
-            Err(error) => {
-                self.asks.claim = Some(pending);
-                self.not_answered(error)
+                ClaimStep::Claimed(claimed) => self.claimed(claimed),
             }
         }
     }
 
-    /// Entries are read once no earlier owner can write them any more: under a new member of the group (R5), or under
-    /// a higher epoch. `None`: that is under way.
-    #[allow(clippy::type_complexity)]
-    fn read_claim(
-        &self,
-        pending: &mut PendingClaim,
-        fence: &Fence,
-    ) -> Result<Option<(Entries, BTreeMap<TopicName, TopicId>)>, Unanswered> {
-        let partitions = &pending.partitions;
-        let entries = match self.keeper_asker() {
-            None => self.entries(partitions)?,
-            Some(asker) => {
-                let ask = || asker.claim(fence, partitions);
-                let Some(answer) = pending.claiming.get_or_insert_with(ask).entries.look() else {
-                    return Ok(None);
-                };
-                pending.claiming = None;
-                answer?
-            }
-        };
-        let mut topics: Vec<TopicName> = partitions.iter().map(|tp| tp.topic.clone()).collect();
-        topics.sort();
-        topics.dedup();
-        let ids = self.consumer.topic_ids(&topics, ASK_TIMEOUT)?;
-        Ok(Some((entries, ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect())))
+    fn claim_read(&mut self, claim: ClaimId, found: Result<Entries, Unanswered>) {
+        let (entries, error) = told(found);
+        self.member.claim_read(claim, entries, self.now());
+        error.into_iter().for_each(|error| self.not_answered(error));
+    }
+
+    fn claimed(&mut self, claimed: Claimed<Fence>) {
+        let Claimed { fence, claim, partitions, entries, topic_ids } = claimed;
+        info!(task = %self.cx.task_id, generation = fence.generation(), entries = entries.len(),
+            "entries claimed (R5)");
+        self.unmarked.add(&partitions);
+        self.show_in_group(&entries);
+        self.hear(Event::Claimed { claim, entries, topic_ids });
+    }
+
+    /// The identities of those of these topics that there are.
+    fn there_are(&self, topics: &[TopicName]) -> Result<BTreeMap<TopicName, TopicId>, Unanswered> {
+        let ids = self.consumer.topic_ids(topics, ASK_TIMEOUT)?;
+        Ok(ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect())
     }
 
     /// A ledger in KeeperMap is shown in the group's offsets; entries of a topic's earlier life are not.
     pub(super) fn show_in_group(&mut self, entries: &Entries) {
-        let Some(fence) = self.fence.clone().filter(|_| self.keeper.is_some()) else { return };
+        let Some(fence) = self.member.fence().cloned().filter(|_| self.keeper.is_some()) else { return };
         let is_of_topic = |(tp, stored): &(&TopicPartition, &_)| {
             let entry = Entry::parse(tp.partition, stored).ok();
             entry
                 .and_then(|entry| entry.topic_id())
-                .is_some_and(|id| self.topic_ids.get(&tp.topic) == Some(&id))
+                .is_some_and(|id| self.member.topic_ids().get(&tp.topic) == Some(&id))
         };
         let entries = entries.iter().filter(is_of_topic).map(|(tp, stored)| (tp.clone(), stored.clone()));
         let entries = entries.collect();
@@ -297,91 +239,98 @@ impl Shell<'_> {
         Ok(entries.filter(|(_, entry)| !is_informed(entry)).collect())
     }
 
-    fn serve_reads(&mut self) -> bool {
-        if let Some((read, under_way)) = self.asks.reading.take() {
-            let Some(answer) = under_way.look() else {
-                self.asks.reading = Some((read, under_way));
-                return true;
-            };
-            if !self.entries_read(read, answer.map_err(Unanswered::from)) {
-                return false;
-            }
+    fn serve_reads(&mut self) {
+        let waited = self.asks.reading.take_if(|under_way| under_way.is_answered());
+        if let Some(under_way) = waited {
+            let answer = under_way.look().expect("it is answered");
+            self.entries_read(answer.map_err(Unanswered::from));
         }
-        while let Some(read) = self.asks.reads.pop() {
-            if read.claim != self.task.claim() {
-                continue;
-            }
+        while let Some(asked) = self.member.next_entries(self.task.claim(), self.now()) {
             let of =
-                |partition: &Partition| TopicPartition { topic: read.topic.clone(), partition: *partition };
-            let wanted: Vec<TopicPartition> = read.partitions.iter().map(of).collect();
-            if let Some(asker) = self.keeper_asker() {
-                let under_way = asker.read(wanted);
-                self.asks.reading = Some((read, under_way));
-                return true;
-            }
-            let found = self.entries(&wanted);
-            if !self.entries_read(read, found) {
-                return false;
-            }
-        }
-        true
-    }
-
-    fn entries_read(&mut self, read: PendingRead, found: Result<Entries, Unanswered>) -> bool {
-        match found {
-            Ok(found) => {
-                let entries = found.into_iter().map(|(tp, entry)| (tp.partition, entry)).collect();
-                let PendingRead { claim, topic, gather, .. } = read;
-                self.hear(Event::EntriesRead { claim, topic, gather, entries });
-                true
-            }
-            Err(error) => {
-                self.asks.read(read);
-                self.not_answered(error)
+                |partition: &Partition| TopicPartition { topic: asked.topic.clone(), partition: *partition };
+            let wanted: Vec<TopicPartition> = asked.partitions.iter().map(of).collect();
+            match self.keeper_asker() {
+                Some(asker) => self.asks.reading = Some(asker.read(wanted)),
+                None => {
+                    let found = self.entries(&wanted);
+                    self.entries_read(found);
+                }
             }
         }
     }
 
-    fn serve_starts(&mut self) -> bool {
-        if self.asks.entering.is_some() {
-            return true;
+    fn entries_read(&mut self, found: Result<Entries, Unanswered>) {
+        let (entries, error) = told(found);
+        let entries =
+            entries.map(|found| found.into_iter().map(|(tp, entry)| (tp.partition, entry)).collect());
+        if let Some(event) = self.member.entries_read(entries, self.now()) {
+            self.hear(event);
         }
-        while let Some(start) = self.asks.starts.pop() {
-            if start.claim != self.task.claim() {
-                continue;
-            }
-            match self.starts(&start) {
-                Ok(Ok(offsets)) => {
-                    if let Some(asker) = self.keeper_asker() {
+        error.into_iter().for_each(|error| self.not_answered(error));
+    }
+
+    fn serve_starts(&mut self) {
+        while let Some(asked) = self.member.next_starts(self.task.claim(), self.now()) {
+            match self.starts(&asked) {
+                Ok(Starts::Found(offsets)) => match self.keeper_asker() {
+                    Some(asker) => {
                         let entries = self.first_entries(&offsets);
                         let written = asker.enter(entries.clone());
-                        self.asks.entering = Some(Entering { start, offsets, entries, written });
-                        return true;
+                        self.asks.entering = Some(Entering { offsets, entries, written });
                     }
-                    self.hear(Event::StartOffsets { claim: start.claim, offsets });
-                }
-                Ok(Err(failure)) => match self.is_outdated(&failure) {
-                    Ok(false) => {
-                        self.fail(failure);
-                        return true;
+                    None => self.starts_found(Ok(offsets)),
+                },
+                Ok(Starts::Doubted(tp)) => match self.keeper_asker() {
+                    Some(asker) => {
+                        let under_way = asker.read(vec![tp.clone()]);
+                        self.asks.doubting = Some((tp, under_way));
                     }
-                    Ok(true) => {
-                        warn!(task = %self.cx.task_id, %failure, "this member stood still, and others went on meanwhile (R5)");
-                        self.rejoin();
-                        return true;
-                    }
-                    Err(error) => {
-                        self.asks.starts.push(start);
-                        return self.not_answered(error);
+                    None => {
+                        let found = self.entries(std::slice::from_ref(&tp));
+                        self.lost_or_outdated(tp, found);
                     }
                 },
-                Err(error) => {
-                    self.asks.starts.push(start);
-                    return self.not_answered(error);
-                }
+                Ok(Starts::Failed(failure)) => self.fail(failure),
+                Err(error) => self.starts_found(Err(error)),
             }
         }
-        true
+    }
+
+    fn starts_found(&mut self, found: Result<BTreeMap<TopicPartition, Offset>, Unanswered>) {
+        let (offsets, error) = told(found);
+        if let Some(event) = self.member.starts_found(offsets, self.now()) {
+            self.hear(event);
+        }
+        error.into_iter().for_each(|error| self.not_answered(error));
+    }
+
+    fn serve_doubting(&mut self) {
+        let waited = self.asks.doubting.take_if(|(_, under_way)| under_way.is_answered());
+        if let Some((tp, under_way)) = waited {
+            let answer = under_way.look().expect("it is answered");
+            self.lost_or_outdated(tp, answer.map_err(Unanswered::from));
+        }
+    }
+
+    /// R16: the offsets are lost, unless somebody has written since the claim's entries were read.
+    fn lost_or_outdated(&mut self, topic_partition: TopicPartition, found: Result<Entries, Unanswered>) {
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return self.starts_found(Err(error)),
+        };
+        let topic = &topic_partition.topic;
+        let now = match self.there_are(std::slice::from_ref(topic)) {
+            Ok(now) => now.get(topic).copied(),
+            Err(error) => return self.starts_found(Err(error)),
+        };
+        let claimed = self.member.topic_ids().get(topic).copied();
+        let entry = found.get(&topic_partition);
+        if claimed.is_some_and(|claimed| is_outdated(topic_partition.partition, entry, claimed, now)) {
+            info!(task = %self.cx.task_id, %topic_partition,
+                "somebody else has written since the claim; the membership ends (R5)");
+            return self.rejoin();
+        }
+        self.fail(Failure::OffsetsLost { topic_partition });
     }
 
     /// R5: whether a history without an entry is that of a member which stood still since it read the entries: somebody
@@ -411,85 +360,73 @@ impl Shell<'_> {
     /// begin, not a mark without one (R16).
     fn first_entries(&self, offsets: &BTreeMap<TopicPartition, Offset>) -> Entries {
         let entry = |(tp, offset): (&TopicPartition, &Offset)| {
-            let topic_id = *self.topic_ids.get(&tp.topic)?;
+            let topic_id = *self.member.topic_ids().get(&tp.topic)?;
             Some((tp.clone(), Entry::plain(*offset, topic_id).to_stored()))
         };
         offsets.iter().filter_map(entry).collect()
     }
 
-    /// False: not answered.
-    fn serve_entering(&mut self) -> bool {
-        let Some(answer) = self.asks.entering.as_ref().and_then(|entering| entering.written.look()) else {
-            return true;
+    fn serve_entering(&mut self) {
+        let Some(entering) = self.asks.entering.take_if(|entering| entering.written.is_answered()) else {
+            return;
         };
-        let Some(Entering { start, offsets, entries, .. }) = self.asks.entering.take() else { return true };
-        match answer {
+        let Entering { offsets, entries, written } = entering;
+        match written.look().expect("it is answered") {
             KeeperAnswer::Recorded => {
                 self.show_in_group(&entries);
-                self.hear(Event::StartOffsets { claim: start.claim, offsets });
-                true
+                self.starts_found(Ok(offsets));
             }
             KeeperAnswer::Fenced(why) => {
                 warn!(task = %self.cx.task_id, why, "partitions were claimed by somebody else; the membership ends (R5)");
                 self.rejoin();
-                true
             }
             KeeperAnswer::Refused(why) | KeeperAnswer::Unknown(why) => {
-                self.asks.starts.push(start);
                 let asked = "writing the first entries of the ledger";
-                self.not_answered(Unanswered::ClickHouse(ClickHouseError::NoAnswer { asked, why }))
+                self.starts_found(Err(Unanswered::ClickHouse(ClickHouseError::NoAnswer { asked, why })));
             }
         }
     }
 
-    /// R16: a missing entry is a fresh start only for a partition that was never taken; one that a clean
-    /// stop left at rest goes on from there.
-    /// Errors: Kafka's, and inside of those, why a person has to look.
-    fn starts(
-        &self,
-        start: &PendingStart,
-    ) -> Result<Result<BTreeMap<TopicPartition, Offset>, Failure>, Unanswered> {
-        let named: Vec<(TopicPartition, TopicId)> = start
+    /// R16: where partitions without an entry are begun. Errors: Kafka's.
+    fn starts(&self, asked: &PartitionsAsked) -> Result<Starts, Unanswered> {
+        let named: Vec<(TopicPartition, TopicId)> = asked
             .partitions
             .iter()
-            .filter_map(|tp| Some((tp.clone(), *self.topic_ids.get(&tp.topic)?)))
+            .filter_map(|tp| Some((tp.clone(), *self.member.topic_ids().get(&tp.topic)?)))
             .collect();
         let (mut offsets, mut fresh) = (BTreeMap::new(), Vec::new());
         let histories = marks::histories(self.cx, &named)?;
-        for topic_partition in &start.partitions {
+        for topic_partition in &asked.partitions {
             let topic_partition = topic_partition.clone();
-            match histories.get(&topic_partition) {
-                None => fresh.push(topic_partition),
-                Some(Mark::AtRest { next }) => {
+            match start_of(histories.get(&topic_partition).copied(), self.cx.limits.exactly_once) {
+                Start::Fresh => fresh.push(topic_partition),
+                Start::AtRest(next) => {
                     warn!(task = %self.cx.task_id, rule = "R16", %topic_partition, %next,
                         "the group's offset is gone; the partition goes on from where a clean stop left it (R16)");
                     self.cx.meters.ruled("R16");
-                    offsets.insert(topic_partition, *next);
+                    offsets.insert(topic_partition, next);
                 }
-                Some(Mark::Running) if self.cx.limits.exactly_once => {
-                    return Ok(Err(Failure::OffsetsLost { topic_partition }));
-                }
-                // At least once, lost offsets are a fresh start, as for any consumer.
-                Some(Mark::Running) => {
+                Start::Anew => {
                     warn!(task = %self.cx.task_id, rule = "R16", %topic_partition,
                         "the group's offset is gone; the partition begins anew, as for any consumer (R16)");
                     self.cx.meters.ruled("R16");
                     fresh.push(topic_partition);
                 }
+                Start::Lost => return Ok(Starts::Doubted(topic_partition)),
             }
         }
         match self.left_by_others(&mut fresh)? {
             Ok(left) => offsets.extend(left),
-            Err(failure) => return Ok(Err(failure)),
+            Err(failure) => return Ok(Starts::Failed(failure)),
         }
         if fresh.is_empty() {
-            return Ok(Ok(offsets));
+            return Ok(Starts::Found(offsets));
         }
         let Some(start_at) = self.cx.start_at else {
-            return Ok(Err(Failure::NoStart { topic_partition: fresh[0].clone() }));
+            return Ok(Starts::Failed(Failure::NoStart { topic_partition: fresh[0].clone() }));
         };
         offsets.extend(self.consumer.start_offsets(&fresh, start_at, ASK_TIMEOUT * 5)?);
-        Ok(Ok(offsets))
+        Ok(Starts::Found(offsets))
     }
 
     /// A connector whose ledger is in KeeperMap from now on goes on where the group stands that another tool, such
@@ -519,7 +456,7 @@ impl Shell<'_> {
         Ok(Ok(left))
     }
 
-    fn not_answered(&mut self, error: Unanswered) -> bool {
+    fn not_answered(&mut self, error: Unanswered) {
         match error {
             Unanswered::Kafka(error) => {
                 debug!(task = %self.cx.task_id, %error, "a question to Kafka is asked again");
@@ -530,20 +467,14 @@ impl Shell<'_> {
             }
             Unanswered::ClickHouse(error) => self.fail(Failure::from(error)),
         }
-        false
     }
 
     pub(super) fn compare_topic_ids(&mut self) {
-        // A topic that was gone at claim has no lane; whether it is back must be seen all the same (R15).
-        let topics: BTreeSet<TopicName> = self.assigned.iter().map(|tp| tp.topic.clone()).collect();
-        let topics: Vec<TopicName> = topics.into_iter().collect();
-        let claim = self.task.claim();
+        let (claim, topics) = (self.task.claim(), self.member.topics());
         if topics.is_empty() {
             return;
         }
-        if let Ok(ids) = self.consumer.topic_ids(&topics, ASK_TIMEOUT) {
-            let topic_ids: BTreeMap<TopicName, TopicId> =
-                ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect();
+        if let Ok(topic_ids) = self.there_are(&topics) {
             self.hear(Event::TopicIds { claim, topic_ids });
         }
     }
@@ -563,7 +494,7 @@ impl Shell<'_> {
                     }
                     Err(error) => {
                         debug!(%topic, %error, "the topic's identity is asked for again");
-                        std::thread::sleep(Duration::from_millis(ASK_AGAIN_MS));
+                        std::thread::sleep(ASK_AGAIN);
                     }
                 }
             }
@@ -574,7 +505,7 @@ impl Shell<'_> {
     /// start makes the topic again, or says why it cannot.
     fn look_for_own_topics(&mut self) {
         let own = self.cx.own_topics();
-        if self.assigned.is_empty() || own.is_empty() {
+        if self.member.assigned().is_empty() || own.is_empty() {
             return;
         }
         let Ok(ids) = self.consumer.topic_ids(&own, ASK_TIMEOUT) else { return };
@@ -592,7 +523,8 @@ impl Shell<'_> {
         if self.lanes.is_empty() {
             return;
         }
-        let Ok(ends) = self.consumer.start_offsets(&self.assigned, StartAt::Latest, ASK_TIMEOUT) else {
+        let Ok(ends) = self.consumer.start_offsets(self.member.assigned(), StartAt::Latest, ASK_TIMEOUT)
+        else {
             return;
         };
         for (tp, end) in ends {
@@ -600,6 +532,14 @@ impl Shell<'_> {
                 self.cx.meters.lag(&tp, (end.get() - recorded.get()).max(0));
             }
         }
+    }
+}
+
+/// An answer, or why there is none.
+fn told<T>(answer: Result<T, Unanswered>) -> (Option<T>, Option<Unanswered>) {
+    match answer {
+        Ok(answer) => (Some(answer), None),
+        Err(error) => (None, Some(error)),
     }
 }
 
@@ -612,22 +552,6 @@ fn gone(lacked: &mut Option<TopicName>, missing: Option<TopicName>) -> Option<To
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn read(claim: u64, gather: Option<BatchId>) -> PendingRead {
-        let partitions = vec![Partition(0), Partition(3)];
-        PendingRead { claim: ClaimId(claim), topic: TopicName::new("t"), gather, partitions }
-    }
-
-    #[test]
-    fn a_question_that_waits_is_not_queued_twice() {
-        let mut asks = Asks::default();
-        for _ in 0..1_000 {
-            asks.read(read(1, None));
-        }
-        asks.read(read(1, Some(BatchId(9))));
-        asks.read(read(2, None));
-        assert_eq!(asks.reads.len(), 3);
-    }
 
     #[test]
     fn a_topic_is_gone_after_two_looks() {

@@ -1,7 +1,8 @@
 //! Why a task is FAILED: one text for the status's `trace` and the log.
-use pumphouse_clickhouse::{ClickHouseError, ErrorClass, class_of};
+use pumphouse_clickhouse::ClickHouseError;
+use pumphouse_conduct::may_pass;
 use pumphouse_decode::{DecodeError, PlanError};
-use pumphouse_delivery::{Refusal, StopReason};
+use pumphouse_delivery::StopReason;
 use pumphouse_kafka::{KafkaError, Remedy};
 use pumphouse_registry::RegistryError;
 use pumphouse_types::{BatchId, ConfigVersion, Offset, TopicPartition};
@@ -113,18 +114,7 @@ impl Failure {
             Failure::Kafka(error) => error.remedy() != Remedy::StopTask || self.lacks_topic(),
             // A broken invariant of ours: the ledger has all that a new beginning needs.
             Failure::NoTable(_) | Failure::ClickHouseLacks(_) | Failure::Thread(_) => true,
-            Failure::Delivery(reason) => match &**reason {
-                StopReason::Refused { refusal, .. } => passes(refusal),
-                StopReason::EvidenceNeeded { .. }
-                | StopReason::SourceChanged { .. }
-                | StopReason::EntriesDisagree { .. }
-                | StopReason::EntryUnreadable { .. }
-                | StopReason::OtherConfiguration { .. }
-                | StopReason::TableGone { .. }
-                | StopReason::LedgerRefused { .. }
-                | StopReason::RecordRefused { .. }
-                | StopReason::RetriesExhausted { .. } => false,
-            },
+            Failure::Delivery(reason) => may_pass(reason),
             Failure::Decode { .. }
             | Failure::Plan { .. }
             | Failure::ClickHouse(_)
@@ -136,22 +126,9 @@ impl Failure {
     }
 }
 
-/// Whether a refused batch may be taken later, as it is.
-fn passes(refusal: &Refusal) -> bool {
-    match class_of(refusal.code, &refusal.message) {
-        ErrorClass::SendSame
-        | ErrorClass::Bounded
-        | ErrorClass::Overload
-        | ErrorClass::DeadlinePassed
-        | ErrorClass::NoTable
-        | ErrorClass::Right => true,
-        ErrorClass::Data | ErrorClass::Schema | ErrorClass::Fatal => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use pumphouse_delivery::RefusalClass;
+    use pumphouse_delivery::{Refusal, RefusalClass};
     use pumphouse_types::TopicName;
 
     use super::*;

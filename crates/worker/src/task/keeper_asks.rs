@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use pumphouse_clickhouse::{ClickHouseError, KeeperAnswer, KeeperLedger};
 use pumphouse_delivery::{ClaimId, StoredEntry};
-use pumphouse_kafka::Fence;
 use pumphouse_types::TopicPartition;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -26,6 +25,11 @@ pub(super) struct Underway<T> {
 }
 
 impl<T> Underway<T> {
+    /// Whether the answer is there.
+    pub(super) fn is_answered(&self) -> bool {
+        !self.answer.is_empty()
+    }
+
     /// The answer, once it is there; it is given once.
     pub(super) fn look(&self) -> Option<T> {
         self.answer.try_recv().ok()
@@ -38,12 +42,6 @@ impl<T> Drop for Underway<T> {
     }
 }
 
-/// A claim that is being made, and the fence that was read before it.
-pub(super) struct Claiming {
-    pub(super) fence: Fence,
-    pub(super) entries: Underway<Result<Entries, ClickHouseError>>,
-}
-
 /// Who asks, and whom.
 pub(super) struct KeeperAsker<'a> {
     pub(super) runtime: &'a Handle,
@@ -53,10 +51,10 @@ pub(super) struct KeeperAsker<'a> {
 }
 
 impl KeeperAsker<'_> {
-    pub(super) fn claim(&self, fence: &Fence, partitions: &[TopicPartition]) -> Claiming {
+    pub(super) fn claim(&self, partitions: &[TopicPartition]) -> Underway<Result<Entries, ClickHouseError>> {
         let (ledger, partitions) = (self.ledger.clone(), partitions.to_vec());
         let claim = async move { ledger.claim(rand::random(), &partitions).await };
-        Claiming { fence: fence.clone(), entries: self.start("claiming in KeeperMap", claim) }
+        self.start("claiming in KeeperMap", claim)
     }
 
     pub(super) fn read(&self, partitions: Vec<TopicPartition>) -> Underway<Result<Entries, ClickHouseError>> {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use pumphouse_conduct::{IdleSeal, Pace};
 use pumphouse_decode::{Decoder, SchemaError, Undecoded};
 use pumphouse_delivery::{Task, TaskOptions};
 use pumphouse_kafka::{LaneQueue, MessageBatch, RecordView};
@@ -17,11 +18,9 @@ use tokio::task::AbortHandle;
 
 use super::block::{Block, ReadRows, RowOffsets, Segments};
 use super::failure::Failure;
-use super::idle_seal::IdleSeal;
 use super::letters::Letters;
 use super::mail::Mail;
 use super::memory::{Room, Share};
-use super::pace::Pace;
 use super::recipe::Recipe;
 use super::schemas::Fetched;
 use super::spare::Spare;
@@ -120,15 +119,13 @@ pub(super) struct Taken {
 }
 
 impl LaneShell {
-    /// `leaves_out`: bad records are left out, in place of a failure; `ends`: where it ends, if anywhere;
-    /// `pause_max`: the longest that an attempt may be held back for an overloaded server; `limits`: of its
-    /// batches, one of which is kept as emptied segments at most; `share`: of the connector's memory.
+    /// `leaves_out`: bad records are left out, in place of a failure; `ends`: where it ends, if anywhere; `limits`: of
+    /// its batches, one of which is kept as emptied segments at most; `share`: of the connector's memory.
     pub(super) fn new(
         queue: LaneQueue,
         letters: Letters,
         leaves_out: bool,
         ends: Option<Ends>,
-        pause_max: Duration,
         limits: &TaskOptions,
         share: Share,
     ) -> LaneShell {
@@ -158,7 +155,7 @@ impl LaneShell {
             questions: Vec::new(),
             audit: None,
             ended: Arc::default(),
-            pace: Pace::new(pause_max),
+            pace: Pace::new(limits.deadline_ms),
         }
     }
 

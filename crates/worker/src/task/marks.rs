@@ -4,8 +4,9 @@
 //! clean stop: only the latter says where to go on. Carries R16.
 use std::collections::{BTreeMap, BTreeSet};
 
+use pumphouse_conduct::Mark;
 use pumphouse_delivery::{LedgerAnswer, StoredEntry, WriteId};
-use pumphouse_kafka::{KafkaError, Mark, OutgoingRecord, RangeReader, read_marks};
+use pumphouse_kafka::{KafkaError, OutgoingRecord, RangeReader, mark_record, read_marks};
 use pumphouse_types::{TopicId, TopicPartition};
 
 use super::context::TaskContext;
@@ -58,7 +59,7 @@ impl Unmarked {
 
 /// The mark of a partition that is taken from now on.
 pub(super) fn running(cx: &TaskContext, topic_id: TopicId, tp: &TopicPartition) -> OutgoingRecord {
-    Mark::Running.record(&cx.state_topic, &cx.connector, topic_id, tp.partition)
+    mark_record(Mark::Running, &cx.state_topic, &cx.connector, topic_id, tp.partition)
 }
 
 /// The mark of a partition whose plain mark this is, written by a clean stop.
@@ -69,7 +70,7 @@ pub(super) fn at_rest(
     entry: &StoredEntry,
 ) -> OutgoingRecord {
     let mark = Mark::AtRest { next: entry.offset };
-    mark.record(&cx.state_topic, &cx.connector, topic_id, tp.partition)
+    mark_record(mark, &cx.state_topic, &cx.connector, topic_id, tp.partition)
 }
 
 /// What is known of partitions that have no entry; those that were never taken are left out.

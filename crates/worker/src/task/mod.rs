@@ -5,7 +5,6 @@ mod audit;
 mod block;
 mod context;
 mod failure;
-mod idle_seal;
 mod keeper_asks;
 mod lane_shell;
 mod ledger_thread;
@@ -14,7 +13,6 @@ mod log_comment;
 mod mail;
 mod marks;
 mod memory;
-mod pace;
 mod places;
 mod recipe;
 mod replayed;
@@ -33,6 +31,7 @@ mod trial;
 use std::time::{Duration, Instant};
 
 use pumphouse_clickhouse::KeeperLedger;
+use pumphouse_conduct::{Life, Next, Outcome};
 use pumphouse_delivery::{Task, TaskOptions};
 use pumphouse_kafka::{KafkaError, LedgerProducer, Remedy, rebalances_incrementally};
 use tracing::{info, warn};
@@ -45,28 +44,18 @@ pub(crate) use memory::Memory;
 pub use recipe::RecipeSource;
 pub(crate) use replayed::Replayed;
 pub use schemas::SchemaSource;
-use shell::{Outcome, Shell};
+use shell::Shell;
 use stores::{KafkaStore, KeeperStore, LedgerStore, MemoryStore};
 pub(crate) use stores::{MemoryLedger, informed};
 #[cfg(test)]
 pub(crate) use test_batch::batch as test_batch;
 pub(crate) use trial::{Trial, Tried};
 
-use crate::restart::pause_or_stop;
+use crate::restart::{pause_or_stop, whole_ms};
 
 /// A producer is opened, or replaced, within this time: the transaction that its predecessor left
 /// open is ended by it.
 const PRODUCER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// First pause before a membership is begun anew; doubles up to the longest.
-const REJOIN_FIRST: Duration = Duration::from_millis(250);
-const REJOIN_MAX: Duration = Duration::from_secs(10);
-
-/// A twin that was started on purpose has this long before its predecessor asks again.
-const REPLACED_PAUSE: Duration = Duration::from_secs(30);
-
-/// A membership that lived this long was a good one: the pauses begin anew.
-const MEMBERSHIP_GOOD: Duration = Duration::from_secs(60);
 
 /// How a task was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,34 +69,26 @@ pub enum Stopped {
 
 /// Runs the task until it is stopped or fails.
 pub fn run(cx: &TaskContext) -> Result<Stopped, Failure> {
-    let mut pause = REJOIN_FIRST;
     let mut task = Task::new(TaskOptions { seed: rand::random(), ..cx.limits.clone() });
-    let mut cut_off = false;
+    let mut life = Life::default();
     loop {
         let began = Instant::now();
-        match membership(cx, &mut task, cut_off)? {
-            Outcome::Left { landed: true } => return Ok(Stopped::Landed),
-            Outcome::Left { landed: false } => return Ok(Stopped::Interrupted),
-            Outcome::Failed(failure) => return Err(failure),
-            outcome @ (Outcome::Rejoin | Outcome::Replaced) => {
-                cut_off = true;
-                if began.elapsed() > MEMBERSHIP_GOOD {
-                    pause = REJOIN_FIRST;
-                }
-                if matches!(outcome, Outcome::Replaced) {
-                    pause = REPLACED_PAUSE;
-                }
-                info!(task = %cx.task_id, pause_ms = pause.as_millis() as u64, "joining anew after a pause");
-                if pause_or_stop(pause, &cx.stop) {
+        let outcome = membership(cx, &mut task, life.cut_off())?;
+        match life.after(outcome, whole_ms(began.elapsed())) {
+            Next::Stopped { landed: true } => return Ok(Stopped::Landed),
+            Next::Stopped { landed: false } => return Ok(Stopped::Interrupted),
+            Next::Failed(failure) => return Err(failure),
+            Next::Join { after_ms } => {
+                info!(task = %cx.task_id, pause_ms = after_ms, "joining anew after a pause");
+                if pause_or_stop(Duration::from_millis(after_ms), &cx.stop) {
                     return Ok(Stopped::Interrupted);
                 }
-                pause = (pause * 2).min(REJOIN_MAX.max(pause));
             }
         }
     }
 }
 
-fn membership(cx: &TaskContext, task: &mut Task, cut_off: bool) -> Result<Outcome, Failure> {
+fn membership(cx: &TaskContext, task: &mut Task, cut_off: bool) -> Result<Outcome<Failure>, Failure> {
     // A claim of its own for each membership.
     let keeper = cx.keeper_ledger.as_ref().map(KeeperLedger::another);
     let incremental = rebalances_incrementally(&cx.consumer_settings);

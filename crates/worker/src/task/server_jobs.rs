@@ -6,13 +6,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use pumphouse_clickhouse::{
-    Answer, ClickHouseError, Engine, ErrorClass, Evidence as Found, EvidenceRequest, InsertRequest,
-    InsertStatement, Inspection, TableName, refused_row,
+    ClickHouseError, Engine, Evidence as Found, EvidenceRequest, InsertRequest, InsertStatement, Inspection,
+    TableName,
 };
-use pumphouse_delivery::{
-    Batch, ClaimId, DEADLINE_MS_MAX, Event, Evidence, InsertAnswer, Refusal, RefusalClass, TableEngine,
-    TableFacts,
-};
+use pumphouse_conduct::{Answer, Pauses, until_deadline_ms};
+use pumphouse_delivery::{Batch, ClaimId, Event, Evidence, InsertAnswer, TableEngine, TableFacts};
 use pumphouse_types::{BatchId, Millis, OffsetRange, Partition, ServerMillis, TopicName};
 use tokio::task::AbortHandle;
 use tracing::{error, info, warn};
@@ -27,23 +25,18 @@ use super::recipe::Recipe;
 use crate::clock::Clock;
 use crate::failpoint::{self, Moment};
 
-/// First pause before a question is asked again; doubles up to the longest.
-const ASK_AGAIN: Duration = Duration::from_millis(200);
-const ASK_AGAIN_MAX: Duration = Duration::from_secs(5);
-
 /// Asks until there is an answer. Errors: those that asking again does not cure.
 async fn insist<T, F>(what: &str, mut ask: impl FnMut() -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, ClickHouseError>>,
 {
-    let mut pause = ASK_AGAIN;
+    let mut pauses = Pauses::ASKING_SERVER;
     loop {
         match ask().await {
             Ok(answer) => return Ok(answer),
             Err(error) if error.is_transient() => {
                 warn!(%error, what, "ClickHouse is asked again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(ASK_AGAIN_MAX);
+                tokio::time::sleep(Duration::from_millis(pauses.next())).await;
             }
             Err(error) => return Err(error.into()),
         }
@@ -354,14 +347,14 @@ pub(super) struct Attempt {
     pub block: Block,
     /// Rows of the block.
     pub rows: u64,
-    /// To be waited first: the server has said that it has too much to do.
-    pub pause: Duration,
+    /// To be waited first, in ms: the server has said that it has too much to do.
+    pub pause_ms: u64,
 }
 
 /// Sends an attempt. The job ends with the claim: dropping the answer of an attempt is harmless,
 /// whoever resolves the batch makes it end first.
 pub(super) fn insert(cx: &TaskContext, mail: Sender<Mail>, attempt: Attempt) -> AbortHandle {
-    let Attempt { claim, topic, batch, attempt, block, rows, pause } = attempt;
+    let Attempt { claim, topic, batch, attempt, block, rows, pause_ms } = attempt;
     let (client, clock) = (cx.client.clone(), cx.clock);
     let shape = block.recipe.plan.shape();
     let statement = InsertStatement {
@@ -381,7 +374,7 @@ pub(super) fn insert(cx: &TaskContext, mail: Sender<Mail>, attempt: Attempt) -> 
             post(&mail, claim, Err(Failure::Thread("a block could not be encoded".to_owned())));
             return;
         };
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
         let began = clock.now();
         let request = InsertRequest {
             statement,
@@ -407,34 +400,18 @@ pub(super) fn insert(cx: &TaskContext, mail: Sender<Mail>, attempt: Attempt) -> 
     job.abort_handle()
 }
 
-/// How far ahead the deadline of an attempt that is sent now may lie. Attempts that came too late were given
-/// more time (R2). The batch's age is no measure once it has been tried for longer than any attempt is given.
-fn until_deadline_ms(deadline: ServerMillis, first_recorded: ServerMillis, deadline_ms: u64) -> u64 {
-    deadline.since(first_recorded).clamp(deadline_ms, deadline_ms.max(DEADLINE_MS_MAX))
-}
-
+/// What the protocol hears of an answer; what it does not hear goes to the log.
 fn understand(answer: Answer, topic: &TopicName, batch: &Batch, attempt: u32) -> InsertAnswer {
-    match answer {
-        Answer::Accepted => InsertAnswer::Accepted,
+    match &answer {
+        Answer::Accepted => {}
         Answer::Unknown { why } => {
             warn!(%topic, batch = %batch.id, attempt, why, "the fate of an attempt is unknown; it is sent again unchanged (R2)");
-            InsertAnswer::Unknown
         }
         Answer::Refused { code, class, message } => {
             warn!(%topic, batch = %batch.id, attempt, code, ?class, message, "an attempt was refused");
-            let class = match class {
-                ErrorClass::DeadlinePassed => RefusalClass::DeadlinePassed,
-                ErrorClass::Overload => RefusalClass::Overload,
-                ErrorClass::Data => RefusalClass::Data,
-                ErrorClass::Schema | ErrorClass::NoTable => RefusalClass::Schema,
-                ErrorClass::Fatal | ErrorClass::Right => RefusalClass::Fatal,
-                ErrorClass::Bounded => RefusalClass::Bounded,
-                ErrorClass::SendSame => return InsertAnswer::Unknown,
-            };
-            let row = refused_row(code, &message);
-            InsertAnswer::Refused(Refusal { class, code, message, row })
         }
     }
+    answer.heard()
 }
 
 /// The fail point in the middle of a body; nothing in a release build.
@@ -478,17 +455,6 @@ mod tests {
             username: "default".to_owned(),
             password: Password::new(""),
         }
-    }
-
-    #[test]
-    fn an_old_batch_is_not_waited_for_as_long_as_it_is_old() {
-        let patience = |age_ms: u64, deadline_ms| {
-            until_deadline_ms(ServerMillis(5_000 + age_ms), ServerMillis(5_000), deadline_ms)
-        };
-        assert_eq!(patience(500, 10_000), 10_000);
-        assert_eq!(patience(160_000, 10_000), 160_000, "it came too late, and was given more");
-        assert_eq!(patience(36_000_000, 10_000), DEADLINE_MS_MAX);
-        assert_eq!(patience(36_000_000, 900_000), 900_000);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A membership: the loop that serves the group protocol, takes records, and performs what the
-//! delivery protocol asks for. It decides nothing about delivery (ARCHITECTURE.md, absences).
+//! delivery protocol asks for. It decides nothing about delivery (ARCHITECTURE.md, absences); how the membership goes
+//! and ends is `conduct`'s to say.
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use pumphouse_clickhouse::KeeperLedger;
-use pumphouse_delivery::{Event, InsertAnswer, LedgerAnswer, Letter, Task, WriteId};
+use pumphouse_conduct::{AfterTrouble, GroupEvent, GroupStep, Membership, Outcome};
+use pumphouse_delivery::{Event, InsertAnswer, Letter, Task, WriteId};
 use pumphouse_kafka::{Consumer, ConsumerEvent, Fence, KafkaError, Leaving, Remedy};
-use pumphouse_types::{ConfigVersion, Millis, SchemaId, TopicId, TopicName, TopicPartition};
+use pumphouse_types::{ConfigVersion, Millis, SchemaId, TopicName};
 use tracing::{debug, info, warn};
 
 use super::actions::{Publishing, Write};
@@ -34,33 +36,6 @@ const TICK_MS: u64 = 20;
 /// Leaving the group is not waited for longer; the session ends by itself.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How a membership ended.
-pub(super) enum Outcome {
-    /// A new one is to be begun, after a pause.
-    Rejoin,
-    /// Another process has this task's name. A new membership would throw that one out, so it is
-    /// begun only after a long pause.
-    Replaced,
-    /// A person has to look.
-    Failed(Failure),
-    /// The connector was stopped.
-    Left {
-        /// Everything that was taken has landed; else an open batch may stand in the ledger.
-        landed: bool,
-    },
-}
-
-impl Outcome {
-    /// A task that was leaving for a reason is not begun anew, however its membership ended: the
-    /// protocol has heard the stop, and a new member would hold its partitions and do nothing.
-    fn because(self, leaving: Option<Failure>) -> Outcome {
-        match (self, leaving) {
-            (Outcome::Failed(failure), _) | (_, Some(failure)) => Outcome::Failed(failure),
-            (outcome, None) => outcome,
-        }
-    }
-}
-
 /// One membership of the connector's group.
 pub(super) struct Shell<'a> {
     pub(super) cx: &'a TaskContext,
@@ -73,15 +48,12 @@ pub(super) struct Shell<'a> {
     pub(super) mail: Sender<Mail>,
     letters: Receiver<Mail>,
     pub(super) orders: Sender<Order>,
-    /// Read for the claim in force; every write of the claim names it (R5).
-    pub(super) fence: Option<Fence>,
+    /// What it decides: claims, fences, how it ends.
+    pub(super) member: Membership<Fence, Failure>,
     pub(super) asks: Asks,
-    pub(super) assigned: Vec<TopicPartition>,
     /// Configuration versions that stand in the state topic, and those on their way.
     pub(super) published: BTreeSet<ConfigVersion>,
     pub(super) publishing: Vec<Publishing>,
-    /// Identities of the topics, as they were at claim.
-    pub(super) topic_ids: BTreeMap<TopicName, TopicId>,
     pub(super) unmarked: Unmarked,
     /// A write that waits for the records of its dead letters.
     pub(super) unread: Option<Write>,
@@ -89,14 +61,7 @@ pub(super) struct Shell<'a> {
     pub(super) letters_going: Option<(WriteId, Vec<(TopicName, Letter)>)>,
     /// What lanes wait for, by topic; it shows in the task's status.
     waiting: BTreeMap<TopicName, String>,
-    /// Why the task leaves, if not because it was asked to.
-    pub(super) leaving_because: Option<Failure>,
-    pub(super) outcome: Option<Outcome>,
     ticked_at: Millis,
-    stop_heard: bool,
-    /// Something that was taken may stand open in the ledger, and the assignment that could land it is over:
-    /// from then on until the next one.
-    pub(super) cut_off: bool,
     /// Tells the ledger's thread that nobody waits for it any more.
     abandoned: Arc<AtomicBool>,
 }
@@ -114,6 +79,7 @@ impl<'a> Shell<'a> {
     ) -> Result<(Shell<'a>, JoinHandle<()>), Failure> {
         let consumer = Consumer::open(&cx.consumer_settings, &cx.group, Some(&cx.transactional_id))?;
         consumer.subscribe(&cx.topics)?;
+        let member = Membership::new(consumer.is_incremental(), cut_off);
         let (mail, letters) = unbounded();
         let (orders, ordered) = unbounded();
         let abandoned = Arc::new(AtomicBool::new(false));
@@ -132,28 +98,22 @@ impl<'a> Shell<'a> {
             mail,
             letters,
             orders,
-            fence: None,
+            member,
             asks: Asks::default(),
-            assigned: Vec::new(),
             published: BTreeSet::new(),
             publishing: Vec::new(),
-            topic_ids: BTreeMap::new(),
             unmarked: Unmarked::default(),
             unread: None,
             letters_going: None,
             waiting: BTreeMap::new(),
-            leaving_because: None,
-            outcome: None,
             ticked_at: Millis::default(),
-            stop_heard: false,
-            cut_off,
             abandoned,
         };
         Ok((shell, thread))
     }
 
     /// Runs until the membership ends, and closes it.
-    pub(super) fn run(mut self) -> Outcome {
+    pub(super) fn run(mut self) -> Outcome<Failure> {
         loop {
             self.serve_group();
             self.hear_stop();
@@ -161,8 +121,7 @@ impl<'a> Shell<'a> {
             self.serve_asks();
             let took = !self.cx.paused.load(Ordering::Relaxed) && self.take_records();
             self.tick();
-            if let Some(outcome) = self.outcome.take() {
-                let outcome = outcome.because(self.leaving_because.take());
+            if let Some(outcome) = self.member.ended() {
                 self.nothing_waits();
                 self.close(&outcome);
                 return outcome;
@@ -185,84 +144,74 @@ impl<'a> Shell<'a> {
     /// R5: every queued event of the group protocol is heard before anything that was read is used.
     pub(super) fn serve_group(&mut self) {
         for event in self.consumer.poll_events(Duration::ZERO) {
-            match event {
+            let said = match event {
                 ConsumerEvent::Assigned(partitions) => {
                     info!(task = %self.cx.task_id, partitions = partitions.len(), "partitions assigned");
                     failpoint::reach(Moment::Rebalance);
-                    // What is under way for those that it had is settled first, as for a revocation; then all are
-                    // claimed together (`give_up`).
-                    if self.consumer.is_incremental() && !self.lanes.is_empty() {
-                        self.hear(Event::Revoking);
-                    } else {
-                        self.claim_assigned(partitions);
-                    }
+                    GroupEvent::Assigned(partitions)
                 }
-                ConsumerEvent::Renewed => self.renew_fence(),
+                ConsumerEvent::Renewed => GroupEvent::Renewed,
                 ConsumerEvent::Revoking { lost, .. } => {
                     info!(task = %self.cx.task_id, lost, "partitions revoked");
                     failpoint::reach(Moment::Rebalance);
-                    self.cut_off |= !self.lanes.is_empty();
-                    self.hear(if lost { Event::Lost } else { Event::Revoking });
+                    GroupEvent::Revoking { lost }
                 }
                 ConsumerEvent::PartitionFailed { error, .. }
                 | ConsumerEvent::Failed(error)
-                | ConsumerEvent::Trouble(error) => self.kafka_trouble(error),
+                | ConsumerEvent::Trouble(error) => {
+                    self.kafka_trouble(error);
+                    continue;
+                }
+            };
+            match self.member.group_said(said, !self.lanes.is_empty()) {
+                GroupStep::Hear(event) => self.hear(event),
+                GroupStep::RenewFence => self.renew_fence(),
             }
         }
-    }
-
-    pub(super) fn claim_assigned(&mut self, partitions: Vec<TopicPartition>) {
-        self.assigned = partitions.clone();
-        self.cut_off = false;
-        self.hear(Event::Assigned { partitions });
     }
 
     /// R5: the group has another generation, and this member kept its partitions: read first, then every queued
     /// event is heard, and what was read is used only if the claim is still in force.
     fn renew_fence(&mut self) {
         let claim = self.task.claim();
-        let Some(fence) = self.consumer.group_metadata().filter(|_| self.fence.is_some()) else { return };
+        let Some(fence) = self.consumer.group_metadata().filter(|_| self.member.fence().is_some()) else {
+            return;
+        };
         self.serve_group();
-        if self.task.claim() == claim {
-            debug!(task = %self.cx.task_id, generation = fence.generation(), "the fence is read anew (R5)");
-            self.fence = Some(fence);
+        let generation = fence.generation();
+        if self.member.renewed(fence, claim, self.task.claim()) {
+            debug!(task = %self.cx.task_id, generation, "the fence is read anew (R5)");
             self.show_in_group(&BTreeMap::new());
         }
     }
 
     pub(super) fn kafka_trouble(&mut self, error: KafkaError) {
-        if matches!(error, KafkaError::TopicGone { .. }) {
-            // Deleted, or not there yet: identities tell, and are compared at once (R15).
-            warn!(task = %self.cx.task_id, %error, "a topic is not there; its partitions wait for it");
-            self.asks.compare_topics_soon();
-            return;
-        }
-        match error.remedy() {
-            Remedy::StopTask => self.fail(Failure::Kafka(error)),
-            Remedy::Rejoin => {
+        let after = self.member.trouble(error.trouble());
+        self.after_trouble(after, error);
+    }
+
+    fn after_trouble(&mut self, after: AfterTrouble, error: KafkaError) {
+        match after {
+            AfterTrouble::AskAgain => debug!(task = %self.cx.task_id, %error, "Kafka is being asked again"),
+            AfterTrouble::CompareTopics => {
+                warn!(task = %self.cx.task_id, %error, "a topic is not there; its partitions wait for it");
+            }
+            AfterTrouble::Ended => {
                 warn!(task = %self.cx.task_id, %error, "the membership ends and is begun anew");
-                match error {
-                    KafkaError::InstanceFenced { .. } | KafkaError::ProducerReplaced { .. } => {
-                        if !matches!(self.outcome, Some(Outcome::Failed(_) | Outcome::Left { .. })) {
-                            self.outcome = Some(Outcome::Replaced);
-                        }
-                    }
-                    _ => self.rejoin(),
-                }
             }
-            Remedy::Retry | Remedy::ReplaceProducer => {
-                debug!(task = %self.cx.task_id, %error, "Kafka is being asked again");
-            }
+            AfterTrouble::RenewFence => self.renew_fence(),
+            AfterTrouble::Fail => self.fail(Failure::Kafka(error)),
         }
     }
 
     fn hear_stop(&mut self) {
-        if self.cx.stop.load(Ordering::Relaxed) && !self.stop_heard {
-            self.stop_heard = true;
-            self.hear(Event::StopRequested);
+        if self.cx.stop.load(Ordering::Relaxed)
+            && let Some(event) = self.member.stop()
+        {
+            self.hear(event);
         }
         if self.cx.cut.load(Ordering::Relaxed) {
-            self.outcome.get_or_insert(Outcome::Left { landed: false });
+            self.member.cut();
         }
     }
 
@@ -277,8 +226,7 @@ impl<'a> Shell<'a> {
             Mail::Event(event) => self.hear(event),
             Mail::Written { event, took } => {
                 if let Event::Ledger { write, answer, .. } = &event {
-                    // Its generation may have passed.
-                    if *answer == LedgerAnswer::NotRecorded && self.consumer.is_incremental() {
+                    if self.member.doubts_fence(answer) {
                         self.renew_fence();
                     }
                     self.unmarked.answered(*write, answer);
@@ -299,7 +247,7 @@ impl<'a> Shell<'a> {
                 }
                 self.hear(event);
             }
-            Mail::Prepared { claim } => self.asks.prepared(claim, self.task.claim()),
+            Mail::Prepared { claim } => self.member.prepared(claim),
             Mail::Inspected { event, recipe } => self.inspected(event, &recipe),
             Mail::Published { claim } => self.published(claim),
             Mail::Reread { event, batch, rows } => self.reread_done(event, batch, rows),
@@ -319,20 +267,10 @@ impl<'a> Shell<'a> {
                     lane.recycle(&recipe, segments);
                 }
             }
-            // Offsets that only inform were refused for it; they are shown under the next one.
-            Mail::LedgerFailed { error: KafkaError::MemberReplaced { only_generation: true, .. } } => {
-                if self.consumer.is_incremental() {
-                    self.renew_fence();
-                }
+            Mail::LedgerFailed { error } => {
+                let after = self.member.ledger_trouble(error.trouble());
+                self.after_trouble(after, error);
             }
-            Mail::LedgerFailed { error } => match error.remedy() {
-                Remedy::Rejoin => self.kafka_trouble(error),
-                Remedy::StopTask => self.fail(Failure::Kafka(error)),
-                Remedy::Retry | Remedy::ReplaceProducer => {
-                    warn!(task = %self.cx.task_id, %error, "the ledger's producer cannot be had");
-                    self.rejoin();
-                }
-            },
             Mail::Failed { claim, failure } => {
                 if claim.is_none_or(|claim| claim == self.task.claim()) {
                     self.fail(failure);
@@ -356,7 +294,7 @@ impl<'a> Shell<'a> {
         match lane.take_run(self.task, now) {
             Ok(taken) => {
                 if taken.ran_dry {
-                    lane.tell_positions(self.task, &self.assigned, now);
+                    lane.tell_positions(self.task, self.member.assigned(), now);
                 }
                 self.cx.meters.taken(topic, taken.bytes);
                 if let Some(id) = taken.needs {
@@ -382,8 +320,8 @@ impl<'a> Shell<'a> {
                 }
                 // What came before the bad record lands first; then the task leaves, as FAILED.
                 warn!(task = %self.cx.task_id, %failure, "a record cannot be taken; the task stops before it");
-                self.leaving_because.get_or_insert(failure);
-                self.hear(Event::StopRequested);
+                let event = self.member.leave_because(failure);
+                self.hear(event);
                 true
             }
         }
@@ -453,47 +391,25 @@ impl<'a> Shell<'a> {
     }
 
     pub(super) fn fail(&mut self, failure: Failure) {
-        if !matches!(self.outcome, Some(Outcome::Failed(_))) {
-            self.outcome = Some(Outcome::Failed(failure));
-        }
+        self.member.fail(failure);
     }
 
     pub(super) fn rejoin(&mut self) {
-        self.outcome.get_or_insert(Outcome::Rejoin);
+        self.member.rejoin();
     }
 
-    fn close(self, outcome: &Outcome) {
+    fn close(self, outcome: &Outcome<Failure>) {
         let Shell { lanes, consumer, orders, cx, abandoned, .. } = self;
         abandoned.store(true, Ordering::Relaxed);
         // Queues first: the handle lives as long as one of them.
         drop(lanes);
         drop(orders);
         let began = Instant::now();
-        let leaving = match outcome {
-            // It comes back at once, and should find its partitions.
-            Outcome::Rejoin | Outcome::Replaced => Leaving::Stay,
-            // Its successor takes the place over, and the others keep theirs.
-            Outcome::Left { .. } if cx.stays.load(Ordering::Relaxed) => Leaving::Stay,
-            Outcome::Failed(_) | Outcome::Left { .. } => Leaving::Leave,
-        };
+        let stays = outcome.stays(cx.stays.load(Ordering::Relaxed));
+        let leaving = if stays { Leaving::Stay } else { Leaving::Leave };
         if let Err(error) = consumer.close(leaving, CLOSE_TIMEOUT) {
             warn!(task = %cx.task_id, %error, "leaving the group was not answered");
         }
         debug!(task = %cx.task_id, ms = began.elapsed().as_millis() as u64, "consumer closed");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_task_that_leaves_for_a_reason_does_not_join_anew() {
-        for outcome in [Outcome::Rejoin, Outcome::Replaced, Outcome::Left { landed: true }] {
-            let ended = outcome.because(Some(Failure::Thread("a bad record".to_owned())));
-            assert!(matches!(ended, Outcome::Failed(_)));
-        }
-        assert!(matches!(Outcome::Rejoin.because(None), Outcome::Rejoin));
-        assert!(matches!(Outcome::Left { landed: true }.because(None), Outcome::Left { landed: true }));
     }
 }

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use pumphouse_conduct::{WriteFate, heard_of_write};
 use pumphouse_delivery::{LedgerAnswer, StoredEntry};
 use pumphouse_kafka::{
     Fence, KafkaError, LedgerProducer, OutgoingRecord, RecordOutcome, Remedy, STAGED_TIME_MAX,
@@ -38,19 +39,29 @@ impl KafkaStore {
         KafkaStore { producer: Box::new(producer), unsettled: false, incremental }
     }
 
-    /// What became of a write, in the protocol's words. R5: a member whose generation has passed may have all its
-    /// partitions still, where rebalances are incremental: the fence is read anew before it is tried again. If it
-    /// has lost one, the group says so first, and the claim ends.
+    /// What became of a write, in the protocol's words.
     pub(super) fn answer(&self, outcome: RecordOutcome) -> LedgerAnswer {
-        match outcome {
-            RecordOutcome::Fenced(error @ KafkaError::MemberReplaced { only_generation: true, .. })
-                if self.incremental =>
-            {
+        let (fate, error) = match outcome {
+            RecordOutcome::Recorded => return LedgerAnswer::Recorded,
+            RecordOutcome::Fenced(error) => (WriteFate::Fenced(error.trouble()), error),
+            RecordOutcome::NotRecorded(error) => (WriteFate::NotRecorded(error.trouble()), error),
+            RecordOutcome::Unknown(error) => (WriteFate::Unknown, error),
+        };
+        let answer = heard_of_write(fate, self.incremental, || error.to_string());
+        match &answer {
+            LedgerAnswer::Fenced => warn!(%error, "the ledger refused a write of a replaced member (R5)"),
+            LedgerAnswer::NotRecorded if matches!(fate, WriteFate::Fenced(_)) => {
                 info!(%error, "the group has another generation; the write is tried again under it (R5)");
-                LedgerAnswer::NotRecorded
             }
-            outcome => answer(outcome),
+            LedgerAnswer::NotRecorded => {
+                warn!(%error, "a ledger write did not come about; it is tried again")
+            }
+            LedgerAnswer::Unknown => {
+                warn!(%error, "the fate of a ledger write is unknown; the claim begins anew (R5)");
+            }
+            LedgerAnswer::Recorded | LedgerAnswer::Refused(_) => {}
         }
+        answer
     }
 
     /// R15: the group's fence knows nothing of topics, so whoever writes for partitions of others looks at the topic
@@ -161,39 +172,5 @@ impl LedgerStore for KafkaStore {
     fn idle(&mut self) -> Result<(), KafkaError> {
         self.unstage();
         Ok(())
-    }
-}
-
-/// The same, where no generation passes unnoticed.
-fn answer(outcome: RecordOutcome) -> LedgerAnswer {
-    match outcome {
-        RecordOutcome::Recorded => LedgerAnswer::Recorded,
-        RecordOutcome::Fenced(error) => {
-            warn!(%error, "the ledger refused a write of a replaced member (R5)");
-            LedgerAnswer::Fenced
-        }
-        RecordOutcome::NotRecorded(error) if refused_for_good(&error) => {
-            LedgerAnswer::Refused(error.to_string())
-        }
-        RecordOutcome::NotRecorded(error) => {
-            warn!(%error, "a ledger write did not come about; it is tried again");
-            LedgerAnswer::NotRecorded
-        }
-        RecordOutcome::Unknown(error) => {
-            warn!(%error, "the fate of a ledger write is unknown; the claim begins anew (R5)");
-            LedgerAnswer::Unknown
-        }
-    }
-}
-
-fn refused_for_good(error: &KafkaError) -> bool {
-    // Which topic is gone is told by the identities, which the consuming thread compares: without a source
-    // the claim begins anew (R15), without one of the connector's own topics the task does.
-    if matches!(error, KafkaError::TopicGone { .. }) {
-        return false;
-    }
-    match error.remedy() {
-        Remedy::StopTask => true,
-        Remedy::Retry | Remedy::Rejoin | Remedy::ReplaceProducer => false,
     }
 }

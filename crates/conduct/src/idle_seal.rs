@@ -13,7 +13,7 @@ const QUIET_MIN_MS: u64 = 20;
 
 /// One lane's open block, as it looks from here.
 #[derive(Debug)]
-pub(super) struct IdleSeal {
+pub struct IdleSeal {
     linger_ms: u64,
     /// When the open block got its first record, and its last one.
     opened: Option<(Millis, Millis)>,
@@ -24,18 +24,19 @@ pub(super) struct IdleSeal {
 }
 
 impl IdleSeal {
-    pub(super) fn new(linger_ms: u64) -> IdleSeal {
+    /// `linger_ms`: how long a block is filled at most.
+    pub fn new(linger_ms: u64) -> IdleSeal {
         IdleSeal { linger_ms, opened: None, partial_at: None, asked: false }
     }
 
     /// A record came into the open block.
-    pub(super) fn took(&mut self, now: Millis) {
+    pub fn took(&mut self, now: Millis) {
         let first = self.opened.map_or(now, |(first, _)| first);
         self.opened = Some((first, now));
     }
 
     /// Whether the open block is to be sealed now; asked when nothing else of the lane is under way.
-    pub(super) fn is_due(&mut self, now: Millis) -> bool {
+    pub fn is_due(&mut self, now: Millis) -> bool {
         let Some((_, last)) = self.opened else { return false };
         let quiet_ms = (self.linger_ms / QUIET_PART).max(QUIET_MIN_MS);
         let rested = self.partial_at.is_none_or(|at| now.since(at) >= self.linger_ms);
@@ -44,7 +45,7 @@ impl IdleSeal {
     }
 
     /// The open block was sealed, for whatever reason.
-    pub(super) fn sealed(&mut self, now: Millis) {
+    pub fn sealed(&mut self, now: Millis) {
         let lingered = self.opened.take().is_some_and(|(first, _)| now.since(first) >= self.linger_ms);
         if std::mem::take(&mut self.asked) || lingered {
             self.partial_at = Some(now);

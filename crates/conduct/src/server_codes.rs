@@ -27,7 +27,7 @@ pub enum ErrorClass {
 }
 
 /// The words that our own `throwIf` of the fenced insert throws.
-pub(crate) const DEADLINE_MARKER: &str = "PUMPHOUSE_DEADLINE";
+pub const DEADLINE_MARKER: &str = "PUMPHOUSE_DEADLINE";
 
 /// A line of the table.
 struct Row {
