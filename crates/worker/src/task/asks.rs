@@ -333,28 +333,6 @@ impl Shell<'_> {
         self.fail(Failure::OffsetsLost { topic_partition });
     }
 
-    /// R5: whether a history without an entry is that of a member which stood still since it read the entries: somebody
-    /// has written one since, or the topic is another one by now. Nobody is asked about that (R16).
-    fn is_outdated(&self, failure: &Failure) -> Result<bool, Unanswered> {
-        let Failure::OffsetsLost { topic_partition } = failure else { return Ok(false) };
-        let topic = &topic_partition.topic;
-        let claimed = self.topic_ids.get(topic).copied();
-        let ids = self.consumer.topic_ids(std::slice::from_ref(topic), ASK_TIMEOUT)?;
-        if ids.get(topic).copied().flatten() != claimed {
-            return Ok(true);
-        }
-        // Rows in KeeperMap are entered under the claim's epoch, which tells by itself.
-        if self.keeper.is_some() {
-            return Ok(false);
-        }
-        let now = self.consumer.committed(std::slice::from_ref(topic_partition), ASK_TIMEOUT * 5)?;
-        Ok(now.values().flatten().any(|stored| {
-            // One of an earlier topic of the name is no entry.
-            Entry::parse(topic_partition.partition, stored)
-                .is_ok_and(|entry| entry.topic_id().is_none_or(|id| Some(id) == claimed))
-        }))
-    }
-
     /// R6: a partition without an entry gets one at claim. In KeeperMap at once, before its mark goes to the state
     /// topic, which no transaction joins with it: a process that dies in between leaves an entry that says where to
     /// begin, not a mark without one (R16).

@@ -59,7 +59,7 @@ impl KafkaStore {
             LedgerAnswer::Unknown => {
                 warn!(%error, "the fate of a ledger write is unknown; the claim begins anew (R5)");
             }
-            LedgerAnswer::Recorded | LedgerAnswer::Refused(_) => {}
+            LedgerAnswer::Recorded | LedgerAnswer::Refused(_) | LedgerAnswer::OtherTopic(_) => {}
         }
         answer
     }
