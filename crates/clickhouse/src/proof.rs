@@ -156,7 +156,7 @@ fn block_without_rows(column: &Column) -> Vec<u8> {
         raw.extend_from_slice(text.as_bytes());
     }
     let mut frames = Vec::new();
-    pumphouse_columns::compress_lz4(&raw, &mut frames);
+    pumphouse_columns::put_frames(pumphouse_columns::Compression::Lz4, &raw, &mut frames);
     frames
 }
 

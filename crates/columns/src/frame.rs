@@ -11,19 +11,38 @@ pub const FRAME_RAW_BYTES_MAX: usize = 1 << 20;
 const CHECKSUM_BYTES: usize = 16;
 /// Behind checksum and header (9 bytes).
 const DATA_AT: usize = CHECKSUM_BYTES + 9;
-const METHOD_LZ4: u8 = 0x82;
 const METHOD_NONE: u8 = 0x02;
+const METHOD_LZ4: u8 = 0x82;
+const METHOD_ZSTD: u8 = 0x90;
 
-/// Makes LZ4 frames of bytes that come bit by bit, so that they never have to be in memory all at once.
-#[derive(Default)]
+/// How the data of a frame is written.
+///
+/// Measured on one core with blocks of twelve columns (`cargo xtask decode-bench`): docs/performance.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// As it is; the checksum stays.
+    None,
+    /// LZ4, fast mode: the codec has no other level that costs less than it saves.
+    Lz4,
+    /// ZSTD, level 1: the higher ones cost several times as much for a tenth less.
+    Zstd,
+}
+
+const ZSTD_LEVEL: i32 = 1;
+
+/// Makes frames of bytes that come bit by bit, so that they never have to be in memory all at once.
 pub struct FrameWriter {
-    /// Room for the largest frame; kept from one to the next.
-    room: Vec<u8>,
+    maker: FrameMaker,
     frames: Vec<Vec<u8>>,
     raw_bytes: u64,
 }
 
 impl FrameWriter {
+    /// Without frames yet.
+    pub fn new(compression: Compression) -> FrameWriter {
+        FrameWriter { maker: FrameMaker::new(compression), frames: Vec::new(), raw_bytes: 0 }
+    }
+
     /// Takes full frames' worth of bytes from the front of `raw`; less than [`FRAME_RAW_BYTES_MAX`] stay.
     pub fn take_full(&mut self, raw: &mut Vec<u8>) {
         let full = raw.len() - raw.len() % FRAME_RAW_BYTES_MAX;
@@ -46,42 +65,60 @@ impl FrameWriter {
 
     fn put(&mut self, raw: &[u8]) {
         for chunk in raw.chunks(FRAME_RAW_BYTES_MAX) {
-            let frame = lz4_frame(chunk, &mut self.room);
+            let frame = self.maker.frame(chunk);
             self.frames.push(frame.to_vec());
             self.raw_bytes += chunk.len() as u64;
         }
     }
 }
 
-/// Appends `raw` to `out` as LZ4 frames. Reuse `out` (cleared) to reuse its memory.
-pub fn compress_lz4(raw: &[u8], out: &mut Vec<u8>) {
-    let mut room = Vec::new();
+/// Appends `raw` to `out` as frames. Reuse `out` (cleared) to reuse its memory.
+pub fn put_frames(compression: Compression, raw: &[u8], out: &mut Vec<u8>) {
+    let mut maker = FrameMaker::new(compression);
     for chunk in raw.chunks(FRAME_RAW_BYTES_MAX) {
-        out.extend_from_slice(lz4_frame(chunk, &mut room));
+        out.extend_from_slice(maker.frame(chunk));
     }
 }
 
-/// Appends `raw` to `out` as frames that are not compressed.
-pub fn frame_uncompressed(raw: &[u8], out: &mut Vec<u8>) {
-    for chunk in raw.chunks(FRAME_RAW_BYTES_MAX) {
-        let start = out.len();
-        out.resize(start + DATA_AT, 0);
-        out.extend_from_slice(chunk);
-        put_header(METHOD_NONE, chunk.len(), &mut out[start..]);
-    }
+/// Makes one frame after the other in the same memory.
+struct FrameMaker {
+    compression: Compression,
+    /// Room for the largest frame; grown once, and not filled again for every frame.
+    room: Vec<u8>,
+    zstd: Option<zstd::bulk::Compressor<'static>>,
 }
 
-/// `room` is grown once, and not filled again for every frame.
-fn lz4_frame<'a>(chunk: &[u8], room: &'a mut Vec<u8>) -> &'a [u8] {
-    let most = DATA_AT + get_maximum_output_size(chunk.len());
-    if room.len() < most {
-        room.resize(most, 0);
+impl FrameMaker {
+    fn new(compression: Compression) -> FrameMaker {
+        let zstd = (compression == Compression::Zstd)
+            .then(|| zstd::bulk::Compressor::new(ZSTD_LEVEL).expect("the level exists"));
+        FrameMaker { compression, room: Vec::new(), zstd }
     }
-    let written =
-        compress_into(chunk, &mut room[DATA_AT..]).expect("the room has the largest size that LZ4 can need");
-    let frame = &mut room[..DATA_AT + written];
-    put_header(METHOD_LZ4, chunk.len(), frame);
-    frame
+
+    fn frame(&mut self, chunk: &[u8]) -> &[u8] {
+        let most = DATA_AT
+            + match self.compression {
+                Compression::None => chunk.len(),
+                Compression::Lz4 => get_maximum_output_size(chunk.len()),
+                Compression::Zstd => zstd::zstd_safe::compress_bound(chunk.len()),
+            };
+        if self.room.len() < most {
+            self.room.resize(most, 0);
+        }
+        let room = &mut self.room[DATA_AT..];
+        const ROOM: &str = "the room has the largest size that the codec can need";
+        let (method, written) = match &mut self.zstd {
+            Some(zstd) => (METHOD_ZSTD, zstd.compress_to_buffer(chunk, room).expect(ROOM)),
+            None if self.compression == Compression::None => {
+                room[..chunk.len()].copy_from_slice(chunk);
+                (METHOD_NONE, chunk.len())
+            }
+            None => (METHOD_LZ4, compress_into(chunk, room).expect(ROOM)),
+        };
+        let frame = &mut self.room[..DATA_AT + written];
+        put_header(method, chunk.len(), frame);
+        frame
+    }
 }
 
 /// Writes checksum and header before the data that is in `frame` already.
@@ -101,12 +138,14 @@ fn put_header(method: u8, raw_bytes: usize, frame: &mut [u8]) {
 mod tests {
     use super::*;
 
+    const ALL: [Compression; 3] = [Compression::None, Compression::Lz4, Compression::Zstd];
+
     #[test]
     fn frames_hold_the_raw_bytes() {
         let raw: Vec<u8> = (0..FRAME_RAW_BYTES_MAX + 1000).map(|i| (i % 251) as u8).collect();
-        for compress in [compress_lz4, frame_uncompressed] {
+        for compression in ALL {
             let mut out = Vec::new();
-            compress(&raw, &mut out);
+            put_frames(compression, &raw, &mut out);
             let mut back = Vec::new();
             let mut rest = &out[..];
             while !rest.is_empty() {
@@ -115,30 +154,34 @@ mod tests {
                 let data = &rest[25..16 + size];
                 match rest[16] {
                     METHOD_LZ4 => back.extend(lz4_flex::block::decompress(data, raw_size).unwrap()),
+                    METHOD_ZSTD => back.extend(zstd::bulk::decompress(data, raw_size).unwrap()),
                     _ => back.extend_from_slice(data),
                 }
                 rest = &rest[16 + size..];
             }
-            assert!(back == raw);
+            assert!(back == raw, "{compression:?}");
+            assert_eq!(out.len() < raw.len(), compression != Compression::None);
         }
     }
 
     #[test]
     fn bytes_that_come_bit_by_bit_make_the_same_frames() {
         let raw: Vec<u8> = (0..3 * FRAME_RAW_BYTES_MAX + 77).map(|i| (i % 241 * (i / 9_000)) as u8).collect();
-        let mut whole = Vec::new();
-        compress_lz4(&raw, &mut whole);
-        for step in [1_000, FRAME_RAW_BYTES_MAX, 2 * FRAME_RAW_BYTES_MAX + 5] {
-            let (mut writer, mut waiting) = (FrameWriter::default(), Vec::new());
-            for bit in raw.chunks(step) {
-                waiting.extend_from_slice(bit);
-                writer.take_full(&mut waiting);
-                assert!(waiting.len() < FRAME_RAW_BYTES_MAX);
+        for compression in ALL {
+            let mut whole = Vec::new();
+            put_frames(compression, &raw, &mut whole);
+            for step in [1_000, FRAME_RAW_BYTES_MAX, 2 * FRAME_RAW_BYTES_MAX + 5] {
+                let (mut writer, mut waiting) = (FrameWriter::new(compression), Vec::new());
+                for bit in raw.chunks(step) {
+                    waiting.extend_from_slice(bit);
+                    writer.take_full(&mut waiting);
+                    assert!(waiting.len() < FRAME_RAW_BYTES_MAX);
+                }
+                let frames = writer.finish(&waiting);
+                assert_eq!(frames.len(), 4, "{compression:?}, steps of {step}");
+                assert!(frames.concat() == whole, "{compression:?}, steps of {step}");
             }
-            let frames = writer.finish(&waiting);
-            assert_eq!(frames.len(), 4, "steps of {step}");
-            assert!(frames.concat() == whole, "steps of {step}");
+            assert!(FrameWriter::new(compression).finish(&[]).is_empty());
         }
-        assert!(FrameWriter::default().finish(&[]).is_empty());
     }
 }

@@ -1,7 +1,7 @@
-//! ClickHouse types, column builders, the Native block and its LZ4 frames.
+//! ClickHouse types, column builders, the Native block and its compressed frames.
 //!
 //! Values of one table are pushed into [`Column`]s; the columns of one topic partition form a
-//! [`Segment`]; [`encode_block`] makes one Native block of several segments, and [`compress_lz4`]
+//! [`Segment`]; [`encode_block`] makes one Native block of several segments, and [`put_frames`]
 //! turns its bytes into the frames that travel. No socket, clock or thread.
 #![forbid(unsafe_code)]
 
@@ -31,7 +31,7 @@ pub use column::{Column, UnsupportedType, Wide};
 pub use data_type::{DataType, EnumValues, JsonType, TupleMember};
 pub use data_type_parse::{TYPE_DEPTH_MAX, TypeError};
 pub use dynamic::{DYNAMIC_TYPES_MAX, DynamicColumn};
-pub use frame::{FRAME_RAW_BYTES_MAX, FrameWriter, compress_lz4, frame_uncompressed};
+pub use frame::{Compression, FRAME_RAW_BYTES_MAX, FrameWriter, put_frames};
 pub use geo::Geo;
 pub use low::LowColumn;
 pub use nested::{ArrayColumn, MapColumn, NullableColumn};

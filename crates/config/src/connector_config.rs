@@ -42,6 +42,17 @@ pub struct BatchLimits {
     pub linger_ms: u64,
 }
 
+/// How the block of an insert is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InsertCompression {
+    /// Not at all.
+    None,
+    /// LZ4.
+    Lz4,
+    /// ZSTD.
+    Zstd,
+}
+
 /// Where the ledger lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LedgerStore {
@@ -88,6 +99,8 @@ pub struct ConnectorConfig {
     pub insert_deadline_ms: u64,
     /// How long the server may work on an insert.
     pub insert_execution_ms_max: u64,
+    /// How its block is compressed.
+    pub insert_compression: InsertCompression,
     /// Where the ledger lives.
     pub ledger_store: LedgerStore,
     /// Its table, if it is in KeeperMap.
@@ -168,6 +181,15 @@ impl ConnectorConfig {
             memory_bytes_max: reading.integer("pumphouse.memory.bytes.max"),
             insert_deadline_ms: reading.integer("pumphouse.insert.deadline.ms"),
             insert_execution_ms_max: reading.integer("pumphouse.insert.max.execution.ms"),
+            insert_compression: match reading
+                .text("pumphouse.insert.compression")
+                .to_ascii_lowercase()
+                .as_str()
+            {
+                "none" => InsertCompression::None,
+                "zstd" => InsertCompression::Zstd,
+                _ => InsertCompression::Lz4,
+            },
             ledger_store: match reading.text("pumphouse.ledger.store").to_ascii_lowercase().as_str() {
                 "memory" => LedgerStore::Memory,
                 "keepermap" => LedgerStore::KeeperMap,

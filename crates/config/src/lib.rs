@@ -49,7 +49,9 @@ mod page;
 
 pub use bad_records::{BadRecordLog, BadRecords, DeadLetters, InsertRetry};
 pub use clickhouse_settings::FORCED_CLICKHOUSE_SETTINGS;
-pub use connector_config::{BatchLimits, ConnectorConfig, LedgerStore, TASKS_MAX, UnknownFields};
+pub use connector_config::{
+    BatchLimits, ConnectorConfig, InsertCompression, LedgerStore, TASKS_MAX, UnknownFields,
+};
 pub use connector_file::parse_connector_file;
 pub use converter::{BareValue, SchemaFiles, ValueConverter};
 pub use definition::Definition;

@@ -1,4 +1,5 @@
 //! The binary: command line, logging, exit code.
+mod allocator;
 mod check;
 mod dlq;
 mod logging;
@@ -8,9 +9,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Kafka topics into ClickHouse tables, each record exactly once.
 #[derive(Parser)]
@@ -53,6 +51,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    allocator::gives_back_soon();
     let line = CommandLine::parse();
     // Beside a report only what needs attention.
     let level = match line.command {

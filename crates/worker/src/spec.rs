@@ -6,9 +6,10 @@ use std::sync::Arc;
 use pumphouse_clickhouse::{
     Certificates, Client, Endpoint, KeeperLedger, LineageNames, Password, StateTable, TableName,
 };
+use pumphouse_columns::Compression;
 use pumphouse_config::{
-    BadRecords, BareValue, BatchDecision, ConnectorConfig, ExactlyOnce, LedgerStore, TableCreation,
-    ValueConverter, WorkerConfig,
+    BadRecords, BareValue, BatchDecision, ConnectorConfig, ExactlyOnce, InsertCompression, LedgerStore,
+    TableCreation, ValueConverter, WorkerConfig,
 };
 use pumphouse_decode::{
     Decoder, Delimited, FixedSchema, Format, PlanOptions, UnknownFields, ValueColumn, WholeValue,
@@ -46,6 +47,8 @@ pub(crate) struct ConnectorSpec {
     pub state_topic: TopicName,
     pub limits: TaskOptions,
     pub max_execution_ms: u64,
+    /// How blocks travel.
+    pub compression: Compression,
     pub recipe_source: RecipeSource,
     pub schemas: Option<SchemaSource>,
     /// The dead letter topic that is asked for.
@@ -131,6 +134,7 @@ impl ConnectorSpec {
                 seed: 0,
             },
             max_execution_ms: config.insert_execution_ms_max,
+            compression: compression(config.insert_compression),
             recipe_source: RecipeSource {
                 format: format(&config.value_converter),
                 plan_options: PlanOptions {
@@ -200,6 +204,14 @@ impl ConnectorSpec {
     /// The name of a task's producer, and of its member in the group. `scope`: as of `Shared::task_scope`.
     pub(crate) fn transactional_id(&self, scope: &str, task: usize) -> String {
         format!("connect-{}-{scope}-{task}", self.name)
+    }
+}
+
+fn compression(config: InsertCompression) -> Compression {
+    match config {
+        InsertCompression::None => Compression::None,
+        InsertCompression::Lz4 => Compression::Lz4,
+        InsertCompression::Zstd => Compression::Zstd,
     }
 }
 

@@ -66,6 +66,10 @@ fn the_probes_block_names_its_column_and_has_no_rows() {
         default_expression: String::new(),
     };
     let mut expected = Vec::new();
-    pumphouse_columns::compress_lz4(b"\x01\x00\x01a\x05UInt8", &mut expected);
+    pumphouse_columns::put_frames(
+        pumphouse_columns::Compression::Lz4,
+        b"\x01\x00\x01a\x05UInt8",
+        &mut expected,
+    );
     assert_eq!(block_without_rows(&column), expected);
 }

@@ -18,6 +18,6 @@ pub fn frames_of(rows: u64, partitions: u64) -> Vec<u8> {
     raw.extend_from_slice(b"\x01p\x05UInt8");
     raw.extend((0..rows).map(|a| (a % partitions) as u8));
     let mut frames = Vec::new();
-    pumphouse_columns::compress_lz4(&raw, &mut frames);
+    pumphouse_columns::put_frames(pumphouse_columns::Compression::Lz4, &raw, &mut frames);
     frames
 }

@@ -44,6 +44,13 @@ pub(super) const PUMPHOUSE: &[OptionDef] = &[
         .integer(1000, 3_600_000)
         .default("60000")
         .group(GROUP),
+    option(
+        "pumphouse.insert.compression",
+        "How blocks travel: `lz4`, `zstd` (level 1: smaller, for networks that are slow or cost money), or `none`.",
+    )
+    .kind(Kind::OneOf(&["lz4", "zstd", "none"]))
+    .default("lz4")
+    .group(GROUP),
     option("pumphouse.ledger.store", "Where the ledger lives: in the group's offsets, in a KeeperMap table of ClickHouse (docs/ledger-stores.md), or, for trials only, in memory. Nothing else chooses it: not `exactlyOnce`, nor that `zkPath` is given.")
         .kind(Kind::OneOf(&["kafka", "keepermap", "memory"]))
         .default("kafka")

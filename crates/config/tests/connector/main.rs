@@ -84,6 +84,17 @@ fn the_usual_connector_is_understood() {
 }
 
 #[test]
+fn blocks_are_compressed_as_told() {
+    use pumphouse_config::InsertCompression::{Lz4, None, Zstd};
+    let option = "pumphouse.insert.compression";
+    assert_eq!(good(&[]).insert_compression, Lz4);
+    for (said, meant) in [("LZ4", Lz4), ("zstd", Zstd), ("none", None)] {
+        assert_eq!(good(&[(option, said)]).insert_compression, meant);
+    }
+    assert!(read(&[(option, "gzip")]).is_err());
+}
+
+#[test]
 fn the_official_sinks_state_options_are_noted() {
     let config = good(&[("zkPath", "/kafka-connect"), ("zkDatabase", "connect_state")]);
     assert_eq!(noted(&config), ["zkDatabase", "zkPath"]);

@@ -1,7 +1,7 @@
 //! The hot paths: what is done for every record, or once per batch and partition.
 use std::hint::black_box;
 
-use pumphouse_columns::{Segment, compress_lz4, encode_block};
+use pumphouse_columns::{Compression, Segment, encode_block, put_frames};
 use pumphouse_decode::{Decoder, Format, HeadersRef, RecordRef, TablePlan};
 use pumphouse_delivery::{Batch, BatchRange, Entry, TableEngine, TableSeen};
 use pumphouse_types::{
@@ -135,7 +135,7 @@ fn compress(units: usize, rounds: usize) {
     block_of(decoder.plan(), &segment, &mut block);
     for _ in 0..=rounds {
         frames.clear();
-        compress_lz4(&block, &mut frames);
+        put_frames(Compression::Lz4, &block, &mut frames);
         black_box(&frames);
     }
 }

@@ -6,9 +6,7 @@ mod types;
 
 use std::sync::{Arc, OnceLock};
 
-use pumphouse_columns::{
-    Segment, compress_lz4, encode_block, frame_uncompressed, quote_identifier, quote_string,
-};
+use pumphouse_columns::{Compression, Segment, encode_block, put_frames, quote_identifier, quote_string};
 use pumphouse_decode::{HeadersRef, JsonDecoder, PlanOptions, RecordRef, TableColumn, TablePlan};
 use pumphouse_testkit::{ClickHouse, ClickHouseOptions, Sql};
 
@@ -80,17 +78,11 @@ fn segment_of(plan: &Arc<TablePlan>, partition: u32, records: &[&str]) -> Segmen
     segment
 }
 
-fn insert(
-    table: &str,
-    plan: &TablePlan,
-    segments: &[&Segment],
-    token: &str,
-    compress: fn(&[u8], &mut Vec<u8>),
-) {
+fn insert(table: &str, plan: &TablePlan, segments: &[&Segment], token: &str, compression: Compression) {
     let shape = plan.shape();
     let (mut block, mut frames) = (Vec::new(), Vec::new());
     encode_block(&shape.wire_names(), &shape.wire_types(), segments, &mut block).unwrap();
-    compress(&block, &mut frames);
+    put_frames(compression, &block, &mut frames);
     let sql = format!(
         "INSERT INTO {} ({}) SELECT {} FROM input({}) WHERE throwIf(nowInBlock64(3, 'UTC') > \
          toDateTime64('2200-01-01 00:00:00', 3, 'UTC'), 'PUMPHOUSE_DEADLINE') = 0 FORMAT Native",
@@ -168,7 +160,7 @@ fn rows_of_partitions_stay_apart_and_a_second_try_is_dropped() {
         let first = segment_of(&plan, 0, &[&record(0)]);
         let second = segment_of(&plan, 1, &[&record(1), &record(2)]);
         for _ in 0..2 {
-            insert(&table, &plan, &[&first, &second], &format!("token{number}"), compress_lz4);
+            insert(&table, &plan, &[&first, &second], &format!("token{number}"), Compression::Lz4);
         }
         let rows = query(&format!("SELECT p, c FROM {table} ORDER BY p FORMAT TSVRaw"));
         assert_eq!(rows, format!("0\t{expected}\n1\t{expected}\n2\t{expected}\n"), "{type_text} {json}");
@@ -199,7 +191,7 @@ fn partitions_follow_one_another() {
         })
         .collect();
     let segments: Vec<&Segment> = segments.iter().collect();
-    insert("many", &plan, &segments, "many", frame_uncompressed);
+    insert("many", &plan, &segments, "many", Compression::None);
     let wrong = query(
         "SELECT count(), countIf(l IS NOT DISTINCT FROM if(n % 7 = 0, NULL, concat('v', toString(n % 40000))) \
          AND a = [concat('x', toString(n % 300)), ''] AND m = map('k', n) AND _topic = 'orders' \
@@ -227,7 +219,7 @@ fn defaults_are_the_tables_own() {
         r#"{"id":2,"u":9,"n":null,"l":null,"ln":null,"a":null,"m":null,"j":null,"t":null,"v":null,"s":null,"d":null,"e":null}"#,
         r#"{"id":3,"u":8,"n":7,"l":"q","ln":"r","a":[],"m":{},"j":{},"t":[9,"q"],"v":4,"s":1,"d":0,"e":"x","fromeph":6,"made":99,"called":99}"#,
     ];
-    insert("defaults", &plan, &[&segment_of(&plan, 0, &records)], "defaults", compress_lz4);
+    insert("defaults", &plan, &[&segment_of(&plan, 0, &records)], "defaults", Compression::Zstd);
     let rows = query(
         "SELECT id, u, n, l, ln, a, m, j, t, v, s, toUnixTimestamp(d) = toUnixTimestamp(toDateTime('2020-02-02 00:00:00')), e, made, fromeph FROM defaults ORDER BY id FORMAT TSVRaw",
     );
@@ -250,7 +242,7 @@ fn hostile_names() {
     let fields: Vec<String> =
         names.iter().enumerate().map(|(n, name)| format!("{}:[{n}]", serde_json::json!(name))).collect();
     let record = format!("{{{}}}", fields.join(","));
-    insert("t`'\\", &plan, &[&segment_of(&plan, 0, &[&record, "{}"])], "hostile", compress_lz4);
+    insert("t`'\\", &plan, &[&segment_of(&plan, 0, &[&record, "{}"])], "hostile", Compression::Lz4);
     let rows = query(&format!("SELECT * FROM {} FORMAT TSV", quote_identifier("t`'\\")));
     let given: Vec<String> = (0..names.len()).map(|n| format!("[{n}]")).collect();
     let defaults = vec!["[1]"; names.len()];

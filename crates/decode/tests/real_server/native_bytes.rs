@@ -1,7 +1,7 @@
 //! Blocks against the server's own: what we send is, byte for byte, what `SELECT .. FORMAT Native` gives back.
 //! For types with one encoding; of those with several the server's choice is its own, and the black-box
 //! suite compares what two tables give back.
-use pumphouse_columns::{DataType, compress_lz4, encode_block};
+use pumphouse_columns::{Compression, DataType, encode_block};
 use pumphouse_decode::{TYPE_TABLE, TypeRow};
 
 use super::types::examples;
@@ -43,7 +43,7 @@ fn a_block_comes_back_as_it_went() {
                 .collect();
             let plan = plan_of(&table);
             let segment = segment_of(&plan, 0, &records.iter().map(String::as_str).collect::<Vec<_>>());
-            insert(&table, &plan, &[&segment], &table, compress_lz4);
+            insert(&table, &plan, &[&segment], &table, Compression::Lz4);
             let types: Vec<DataType> = columns_of(&table).iter().map(|c| in_head(&c.type_text)).collect();
             let mut ours = Vec::new();
             encode_block(&["c", "p"], &types, &[&segment], &mut ours).unwrap();

@@ -1,6 +1,6 @@
 //! The table of types (`docs/types.md`) against a real server: every example alone in its column, in the
 //! third place of an array of named tuples in a map, and in an array of arrays.
-use pumphouse_columns::compress_lz4;
+use pumphouse_columns::Compression;
 use pumphouse_decode::{HeadersRef, JsonDecoder, PlanOptions, RecordRef, TYPE_TABLE, TakeHeader, TypeRow};
 
 use super::{TYPE_SETTINGS, columns_of, create, insert, plan_of, query, segment_of};
@@ -25,7 +25,7 @@ fn round_trip(table: &str, columns: &str, select: &str, values: &[String]) -> Ve
     let cut = records.len() / 2;
     let rows = |range: std::ops::Range<usize>| whole.select(std::slice::from_ref(&range));
     let (head, tail) = (rows(0..cut), rows(cut..records.len()));
-    insert(table, &plan, &[&head, &tail], table, compress_lz4);
+    insert(table, &plan, &[&head, &tail], table, Compression::Lz4);
     let printed = query(&format!("SELECT {select} FROM {table} ORDER BY p FORMAT TSVRaw"));
     let lines: Vec<String> = printed.split_terminator('\n').map(str::to_owned).collect();
     assert_eq!(lines.len(), values.len(), "{columns}\n{printed}");
@@ -90,7 +90,7 @@ fn dotted_columns_and_flattened_nested() {
         r#"{"id":3,"n.a":[1],"n.b":[null],"p.q.r":3,"p.s":4}"#,
         r#"{"id":4,"n":[],"p":{"q":{"r":9},"q":{"r":3}}}"#,
     ];
-    insert("dotted", &plan, &[&segment_of(&plan, 0, &records)], "dotted", compress_lz4);
+    insert("dotted", &plan, &[&segment_of(&plan, 0, &records)], "dotted", Compression::Lz4);
     assert_eq!(
         query("SELECT * FROM dotted ORDER BY id FORMAT TSVRaw"),
         "1\t[1,2]\t['x',NULL]\t3\t\\N\n2\t[1,2]\t['x',NULL]\t3\t7\n3\t[1]\t[NULL]\t3\t4\n4\t[]\t[]\t3\t7\n"
@@ -126,7 +126,7 @@ fn lineage_columns_say_where_a_record_came_from() {
     decoder.decode(&mut segment, full).unwrap();
     let bare = RecordRef { offset: 18, timestamp_ms: None, key: None, headers: HeadersRef::NONE, ..full };
     decoder.decode(&mut segment, bare).unwrap();
-    insert("lineage", &plan, &[&segment], "lineage", compress_lz4);
+    insert("lineage", &plan, &[&segment], "lineage", Compression::Lz4);
     assert_eq!(
         query("SELECT * FROM lineage ORDER BY _offset FORMAT TSV"),
         "1\torders\t3\t17\t2013-01-01 10:00:00.123000\tk\t[('h','1'),('h',NULL),('','\\0')]\n\

@@ -102,6 +102,7 @@ fn run_once(spec: &ConnectorSpec, shared: &Arc<Shared>, run: &TaskRun) -> Result
         state_topic: spec.state_topic.clone(),
         limits: spec.limits.clone(),
         max_execution_ms: spec.max_execution_ms,
+        compression: spec.compression,
         recipe_source: spec.recipe_source.clone(),
         letters: spec.letters.clone(),
         schemas: spec.schemas.clone(),

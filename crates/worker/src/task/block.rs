@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use pumphouse_columns::{FrameWriter, Segment, encode_block_in_steps};
+use pumphouse_columns::{Compression, FrameWriter, Segment, encode_block_in_steps};
 use pumphouse_decode::TablePlan;
 use pumphouse_types::{Offset, Partition};
 use tokio::runtime::Handle;
@@ -32,41 +32,51 @@ pub(super) struct Frames {
     pub bytes: u64,
 }
 
+/// Where blocks are encoded, and how they are compressed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Encoder<'a> {
+    pub runtime: &'a Handle,
+    pub compression: Compression,
+}
+
 /// A closed block; its frames come when they are ready.
 #[derive(Clone)]
 pub(super) struct Block {
     frames: watch::Receiver<Option<Frames>>,
     pub recipe: Arc<Recipe>,
-    /// Column data, for the memory metric.
-    pub column_bytes: u64,
+    /// What its columns, and frames that are not ready, take at most.
+    encoding_bytes: u64,
 }
 
 impl Block {
     /// Encodes and compresses `segments` on a blocking thread; gives the emptied segments back
     /// through `recycle`.
     pub(super) fn encode(
-        runtime: &Handle,
+        encoder: Encoder<'_>,
         recipe: Arc<Recipe>,
         segments: Segments,
         recycle: impl FnOnce(Segments) + Send + 'static,
     ) -> Block {
         let (ready, frames) = watch::channel(None);
-        let column_bytes = segments.values().map(|segment| segment.bytes() as u64).sum();
+        let column_bytes: u64 = segments.values().map(|segment| segment.bytes() as u64).sum();
         let plan = Arc::clone(&recipe.plan);
-        runtime.spawn_blocking(move || {
-            let made = make_frames(&plan, &segments);
+        let compression = encoder.compression;
+        encoder.runtime.spawn_blocking(move || {
+            let made = make_frames(&plan, &segments, compression);
             // Nobody waits any more when the claim has ended.
             let _ = ready.send(Some(made));
             let mut segments = segments;
             segments.values_mut().for_each(Segment::clear);
             recycle(segments);
         });
-        Block { frames, recipe, column_bytes }
+        // What is not compressed is there twice while it is encoded.
+        let encoding_bytes = if compression == Compression::None { 2 * column_bytes } else { column_bytes };
+        Block { frames, recipe, encoding_bytes }
     }
 
     /// What it takes: its columns until they are encoded, its frames from then on.
     pub(super) fn held_bytes(&self) -> u64 {
-        self.frames.borrow().as_ref().map_or(self.column_bytes, |frames| frames.bytes)
+        self.frames.borrow().as_ref().map_or(self.encoding_bytes, |frames| frames.bytes)
     }
 
     /// Waits for the frames. `None` if the encoding thread died.
@@ -88,26 +98,27 @@ pub(super) struct ReadRows {
 impl ReadRows {
     /// Encodes all rows (`None`), or these. Shape: `wanted` names rows that were read; panics if one was
     /// not.
-    pub(super) fn encode(self: &Arc<ReadRows>, runtime: &Handle, wanted: Option<&RowOffsets>) -> Block {
+    pub(super) fn encode(self: &Arc<ReadRows>, encoder: Encoder<'_>, wanted: Option<&RowOffsets>) -> Block {
         let (ready, frames) = watch::channel(None);
         let selection = wanted.map(|wanted| self.selection(wanted));
         let rows = Arc::clone(self);
         let recipe = Arc::clone(&self.recipe);
-        runtime.spawn_blocking(move || {
+        let compression = encoder.compression;
+        encoder.runtime.spawn_blocking(move || {
             let made = match selection {
-                None => make_frames(&rows.recipe.plan, &rows.segments),
+                None => make_frames(&rows.recipe.plan, &rows.segments, compression),
                 Some(selection) => {
                     let cut = |(partition, ranges): (Partition, Vec<Range<usize>>)| {
                         (partition, rows.segments[&partition].select(&ranges))
                     };
-                    make_frames(&rows.recipe.plan, &selection.into_iter().map(cut).collect())
+                    make_frames(&rows.recipe.plan, &selection.into_iter().map(cut).collect(), compression)
                 }
             };
             // Nobody waits any more when the claim has ended.
             let _ = ready.send(Some(made));
         });
         // The rows are counted where they are kept.
-        Block { frames, recipe, column_bytes: 0 }
+        Block { frames, recipe, encoding_bytes: 0 }
     }
 
     pub(super) fn column_bytes(&self) -> u64 {
@@ -140,12 +151,12 @@ fn row_ranges(held: &[Offset], wanted: &[Offset]) -> Vec<Range<usize>> {
     ranges
 }
 
-fn make_frames(plan: &TablePlan, segments: &Segments) -> Frames {
+fn make_frames(plan: &TablePlan, segments: &Segments, compression: Compression) -> Frames {
     let began = Instant::now();
     let shape = plan.shape();
     let parts: Vec<&Segment> = segments.values().filter(|segment| segment.rows() > 0).collect();
     let rows: usize = parts.iter().map(|segment| segment.rows()).sum();
-    let (mut raw, mut writer) = (Vec::new(), FrameWriter::default());
+    let (mut raw, mut writer) = (Vec::new(), FrameWriter::new(compression));
     // A batch of dead letters alone has no rows, and is not sent.
     if rows > 0 {
         let (names, types) = (shape.wire_names(), shape.wire_types());

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use pumphouse_clickhouse::{Client, KeeperLedger, TableName};
+use pumphouse_columns::Compression;
 use pumphouse_delivery::TaskOptions;
 use pumphouse_kafka::{Settings, StartAt};
 use pumphouse_types::{TopicName, TopicPartition};
@@ -11,6 +12,7 @@ use pumphouse_verify::AuditOutcome;
 use std::collections::BTreeMap;
 use tokio::runtime::Handle;
 
+use super::block::Encoder;
 use super::lane_shell::Ends;
 use super::letters::LetterRules;
 use super::memory::Memory;
@@ -53,6 +55,8 @@ pub struct TaskContext {
     pub limits: TaskOptions,
     /// `max_execution_time` of an insert, in ms.
     pub max_execution_ms: u64,
+    /// How blocks travel.
+    pub compression: Compression,
     /// What of the configuration decides which rows a record becomes.
     pub recipe_source: RecipeSource,
     /// What becomes of records that cannot become rows; `None`: the task stops before them.
@@ -87,6 +91,11 @@ pub struct TaskContext {
 }
 
 impl TaskContext {
+    /// Where blocks are encoded.
+    pub(super) fn encoder(&self) -> Encoder<'_> {
+        Encoder { runtime: &self.runtime, compression: self.compression }
+    }
+
     /// What the page shows.
     pub(super) fn pulses(&self) -> &Pulses {
         &self.meters.metrics.pulses

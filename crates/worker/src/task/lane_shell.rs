@@ -13,10 +13,9 @@ use pumphouse_kafka::{LaneQueue, MessageBatch, RecordView};
 use pumphouse_types::{
     BatchId, ConfigVersion, Millis, Offset, Partition, SchemaId, TopicName, TopicPartition,
 };
-use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::block::{Block, ReadRows, RowOffsets, Segments};
+use super::block::{Block, Encoder, ReadRows, RowOffsets, Segments};
 use super::failure::Failure;
 use super::letters::Letters;
 use super::mail::Mail;
@@ -383,7 +382,7 @@ impl LaneShell {
     }
 
     /// Closes the open block: it belongs to `batch` now.
-    pub(super) fn seal(&mut self, batch: BatchId, now: Millis, runtime: &Handle, mail: &Sender<Mail>) {
+    pub(super) fn seal(&mut self, batch: BatchId, now: Millis, encoder: Encoder<'_>, mail: &Sender<Mail>) {
         let recipe = Arc::clone(self.running.as_ref().expect("records were decoded with it"));
         let (topic, mail) = (self.topic.clone(), mail.clone());
         let segments = std::mem::take(&mut self.open);
@@ -391,7 +390,7 @@ impl LaneShell {
         self.letters.sealed();
         self.idle.sealed(now);
         let made_by = Arc::clone(&recipe);
-        let block = Block::encode(runtime, recipe, segments, move |segments| {
+        let block = Block::encode(encoder, recipe, segments, move |segments| {
             // Only to save allocations: nobody misses it.
             let _ = mail.send(Mail::Recycled { topic, recipe: made_by, segments });
         });
@@ -409,7 +408,7 @@ impl LaneShell {
         &mut self,
         batch: BatchId,
         wanted: Option<&RowOffsets>,
-        runtime: &Handle,
+        encoder: Encoder<'_>,
     ) -> Option<Block> {
         match self.blocks.get_mut(&batch)? {
             Held::Sealed(block) => wanted.is_none().then(|| block.clone()),
@@ -419,7 +418,7 @@ impl LaneShell {
                 {
                     return Some(block.clone());
                 }
-                let block = rows.encode(runtime, wanted);
+                let block = rows.encode(encoder, wanted);
                 *encoded = Some((wanted.cloned(), block.clone()));
                 Some(block)
             }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use clap::Args;
 use pumphouse_clickhouse::{Answer, Client, Endpoint, InsertRequest, InsertStatement, Password, TableName};
-use pumphouse_columns::{Segment, compress_lz4, encode_block};
+use pumphouse_columns::{Compression, Segment, encode_block, put_frames};
 use pumphouse_decode::{HeadersRef, JsonDecoder, PlanOptions, RecordRef, TableColumn, TablePlan};
 use pumphouse_testkit::seeded::Seeded;
 use pumphouse_types::{DedupToken, ServerMillis};
@@ -137,7 +137,7 @@ fn finish(plan: &TablePlan, open: &mut BTreeMap<u32, Segment>) -> Result<Pieces>
     let parts: Vec<&Segment> = open.values().filter(|segment| segment.rows() > 0).collect();
     let (mut raw, mut framed) = (Vec::new(), Vec::new());
     encode_block(&shape.wire_names(), &shape.wire_types(), &parts, &mut raw)?;
-    compress_lz4(&raw, &mut framed);
+    put_frames(Compression::Lz4, &raw, &mut framed);
     open.values_mut().for_each(Segment::clear);
     let framed = Bytes::from(framed);
     Ok((0..framed.len())

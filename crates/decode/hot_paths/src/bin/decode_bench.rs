@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use pumphouse_columns::{Segment, compress_lz4};
+use pumphouse_columns::{Compression, Segment, put_frames};
 use pumphouse_decode::Format;
 use pumphouse_hot_paths::{block_of, decode_all, decoder, plan, records, rivals};
 
@@ -60,26 +60,30 @@ fn main() {
         lines.push(measured);
         made.push(ours);
     }
-    let (mut encoded, mut compressed) = (Vec::new(), Vec::new());
+    let mut encoded = Vec::new();
+    let mut compressed = [Compression::Lz4, Compression::Zstd].map(|by| (by, Vec::new(), 0));
     let (mut block, mut frames) = (Vec::new(), Vec::new());
     for round in 0..=rounds {
         block.clear();
-        frames.clear();
         let a = per_record(count, || block_of(&plan(), &made[0], &mut block));
-        let b = per_record(count, || compress_lz4(&block, &mut frames));
+        for (by, times, bytes) in &mut compressed {
+            frames.clear();
+            let b = per_record(count, || put_frames(*by, &block, &mut frames));
+            *bytes = frames.len() / count;
+            if round > 0 {
+                times.push(b);
+            }
+        }
         if round > 0 {
             encoded.push(a);
-            compressed.push(b);
         }
     }
     print_table(&lines, count, rounds);
-    println!(
-        "\nEncoding a block: {:.0} ns per row; LZ4: {:.0} ns per row ({} bytes to {}).",
-        median(&mut encoded),
-        median(&mut compressed),
-        block.len() / count,
-        frames.len() / count
-    );
+    print!("\nEncoding a block: {:.0} ns per row of {} bytes", median(&mut encoded), block.len() / count);
+    for (by, times, bytes) in &mut compressed {
+        print!("; {by:?}: {:.0} ns per row ({bytes} bytes are left)", median(times));
+    }
+    println!(".");
 }
 
 fn print_table(lines: &[Measured], count: usize, rounds: usize) {
