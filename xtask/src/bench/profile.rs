@@ -1,8 +1,9 @@
 //! `bench --profile`: where the worker's CPU time goes, by thread and by function, as `perf` samples it.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -18,47 +19,20 @@ const SAMPLES_PER_S: &str = "997";
 /// Functions that are shown.
 const FUNCTIONS: usize = 15;
 
-/// `perf` writes its file within this time after it was told to end.
-const END_LIMIT: Duration = Duration::from_secs(30);
-
-/// A `perf record` of a process.
-pub struct Recording {
-    child: Child,
-}
-
-impl Recording {
-    /// Begins to sample all threads of a process.
-    /// Errors: there is no `perf`.
-    pub fn start(pid: u32, file: &Path) -> Result<Recording> {
-        let child = Command::new("perf")
-            .args(["record", "-q", "-F", SAMPLES_PER_S, "-p", &pid.to_string(), "-o"])
-            .arg(file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("cannot start `perf`: it is in the package linux-perf")?;
-        Ok(Recording { child })
-    }
-
-    /// Waits for it; the process that it watches has ended.
-    pub fn finish(mut self) -> Result<()> {
-        let begun = Instant::now();
-        while self.child.try_wait().context("cannot wait for perf")?.is_none() {
-            if begun.elapsed() > END_LIMIT {
-                bail!("perf does not end after the process that it watches");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Recording {
-    fn drop(&mut self) {
-        // It has ended by itself if all went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A program that runs `worker` under `perf record`, which samples every thread from its first moment: attached to
+/// a process that runs, it would not see the threads that come later.
+/// Errors: it cannot be written to `directory`.
+pub fn recorded(worker: &Path, file: &Path, directory: &Path) -> Result<PathBuf> {
+    let program = directory.join("recorded-worker");
+    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', "'\\''"));
+    let text = format!(
+        "#!/bin/sh\nexec perf record -q -F {SAMPLES_PER_S} -o {} -- {} \"$@\"\n",
+        quoted(file),
+        quoted(worker)
+    );
+    fs::write(&program, text).with_context(|| format!("cannot write {}", program.display()))?;
+    fs::set_permissions(&program, Permissions::from_mode(0o755))?;
+    Ok(program)
 }
 
 /// Shares in per cent, largest first.
@@ -99,7 +73,8 @@ fn report(file: &Path, sort: &str) -> Result<Shares> {
 fn shares(text: &str) -> Shares {
     let line = |line: &str| {
         let (share, name) = line.trim().split_once('%')?;
-        let name = name.trim();
+        // Behind the name, some versions have further columns.
+        let name = name.trim().split("  ").next()?;
         let name = name.strip_prefix("[.] ").map_or_else(
             || name.strip_prefix("[k] ").map_or_else(|| name.to_owned(), |name| format!("kernel: {name}")),
             str::to_owned,
@@ -139,7 +114,7 @@ mod tests {
 
     #[test]
     fn lines_of_perf_are_read() {
-        let text = "    33.10%  [.] pumphouse_decode::json::run\n\n     2.05%  [k] clear_page_erms\n    90.00%  task-0\n";
+        let text = "    33.10%  [.] pumphouse_decode::json::run\n\n     2.05%  [k] clear_page_erms      -      -\n    90.00%  task-0\n";
         let read = shares(text);
         assert_eq!(read[0], (33.1, "pumphouse_decode::json::run".to_owned()));
         assert_eq!(read[1], (2.05, "kernel: clear_page_erms".to_owned()));

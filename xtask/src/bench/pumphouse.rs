@@ -13,7 +13,7 @@ use super::contender::Contender;
 use super::figures::Figures;
 use super::landing::Landing;
 use super::load::Format;
-use super::profile::Recording;
+use super::profile;
 use super::stage::{Stage, Table};
 use crate::worker_watch::{Watched, setup};
 
@@ -42,14 +42,13 @@ pub fn record_profile(stage: &Stage, options: &Options, file: &Path) -> Result<(
     let directory = tempfile::Builder::new().prefix("pumphouse-bench-").tempdir()?;
     let mut setup = setup(stage.bed(), stage.hall.binary.clone(), directory.path())?;
     aim(&mut setup, stage, &table, options)?;
+    setup.binary = profile::recorded(&stage.hall.binary, file, directory.path())?;
     let mut worker = Watched::start(&setup)?;
-    let recording = Recording::start(worker.process.pid(), file)?;
     wait_running(&mut worker, &setup)?;
     Landing::watch(&table, stage.records(), || Ok(worker.process.check_running()?))?;
     worker.check()?;
     worker.process.terminate()?;
     worker.process.wait_exit(EXIT_LIMIT).context("the worker does not end after SIGTERM")?;
-    recording.finish()?;
     stage.check(&table).map(drop)
 }
 

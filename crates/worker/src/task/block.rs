@@ -10,7 +10,7 @@ use pumphouse_columns::{Compression, FrameWriter, Segment, encode_block_in_steps
 use pumphouse_decode::TablePlan;
 use pumphouse_types::{Offset, Partition};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::recipe::Recipe;
 
@@ -37,6 +37,22 @@ pub(super) struct Frames {
 pub(super) struct Encoder<'a> {
     pub runtime: &'a Handle,
     pub compression: Compression,
+    pub slots: &'a Arc<Semaphore>,
+}
+
+impl Encoder<'_> {
+    /// On a blocking thread, when one of the slots is free.
+    fn run(self, work: impl FnOnce() + Send + 'static) {
+        let slots = Arc::clone(self.slots);
+        self.runtime.spawn(async move {
+            // Never closed.
+            let Ok(slot) = slots.acquire_owned().await else { return };
+            tokio::task::spawn_blocking(move || {
+                work();
+                drop(slot);
+            });
+        });
+    }
 }
 
 /// A closed block; its frames come when they are ready.
@@ -61,7 +77,7 @@ impl Block {
         let column_bytes: u64 = segments.values().map(|segment| segment.bytes() as u64).sum();
         let plan = Arc::clone(&recipe.plan);
         let compression = encoder.compression;
-        encoder.runtime.spawn_blocking(move || {
+        encoder.run(move || {
             let made = make_frames(&plan, &segments, compression);
             // Nobody waits any more when the claim has ended.
             let _ = ready.send(Some(made));
@@ -104,7 +120,7 @@ impl ReadRows {
         let rows = Arc::clone(self);
         let recipe = Arc::clone(&self.recipe);
         let compression = encoder.compression;
-        encoder.runtime.spawn_blocking(move || {
+        encoder.run(move || {
             let made = match selection {
                 None => make_frames(&rows.recipe.plan, &rows.segments, compression),
                 Some(selection) => {

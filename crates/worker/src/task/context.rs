@@ -93,7 +93,7 @@ pub struct TaskContext {
 impl TaskContext {
     /// Where blocks are encoded.
     pub(super) fn encoder(&self) -> Encoder<'_> {
-        Encoder { runtime: &self.runtime, compression: self.compression }
+        Encoder { runtime: &self.runtime, compression: self.compression, slots: self.memory.encoding() }
     }
 
     /// What the page shows.

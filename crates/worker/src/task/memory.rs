@@ -1,10 +1,12 @@
 //! What a connector's records may take of this process's memory (`pumphouse.memory.bytes.max`), shared by all
 //! lanes of its tasks. Nothing is paused and nothing is thrown away: a lane that finds no room leaves its
 //! records in the queue, which then fills up, and fetching stops.
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use pumphouse_kafka::Settings;
+use tokio::sync::Semaphore;
 
 /// What the process takes beside records: its code, threads, clients and the allocator's own tables, for which 25
 /// to 45 MiB were measured, and answers of the broker that are received and decompressed beyond a queue's limit.
@@ -48,6 +50,7 @@ pub(crate) struct Memory {
     /// What lanes hold beyond their fair shares.
     beyond: AtomicU64,
     lanes: AtomicUsize,
+    encoding: Arc<Semaphore>,
 }
 
 /// Whether a lane may take records.
@@ -65,6 +68,7 @@ impl Memory {
     /// `total`: all that the process may take, in bytes.
     pub(crate) fn new(total: u64) -> Arc<Memory> {
         let records = total.saturating_sub(PROCESS_BYTES);
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let blocks_max = as_data(records - records / QUEUES_PART);
         Arc::new(Memory {
             total,
@@ -72,6 +76,7 @@ impl Memory {
             held: AtomicU64::new(0),
             beyond: AtomicU64::new(0),
             lanes: AtomicUsize::new(0),
+            encoding: Arc::new(Semaphore::new(cores)),
         })
     }
 
@@ -94,6 +99,12 @@ impl Memory {
             settings.entry(name.to_owned()).or_insert_with(|| value.to_string());
         }
         settings
+    }
+
+    /// Slots for blocks that are encoded at one time, as many as there are cores: each takes some megabytes of its own, and
+    /// more of them would not be done sooner.
+    pub(super) fn encoding(&self) -> &Arc<Semaphore> {
+        &self.encoding
     }
 
     /// A new lane's share, which holds nothing yet.
