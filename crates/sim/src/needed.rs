@@ -80,7 +80,7 @@ pub const NEEDED: [Needed; 16] = [
     },
     Needed {
         rule: Rule::R12,
-        seed: 817,
+        seed: 2790,
         broken: "no_row_twice",
         what: "a window is accepted that a late commit outlives, and with it the token of the attempt after it",
     },
