@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use pumphouse_delivery::{ClaimId, StoredEntry};
 use pumphouse_types::{BatchId, Millis, Partition, TopicId, TopicName, TopicPartition};
 
+use crate::questions::{OfClaim, Questions};
+
 /// Pause before a question that was not answered is asked again.
 const ASK_AGAIN_MS: u64 = 100;
 
@@ -25,6 +27,12 @@ pub struct EntriesAsked {
     pub partitions: Vec<Partition>,
 }
 
+impl OfClaim for EntriesAsked {
+    fn claim(&self) -> ClaimId {
+        self.claim
+    }
+}
+
 /// Partitions without an entry, whose start is to be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionsAsked {
@@ -32,6 +40,12 @@ pub struct PartitionsAsked {
     pub claim: ClaimId,
     /// Which.
     pub partitions: Vec<TopicPartition>,
+}
+
+impl OfClaim for PartitionsAsked {
+    fn claim(&self) -> ClaimId {
+        self.claim
+    }
 }
 
 /// The next step of a claim.
@@ -97,10 +111,8 @@ struct Claiming<F> {
 #[derive(Debug)]
 pub(crate) struct Asks<F> {
     claiming: Option<Claiming<F>>,
-    entries: Vec<EntriesAsked>,
-    reading: Option<EntriesAsked>,
-    starts: Vec<PartitionsAsked>,
-    starting: Option<PartitionsAsked>,
+    pub(crate) entries: Questions<EntriesAsked>,
+    pub(crate) starts: Questions<PartitionsAsked>,
     not_before: Millis,
     topic_ids_at: Millis,
 }
@@ -109,10 +121,8 @@ impl<F> Default for Asks<F> {
     fn default() -> Asks<F> {
         Asks {
             claiming: None,
-            entries: Vec::new(),
-            reading: None,
-            starts: Vec::new(),
-            starting: None,
+            entries: Questions::default(),
+            starts: Questions::default(),
             not_before: Millis::default(),
             topic_ids_at: Millis::default(),
         }
@@ -124,9 +134,7 @@ impl<F: Clone> Asks<F> {
     pub(crate) fn clear(&mut self) {
         self.claiming = None;
         self.entries.clear();
-        self.reading = None;
         self.starts.clear();
-        self.starting = None;
     }
 
     pub(crate) fn may_ask(&self, now: Millis) -> bool {
@@ -241,45 +249,6 @@ impl<F: Clone> Asks<F> {
             };
         }
     }
-
-    /// A lane that waits asks again and again; while nobody answers, once is enough.
-    pub(crate) fn ask_entries(&mut self, asked: EntriesAsked) {
-        if !self.entries.contains(&asked) && self.reading.as_ref() != Some(&asked) {
-            self.entries.push(asked);
-        }
-    }
-
-    /// One at a time.
-    pub(crate) fn next_entries(&mut self, current: ClaimId) -> Option<EntriesAsked> {
-        if self.reading.is_some() {
-            return None;
-        }
-        self.entries.retain(|asked| asked.claim == current);
-        self.reading = self.entries.pop();
-        self.reading.clone()
-    }
-
-    pub(crate) fn reading(&mut self) -> Option<EntriesAsked> {
-        self.reading.take()
-    }
-
-    pub(crate) fn ask_starts(&mut self, asked: PartitionsAsked) {
-        self.starts.push(asked);
-    }
-
-    /// One at a time.
-    pub(crate) fn next_starts(&mut self, current: ClaimId) -> Option<PartitionsAsked> {
-        if self.starting.is_some() {
-            return None;
-        }
-        self.starts.retain(|asked| asked.claim == current);
-        self.starting = self.starts.pop();
-        self.starting.clone()
-    }
-
-    pub(crate) fn starting(&mut self) -> Option<PartitionsAsked> {
-        self.starting.take()
-    }
 }
 
 /// The topics of these partitions, each once, in order.
@@ -291,26 +260,6 @@ pub(crate) fn topics_of(partitions: &[TopicPartition]) -> Vec<TopicName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn asked(claim: u64, gather: Option<BatchId>) -> EntriesAsked {
-        let partitions = vec![Partition(0), Partition(3)];
-        EntriesAsked { claim: ClaimId(claim), topic: TopicName::new("t"), gather, partitions }
-    }
-
-    #[test]
-    fn a_question_that_waits_is_not_queued_twice() {
-        let mut asks: Asks<u64> = Asks::default();
-        for _ in 0..1_000 {
-            asks.ask_entries(asked(1, None));
-        }
-        asks.ask_entries(asked(1, Some(BatchId(9))));
-        asks.ask_entries(asked(2, None));
-        assert_eq!(asks.entries.len(), 3);
-        assert_eq!(asks.next_entries(ClaimId(1)), Some(asked(1, Some(BatchId(9)))));
-        assert_eq!(asks.next_entries(ClaimId(1)), None, "one at a time");
-        asks.ask_entries(asked(1, Some(BatchId(9))));
-        assert_eq!(asks.entries.len(), 1, "it is under way");
-    }
 
     fn partitions() -> Vec<TopicPartition> {
         vec![TopicPartition { topic: TopicName::new("t"), partition: Partition(0) }]

@@ -13,6 +13,7 @@ mod mark;
 mod membership;
 mod pace;
 mod pauses;
+mod questions;
 mod refused_row;
 mod restarts;
 mod server_codes;

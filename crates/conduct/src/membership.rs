@@ -332,12 +332,12 @@ impl<F: Clone, W> Membership<F, W> {
 
     /// The protocol wants entries read.
     pub fn ask_entries(&mut self, asked: EntriesAsked) {
-        self.asks.ask_entries(asked);
+        self.asks.entries.ask(asked);
     }
 
     /// Which are to be read now; the next ones when these were answered.
     pub fn next_entries(&mut self, current: ClaimId, now: Millis) -> Option<EntriesAsked> {
-        if self.may_ask(now) { self.asks.next_entries(current) } else { None }
+        if self.may_ask(now) { self.asks.entries.next(current) } else { None }
     }
 
     /// What was found of them; `None`: nobody answered, and they are asked for again.
@@ -346,9 +346,9 @@ impl<F: Clone, W> Membership<F, W> {
         entries: Option<BTreeMap<Partition, StoredEntry>>,
         now: Millis,
     ) -> Option<Event> {
-        let asked = self.asks.reading()?;
+        let asked = self.asks.entries.answered()?;
         let Some(entries) = entries else {
-            self.asks.ask_entries(asked);
+            self.asks.entries.ask(asked);
             self.asks.not_answered(now);
             return None;
         };
@@ -358,12 +358,12 @@ impl<F: Clone, W> Membership<F, W> {
 
     /// The protocol wants to know where these partitions begin.
     pub fn ask_starts(&mut self, asked: PartitionsAsked) {
-        self.asks.ask_starts(asked);
+        self.asks.starts.ask(asked);
     }
 
     /// Which are to be looked for now; the next ones when these were answered.
     pub fn next_starts(&mut self, current: ClaimId, now: Millis) -> Option<PartitionsAsked> {
-        if self.may_ask(now) { self.asks.next_starts(current) } else { None }
+        if self.may_ask(now) { self.asks.starts.next(current) } else { None }
     }
 
     /// Where they begin; `None`: nobody answered, and it is asked again.
@@ -372,9 +372,9 @@ impl<F: Clone, W> Membership<F, W> {
         offsets: Option<BTreeMap<TopicPartition, Offset>>,
         now: Millis,
     ) -> Option<Event> {
-        let asked = self.asks.starting()?;
+        let asked = self.asks.starts.answered()?;
         let Some(offsets) = offsets else {
-            self.asks.ask_starts(asked);
+            self.asks.starts.ask(asked);
             self.asks.not_answered(now);
             return None;
         };
