@@ -34,7 +34,7 @@ pub use dynamic::{DYNAMIC_TYPES_MAX, DynamicColumn};
 pub use frame::{Compression, FRAME_RAW_BYTES_MAX, FrameWriter, put_frames};
 pub use geo::Geo;
 pub use low::LowColumn;
-pub use nested::{ArrayColumn, MapColumn, NullableColumn};
+pub use nested::{ArrayColumn, GivenValues, MapColumn, NullableColumn};
 pub use quote::{quote_identifier, quote_string};
 pub use segment::Segment;
 pub use text::{FixedColumn, TextColumn};

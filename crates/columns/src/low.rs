@@ -85,8 +85,15 @@ impl LowColumn {
     /// Appends a text, for LowCardinality(String). Short texts that came lately are not looked up.
     #[inline]
     pub fn push_text(&mut self, text: &[u8]) {
+        self.push_text_start(text, text.len());
+    }
+
+    /// Appends the first `length` bytes of `bytes` as a text. What stands behind them is not read as a part
+    /// of it, but lets a short one be taken as two words.
+    #[inline(always)]
+    pub fn push_text_start(&mut self, bytes: &[u8], length: usize) {
         debug_assert!(self.entries == Entries::Texts);
-        let number = self.recent.number_of(text, &mut self.dictionary);
+        let number = self.recent.number_of(bytes, length, &mut self.dictionary);
         self.rows.push(number);
     }
 

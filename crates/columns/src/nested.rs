@@ -29,6 +29,12 @@ impl NullableColumn {
         &mut self.values
     }
 
+    /// [`NullableColumn::values`], and what to tell of the value pushed to them: for who holds on to both.
+    #[inline]
+    pub fn parts(&mut self) -> (&mut Column, GivenValues<'_>) {
+        (&mut self.values, GivenValues(&mut self.nulls))
+    }
+
     /// Makes the value pushed last a row that is not NULL.
     #[inline]
     pub fn value_pushed(&mut self) {
@@ -59,6 +65,18 @@ impl NullableColumn {
     }
 }
 
+/// Takes down which rows of a Nullable column are not NULL.
+#[derive(Debug)]
+pub struct GivenValues<'a>(&'a mut Vec<u8>);
+
+impl GivenValues<'_> {
+    /// As [`NullableColumn::value_pushed`].
+    #[inline]
+    pub fn value_pushed(self) {
+        self.0.push(0);
+    }
+}
+
 /// An Array column: running totals of the rows' lengths, and all values in one column.
 #[derive(Debug, Clone)]
 pub struct ArrayColumn {
@@ -81,6 +99,11 @@ impl ArrayColumn {
     #[inline]
     pub fn row_pushed(&mut self) {
         self.value_ends.push(self.values.len() as u64);
+    }
+
+    /// Drops the values pushed since the last row.
+    pub fn undo_values(&mut self) {
+        self.truncate(self.value_ends.len());
     }
 
     pub(crate) fn truncate(&mut self, rows: usize) {

@@ -11,7 +11,19 @@ const TEXT_BYTES_MAX: usize = 16;
 /// Spreads what differs in any bit over the highest ones: 2^64 divided by the golden ratio, odd.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A text of at most sixteen bytes: with its length, the two words say what it is.
+/// All bits of so many bytes, as two words.
+const MASKS: [[u64; 2]; TEXT_BYTES_MAX + 1] = {
+    let mut masks = [[0, 0]; TEXT_BYTES_MAX + 1];
+    let mut length = 1;
+    while length <= TEXT_BYTES_MAX {
+        let mask = u128::MAX >> (u128::BITS as usize - 8 * length);
+        masks[length] = [mask as u64, (mask >> 64) as u64];
+        length += 1;
+    }
+    masks
+};
+
+/// A text of at most sixteen bytes, with zeros behind it; its length says which of them are its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Key {
     start: u64,
@@ -23,31 +35,40 @@ impl Key {
     /// In no text.
     const NONE: Key = Key { start: 0, end: 0, length: usize::MAX };
 
-    /// The first and the last bytes, which overlap where there are fewer than two words of them.
-    #[inline]
-    fn of(text: &[u8]) -> Option<Key> {
-        let length = text.len();
-        let (start, end) = match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-            (Some(start), Some(end)) if length <= TEXT_BYTES_MAX => {
-                (u64::from_le_bytes(*start), u64::from_le_bytes(*end))
-            }
-            (Some(_), _) => return None,
-            (None, _) => match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-                (Some(start), Some(end)) => {
-                    (u64::from(u32::from_le_bytes(*start)), u64::from(u32::from_le_bytes(*end)))
-                }
-                _ => match *text {
-                    [] => (0, 0),
-                    [only] => (u64::from(only), 0),
-                    [first, second] => (u64::from(first), u64::from(second)),
-                    [first, second, third, ..] => (u64::from(first) << 8 | u64::from(second), third.into()),
-                },
-            },
+    /// Of the first `length` bytes.
+    #[inline(always)]
+    fn of(bytes: &[u8], length: usize) -> Option<Key> {
+        let [start_mask, end_mask] = MASKS.get(length)?;
+        let Some((start, end)) = bytes.first_chunk::<16>().and_then(|both| {
+            let (start, rest) = both.split_first_chunk::<8>()?;
+            Some((u64::from_le_bytes(*start), u64::from_le_bytes(*rest.first_chunk()?)))
+        }) else {
+            return Some(Key::of_whole(&bytes[..length]));
         };
-        Some(Key { start, end, length })
+        Some(Key { start: start & start_mask, end: end & end_mask, length })
     }
 
-    #[inline]
+    /// Of a text with nothing to read behind it: from words that overlap.
+    #[inline(never)]
+    fn of_whole(text: &[u8]) -> Key {
+        let length = text.len();
+        let (start, end) = match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            (Some(start), Some(end)) => {
+                let own = u64::from_le_bytes(*end).checked_shr(8 * (TEXT_BYTES_MAX - length) as u32);
+                (u64::from_le_bytes(*start), own.unwrap_or(0))
+            }
+            _ => match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+                (Some(start), Some(end)) => {
+                    let [start, end] = [*start, *end].map(|half| u64::from(u32::from_le_bytes(half)));
+                    (start | end << (8 * (length - 4)), 0)
+                }
+                _ => (text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
+            },
+        };
+        Key { start, end, length }
+    }
+
+    #[inline(always)]
     fn slot(self) -> usize {
         let mixed = (self.start ^ self.end.rotate_left(32) ^ self.length as u64).wrapping_mul(SPREAD);
         (mixed >> (u64::BITS - SLOTS.ilog2())) as usize
@@ -63,13 +84,14 @@ pub(crate) struct RecentTexts {
 }
 
 impl RecentTexts {
-    /// The number of `text` in the dictionary, which is always the same one; it is added if it is new.
-    #[inline]
-    pub(crate) fn number_of(&mut self, text: &[u8], dictionary: &mut Dictionary) -> u32 {
-        let Some(key) = Key::of(text) else { return dictionary.number_of(text) };
+    /// The number that the first `length` of `bytes` have in the dictionary, which is always the same one;
+    /// they are added if they are new.
+    #[inline(always)]
+    pub(crate) fn number_of(&mut self, bytes: &[u8], length: usize, dictionary: &mut Dictionary) -> u32 {
+        let Some(key) = Key::of(bytes, length) else { return dictionary.number_of(&bytes[..length]) };
         match &self.slots {
             Some(slots) if slots[key.slot()].0 == key => slots[key.slot()].1,
-            _ => self.number_of_other(key, text, dictionary),
+            _ => self.number_of_other(key, &bytes[..length], dictionary),
         }
     }
 
@@ -101,6 +123,7 @@ mod tests {
         #[test]
         fn numbers_are_those_of_the_dictionary(
             texts in proptest::collection::vec("[ab]{0,4}|[abc]{7,18}|\\\\PC{0,6}", 0..200), clear_at in 0usize..200,
+            behind: Vec<u8>,
         ) {
             let (mut recent, mut dictionary) = (RecentTexts::default(), Dictionary::new());
             let mut plain = Dictionary::new();
@@ -110,15 +133,22 @@ mod tests {
                     dictionary.clear();
                     plain.clear();
                 }
-                let number = recent.number_of(text.as_bytes(), &mut dictionary);
+                let behind = [text.as_bytes(), &behind[..]].concat();
+                let bytes = if place % 2 == 0 { &behind[..] } else { text.as_bytes() };
+                let number = recent.number_of(bytes, text.len(), &mut dictionary);
                 proptest::prop_assert_eq!(number, plain.number_of(text.as_bytes()), "{}", text);
                 proptest::prop_assert_eq!(dictionary.get(number), text.as_bytes());
             }
         }
 
         #[test]
-        fn keys_tell_texts_apart(one in "[ab\\x00]{0,17}", other in "[ab\\x00]{0,17}") {
-            if let (Some(a), Some(b)) = (Key::of(one.as_bytes()), Key::of(other.as_bytes())) {
+        fn keys_tell_texts_apart(
+            one in "[ab\\x00]{0,17}", other in "[ab\\x00]{0,17}", behind in "[a-c]{0,17}",
+        ) {
+            let both = one.clone() + &behind;
+            let key = |bytes: &str, length| Key::of(bytes.as_bytes(), length);
+            proptest::prop_assert_eq!(key(&both, one.len()), key(&one, one.len()));
+            if let (Some(a), Some(b)) = (key(&both, one.len()), key(&other, other.len())) {
                 proptest::prop_assert_eq!(a == b, one == other);
             }
         }

@@ -3,6 +3,9 @@ use std::ops::Range;
 
 use crate::select::rows_of;
 
+/// Texts up to this length are copied as so many bytes. Less than 128, so that a length is one byte.
+const WINDOW_BYTES: usize = 32;
+
 /// Values of any length, kept as they travel: each one's length as a varuint, then its bytes.
 /// Encoding a block is then one copy per segment.
 #[derive(Debug, Clone, Default)]
@@ -16,8 +19,25 @@ impl TextColumn {
     /// Appends one value.
     #[inline]
     pub fn push(&mut self, value: &[u8]) {
-        put_varuint(value.len() as u64, &mut self.wire);
-        self.wire.extend_from_slice(value);
+        self.push_start(value, value.len());
+    }
+
+    /// Appends the first `length` bytes of `bytes` as one value. What stands behind them is not read as a
+    /// part of it, but lets a short one be copied as a whole window, without a loop and without a call.
+    #[inline(always)]
+    pub fn push_start(&mut self, bytes: &[u8], length: usize) {
+        match bytes.first_chunk::<WINDOW_BYTES>() {
+            Some(window) if length <= WINDOW_BYTES => {
+                self.wire.push(length as u8);
+                let value_end = self.wire.len() + length;
+                self.wire.extend_from_slice(window);
+                self.wire.truncate(value_end);
+            }
+            _ => {
+                put_varuint(length as u64, &mut self.wire);
+                self.wire.extend_from_slice(&bytes[..length]);
+            }
+        }
         self.ends.push(self.wire.len());
     }
 

@@ -1,16 +1,21 @@
 //! Days of the proleptic Gregorian calendar, without time zones.
 
-/// Days from 1970-01-01 to the given day. Source: Howard Hinnant, "chrono-compatible low-level date
-/// algorithms". Shape: a day that exists, years 0..=9999.
-#[inline]
+/// Days from the first of March to the first of each month, January at place 1.
+const DAYS_FROM_MARCH: [u32; 16] = [0, 306, 337, 0, 31, 61, 92, 122, 153, 184, 214, 245, 275, 0, 0, 0];
+
+/// Days from -0400-03-01 to 1970-01-01.
+const DAYS_TO_1970: u32 = 719_468 + 146_097;
+
+/// Days from 1970-01-01 to the given day. Years begin in March, so that a leap day is a year's last one.
+/// Source: Howard Hinnant, "chrono-compatible low-level date algorithms". Shape: a day that exists, years
+/// 0..=9999.
+#[inline(always)]
 pub(crate) fn days_from_civil(year: i32, month: u32, day: u32) -> i32 {
-    let shifted_year = if month <= 2 { year - 1 } else { year };
-    let era = shifted_year.div_euclid(400);
-    let year_of_era = shifted_year.rem_euclid(400) as u32;
-    let month_from_march = (month + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era as i32 - 719_468
+    // The days of the Gregorian calendar are the same again after 400 years, so no number is negative.
+    let year = year as u32 + 400 - u32::from(month <= 2);
+    let centuries = year / 100;
+    let before = year * 365 + year / 4 - centuries + centuries / 4 + DAYS_FROM_MARCH[month as usize & 15];
+    (before + day - 1) as i32 - DAYS_TO_1970 as i32
 }
 
 /// Year, month and day of a number of days since 1970-01-01; `None` outside of the years 0..=9999.
@@ -60,6 +65,7 @@ mod tests {
             }
         }
         assert_eq!(days_from_civil(1900, 1, 1), -25_567);
+        assert_eq!((days_from_civil(0, 1, 1), days_from_civil(9999, 12, 31)), (-719_528, 2_932_896));
         assert_eq!(civil_from_days(-719_528), Some((0, 1, 1)));
         assert_eq!(civil_from_days(2_932_896), Some((9999, 12, 31)));
         assert_eq!((civil_from_days(-719_529), civil_from_days(2_932_897)), (None, None));

@@ -70,25 +70,53 @@ fn last_digits(bytes: &[u8], before: u64) -> (u64, usize) {
     (value, bytes.len())
 }
 
-/// The integer that up to seven digits at the start of `word` write (a text's first eight bytes), and how
-/// many they are; `None` for more digits or none, for a zero before others, and where the number goes on.
-#[inline]
-pub(crate) fn short_word(word: u64) -> Option<(u32, usize)> {
-    let values = word ^ ZEROS;
-    let count = above_nine(values).trailing_zeros() / 8;
-    if count.wrapping_sub(1) > 6 || (count > 1 && values & 0xff == 0) {
-        return None;
+/// Eight bytes as digits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Digits {
+    /// What each digit stands for, the first in the lowest byte; behind them anything.
+    pub(crate) values: u64,
+    /// How many there are at the start, at most eight.
+    pub(crate) count: usize,
+}
+
+impl Digits {
+    /// Of a text's next eight bytes.
+    #[inline(always)]
+    pub(crate) fn of_word(word: u64) -> Digits {
+        let values = word ^ ZEROS;
+        Digits { values, count: count_digits(values) }
     }
-    let next = (word >> (8 * count)) as u8;
-    if matches!(next, b'.' | b'e' | b'E') {
-        return None;
+}
+
+/// How many values at the start are those of digits.
+#[inline(always)]
+pub(crate) fn count_digits(values: u64) -> usize {
+    above_nine(values).trailing_zeros() as usize / 8
+}
+
+/// The first eight bytes, with zeros behind those that are there.
+#[inline(always)]
+pub(crate) fn first_word(bytes: &[u8]) -> u64 {
+    match bytes.first_chunk() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => last_word(bytes),
     }
-    Some((eight_digits(values << (64 - 8 * count)) as u32, count as usize))
+}
+
+#[inline(never)]
+fn last_word(bytes: &[u8]) -> u64 {
+    bytes.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
+/// Ten to the power of at most eight.
+#[inline(always)]
+pub(crate) fn ten_to(power: usize) -> u64 {
+    WORD_POWERS[power]
 }
 
 /// The number of eight digits, the first in the lowest byte: pairs, then fours, then all.
-#[inline]
-fn eight_digits(digits: u64) -> u64 {
+#[inline(always)]
+pub(crate) fn eight_digits(digits: u64) -> u64 {
     const PAIRS: u64 = 0x0000_00ff_0000_00ff;
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
     let outer = (pairs & PAIRS).wrapping_mul(100 + (1_000_000 << 32));
@@ -108,19 +136,6 @@ mod tests {
             let plain = |value: u64, byte: &u8| value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
             let value = bytes[..count].iter().fold(before, plain);
             proptest::prop_assert_eq!(leading_digits(&bytes, before), (value, count));
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn a_word_is_read_as_by_the_other_way(text in "[0-9]{0,9}[0-9.eE,} -]{8}") {
-            let word = u64::from_le_bytes(*text.as_bytes().first_chunk().unwrap());
-            let long = crate::short_number::ShortNumber::parse(text.as_bytes());
-            let long = long.and_then(|(number, length)| Some((number.integer()?, length)));
-            let negative = text.starts_with('-');
-            let expected = long.filter(|(_, length)| *length < 8 && !negative);
-            let found = short_word(word).map(|(value, length)| (i64::from(value), length));
-            proptest::prop_assert_eq!(found, expected, "{}", text);
         }
     }
 

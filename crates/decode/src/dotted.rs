@@ -8,6 +8,7 @@ use crate::error::{DecodeError, DecodeReason, ValueKind};
 use crate::json_decoder::{forget, of_column, plain, put_field, put_mask, put_value};
 use crate::plan::{ColumnPlan, Source, TablePlan, UnknownFields};
 use crate::scanner::{JSON_DEPTH_MAX, Scanner, unescape};
+use crate::seen::Seen;
 use crate::source_row::put_null_field;
 
 /// What a name stands for.
@@ -81,6 +82,7 @@ impl Dotted {
     }
 
     /// Errors: DECODE-013 where arrays of the last row differ in length that the server wants equal.
+    #[inline]
     pub(crate) fn check_lengths(&self, plan: &TablePlan, columns: &[Column]) -> Result<(), DecodeError> {
         for places in &self.nested {
             let mut length = None;
@@ -110,7 +112,7 @@ pub(crate) struct GroupFiller<'a> {
     pub(crate) columns: &'a mut [Column],
     /// Whole rows in the segment.
     pub(crate) rows: usize,
-    pub(crate) seen: &'a mut [bool],
+    pub(crate) seen: &'a mut Seen,
     pub(crate) scratch: &'a mut Vec<u8>,
 }
 
@@ -148,7 +150,7 @@ impl GroupFiller<'_> {
 
     /// A column's field comes; what came for it before in this record is forgotten.
     fn see(&mut self, place: usize) {
-        if std::mem::replace(&mut self.seen[place], true) {
+        if self.seen.mark(place) {
             forget(&self.plan.columns[place], self.columns, self.rows);
         }
     }

@@ -27,7 +27,7 @@ impl Fraction {
 
     /// The digits at the start of `text`, and how many there are; `None` for none, and where one behind the
     /// eighteenth is not 0.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(text: &[u8]) -> Option<(Fraction, usize)> {
         let (digits, length) = leading_digits(text, 0);
         if length > DIGITS_MAX {
@@ -49,7 +49,7 @@ impl Fraction {
     }
 
     /// Units of 10^-`precision` s; `None` if digits would be lost. Shape: `precision` at most 18.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn units(self, precision: u8) -> Option<i64> {
         match precision.checked_sub(self.count) {
             Some(more) => Some(self.digits * POWERS_OF_TEN[usize::from(more)]),

@@ -44,7 +44,7 @@ impl IsoTime {
     /// The time at the start of `text`, and its length, if it is written in full: `2013-01-01T10:00:00`, then
     /// any digits of a second, then `Z` or nothing. `None` for others, good or bad. Shape: what follows has
     /// still to be looked at.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse_usual(text: &[u8]) -> Option<(IsoTime, usize)> {
         const WHOLE_SECONDS: usize = 19;
         const DATE: u64 = u64::from_le_bytes(*b"0000-00-");
@@ -103,6 +103,12 @@ impl IsoTime {
         Some(())
     }
 
+    /// Itself if it is known to be of UTC. `zoned`: a time that does not say so is another zone's.
+    #[inline]
+    pub(crate) fn in_utc(&self, zoned: bool) -> Option<&IsoTime> {
+        (!zoned || self.offset.is_some()).then_some(self)
+    }
+
     /// Days since 1970 if it is midnight there and no zone but UTC was written.
     pub(crate) fn whole_days(&self) -> Option<i32> {
         let midnight = self.second_of_day == 0 && self.fraction.is_zero() && self.offset.unwrap_or(0) == 0;
@@ -111,7 +117,7 @@ impl IsoTime {
 
     /// Seconds since 1970 UTC, without the fraction. `zone` counts where none was written; `None`
     /// is UTC. Errors: `None` for a local time that the zone skips.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn seconds(&self, zone: Option<&TimeZone>) -> Option<i64> {
         let local = i64::from(days_from_civil(self.year, self.month, self.day)) * DAY_SECONDS
             + i64::from(self.second_of_day);
@@ -123,7 +129,7 @@ impl IsoTime {
     }
 
     /// The fraction as a whole number of 10^-`precision` s; `None` if digits would be lost.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn subseconds(&self, precision: u8) -> Option<i64> {
         self.fraction.units(precision)
     }

@@ -8,20 +8,17 @@ use crate::dotted::{GroupFiller, Target};
 use crate::error::{DecodeError, DecodeReason, ValueKind};
 use crate::headers::HeadersRef;
 use crate::lineage::put_lineage;
-use crate::marks::Marks;
 use crate::nested_value::put_object_of_arrays;
 use crate::plan::{Absent, ColumnPlan, Source, TablePlan, UnknownFields};
 use crate::scalar::{Scalar, put_scalar};
 use crate::scanner::{JSON_DEPTH_MAX, Scanner, unescape};
+use crate::seen::Seen;
 use crate::short_number::put_short;
 use crate::source_row::put_null_field;
-use crate::usual_value::{put_usual, put_usual_inner};
+use crate::usual_fields::{Field, Hints, Taken};
+use crate::usual_value::{Usual, put_usual};
 use crate::utf8::check_utf8;
 
-/// How many fields of the last record are remembered in order; later ones are looked up by hash.
-const HINTS_MAX: usize = 1024;
-/// Names longer than this are not remembered, so that hostile names cannot hold memory.
-const HINT_BYTES_MAX: usize = 256;
 /// A text buffer larger than this is given back after the record that needed it.
 const SCRATCH_BYTES_MAX: usize = 1 << 20;
 
@@ -44,23 +41,6 @@ pub struct RecordRef<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// A field as the last record had it at the same place.
-#[derive(Debug)]
-struct Hint {
-    /// All from behind the value before to the value: `,"name":`, or `{"name":`, with white space.
-    marks: Marks,
-    field: Field,
-}
-
-/// A field whose value comes next.
-#[derive(Debug, Clone, Copy)]
-struct Field {
-    /// `None` for a field without a column.
-    target: Option<Target>,
-    /// Where its name begins, counted back from where its colon ends.
-    name_back: usize,
-}
-
 /// Writes JSON records into segments of one plan. Single-threaded; keeps only buffers and the order
 /// of the last record's fields, so what a record becomes never depends on the ones before it.
 #[derive(Debug)]
@@ -71,6 +51,9 @@ pub struct JsonDecoder {
 
 /// How the fields of JSON objects become values: as they stand there, or as a schema says.
 pub(crate) trait TakeFields {
+    /// Whether the column at `place` of the plan takes its field's value as it stands there.
+    fn is_plain(&self, place: usize) -> bool;
+
     /// Takes the value of the field that fills the column at `place` of the plan.
     fn put(
         &mut self,
@@ -106,6 +89,10 @@ pub(crate) trait TakeFields {
 struct AsJson;
 
 impl TakeFields for AsJson {
+    fn is_plain(&self, _place: usize) -> bool {
+        true
+    }
+
     #[inline]
     fn put(
         &mut self,
@@ -144,16 +131,16 @@ impl TakeFields for AsJson {
 /// What a decoder keeps from record to record.
 #[derive(Debug)]
 pub(crate) struct Buffers {
-    hints: Vec<Hint>,
-    /// Per column of the plan: whether this record had its field.
-    seen: Vec<bool>,
+    hints: Hints,
+    /// The columns that this record had fields for.
+    seen: Seen,
     scratch: Vec<u8>,
 }
 
 impl JsonDecoder {
     /// A decoder for a plan.
     pub fn new(plan: Arc<TablePlan>) -> JsonDecoder {
-        let buffers = Buffers::new(&plan);
+        let buffers = Buffers::new();
         JsonDecoder { plan, buffers }
     }
 
@@ -170,8 +157,8 @@ impl JsonDecoder {
 }
 
 impl Buffers {
-    pub(crate) fn new(plan: &TablePlan) -> Buffers {
-        Buffers { hints: Vec::new(), seen: vec![false; plan.columns.len()], scratch: Vec::new() }
+    pub(crate) fn new() -> Buffers {
+        Buffers { hints: Hints::default(), seen: Seen::default(), scratch: Vec::new() }
     }
 
     /// Appends one row to `segment`. `body_at`: where the object begins in the value, white space left
@@ -207,75 +194,106 @@ impl Buffers {
         take: &mut impl TakeFields,
     ) -> Result<(), DecodeError> {
         let value = record.value.ok_or_else(|| plain(DecodeReason::NotAnObject { found: None }))?;
-        if let Err(good) = check_utf8(&value[body_at..]) {
-            return Err(plain(DecodeReason::InvalidUtf8 { at: body_at + good }));
+        self.seen.begin(plan.columns.len());
+        let taken = self.hints.take_usual(0, &value[body_at..], columns, &mut self.seen);
+        if !taken.whole {
+            self.take_others(plan, columns, rows, value, body_at, taken, take)?;
         }
-        let mut scanner = Scanner::starting_at(value, body_at);
-        let kind = scanner.kind().map_err(plain)?;
-        if kind != ValueKind::Object {
-            scanner.raw_value(0).and_then(|_| scanner.end()).map_err(plain)?;
-            return Err(plain(DecodeReason::NotAnObject { found: Some(kind) }));
-        }
-        self.seen.fill(false);
-        self.fields(plan, columns, rows, &mut scanner, take)?;
-        scanner.end().map_err(plain)?;
-        for (place, (column_plan, seen)) in plan.columns.iter().zip(&self.seen).enumerate() {
-            if !seen {
-                take.fill(place, column_plan, columns, &record)
-                    .map_err(|reason| of_column(column_plan, reason))?;
-            }
+        let mut from = 0;
+        while let Some(place) = self.seen.next_missing(from, plan.columns.len()) {
+            let column_plan = &plan.columns[place];
+            take.fill(place, column_plan, columns, &record)
+                .map_err(|reason| of_column(column_plan, reason))?;
+            from = place + 1;
         }
         plan.dotted.check_lengths(plan, columns)
     }
 
-    fn fields(
+    /// Takes all fields behind those that were taken.
+    #[allow(clippy::too_many_arguments)]
+    #[inline(never)]
+    fn take_others<'a>(
         &mut self,
         plan: &TablePlan,
         columns: &mut [Column],
         rows: usize,
-        scanner: &mut Scanner<'_>,
+        value: &'a [u8],
+        body_at: usize,
+        mut taken: Taken<'a>,
         take: &mut impl TakeFields,
     ) -> Result<(), DecodeError> {
-        let mut place = 0;
-        loop {
-            let Field { target, name_back } = match self.hints.get(place) {
-                Some(hint) if scanner.eat_marks(&hint.marks) => hint.field,
-                _ => match self.next_field(plan, place, scanner).map_err(plain)? {
-                    Some(field) => field,
-                    None => return Ok(()),
-                },
-            };
-            place += 1;
-            match target {
-                Some(Target::Column(index)) => {
-                    let column_plan = &plan.columns[index];
-                    if std::mem::replace(&mut self.seen[index], true) {
-                        forget(column_plan, columns, rows);
-                    }
-                    take.put(index, column_plan, columns, scanner, &mut self.scratch)
-                        .map_err(|reason| of_column(column_plan, reason))?;
-                }
-                Some(Target::Group(group)) => {
-                    let json = take.group_json(group, scanner).map_err(plain)?;
-                    let (seen, scratch) = (&mut self.seen, &mut self.scratch);
-                    let mut filler = GroupFiller { plan, columns, rows, seen, scratch };
-                    match json {
-                        None => filler.put(group, scanner, 1)?,
-                        Some(json) => {
-                            let put = filler.put(group, &mut Scanner::new(&json), 1);
-                            take.group_done(json);
-                            put?;
-                        }
-                    }
-                }
-                None if plan.unknown_fields == UnknownFields::Refuse => {
-                    return Err(plain(DecodeReason::UnknownField { at: scanner.at() - name_back }));
-                }
-                None => {
-                    scanner.raw_value(1).map_err(plain)?;
-                }
+        // All else relies on it, and broken UTF-8 is the first thing to be said of a record.
+        if let Err(good) = check_utf8(&value[body_at..]) {
+            return Err(plain(DecodeReason::InvalidUtf8 { at: body_at + good }));
+        }
+        let mut scanner = Scanner::starting_at(value, body_at);
+        if taken.fields == 0 {
+            let kind = scanner.kind().map_err(plain)?;
+            if kind != ValueKind::Object {
+                scanner.raw_value(0).and_then(|_| scanner.end()).map_err(plain)?;
+                return Err(plain(DecodeReason::NotAnObject { found: Some(kind) }));
             }
         }
+        while !taken.whole {
+            scanner.go_on(taken.rest);
+            if !self.take_field(plan, columns, rows, taken.fields, &mut scanner, take)? {
+                return scanner.end().map_err(plain);
+            }
+            taken = self.hints.take_usual(taken.fields + 1, scanner.rest(), columns, &mut self.seen);
+        }
+        Ok(())
+    }
+
+    /// Takes the field with number `place` (from 0). `false`: the object ended in its place.
+    fn take_field(
+        &mut self,
+        plan: &TablePlan,
+        columns: &mut [Column],
+        rows: usize,
+        place: usize,
+        scanner: &mut Scanner<'_>,
+        take: &mut impl TakeFields,
+    ) -> Result<bool, DecodeError> {
+        let Field { target, name_back } = match self.hints.find(place, scanner.rest()) {
+            Some((field, rest)) => {
+                scanner.go_on(rest);
+                field
+            }
+            None => match self.next_field(plan, place, scanner, take).map_err(plain)? {
+                Some(field) => field,
+                None => return Ok(false),
+            },
+        };
+        match target {
+            Some(Target::Column(index)) => {
+                let column_plan = &plan.columns[index];
+                if self.seen.mark(index) {
+                    forget(column_plan, columns, rows);
+                }
+                take.put(index, column_plan, columns, scanner, &mut self.scratch)
+                    .map_err(|reason| of_column(column_plan, reason))?;
+            }
+            Some(Target::Group(group)) => {
+                let json = take.group_json(group, scanner).map_err(plain)?;
+                let (seen, scratch) = (&mut self.seen, &mut self.scratch);
+                let mut filler = GroupFiller { plan, columns, rows, seen, scratch };
+                match json {
+                    None => filler.put(group, scanner, 1)?,
+                    Some(json) => {
+                        let put = filler.put(group, &mut Scanner::new(&json), 1);
+                        take.group_done(json);
+                        put?;
+                    }
+                }
+            }
+            None if plan.unknown_fields == UnknownFields::Refuse => {
+                return Err(plain(DecodeReason::UnknownField { at: scanner.at() - name_back }));
+            }
+            None => {
+                scanner.raw_value(1).map_err(plain)?;
+            }
+        }
+        Ok(true)
     }
 
     /// The field with number `place` (from 0), if it is another one than the last record had there;
@@ -286,6 +304,7 @@ impl Buffers {
         plan: &TablePlan,
         place: usize,
         scanner: &mut Scanner<'_>,
+        take: &impl TakeFields,
     ) -> Result<Option<Field>, DecodeReason> {
         let begin = scanner.at();
         let ended = if place == 0 {
@@ -306,15 +325,11 @@ impl Buffers {
         };
         scanner.expect(b':')?;
         let field = Field { target, name_back: scanner.at() - name.at };
-        let marks = scanner.taken_since(begin);
-        if marks.len() <= HINT_BYTES_MAX && place <= self.hints.len() && place < HINTS_MAX {
-            if place == self.hints.len() {
-                self.hints.push(Hint { marks: Marks::default(), field });
-            }
-            let hint = &mut self.hints[place];
-            hint.marks.set(marks);
-            hint.field = field;
-        }
+        let usual = match target {
+            Some(Target::Column(index)) if take.is_plain(index) => plan.columns[index].usual,
+            _ => Usual::NEVER,
+        };
+        self.hints.set(place, scanner.taken_since(begin), field, usual);
         Ok(Some(field))
     }
 }
@@ -342,7 +357,7 @@ pub(crate) fn forget(column_plan: &ColumnPlan, columns: &mut [Column], rows: usi
     }
 }
 
-#[inline]
+#[inline(never)]
 pub(crate) fn put_field(
     column_plan: &ColumnPlan,
     columns: &mut [Column],
@@ -352,8 +367,8 @@ pub(crate) fn put_field(
     let Source::Field { conversion, .. } = &column_plan.source else {
         unreachable!("lineage columns have no name to be found by")
     };
-    if put_usual(conversion, &mut columns[column_plan.wire], scanner) {
-        put_mask(column_plan, columns, 1);
+    if let Some(rest) = put_usual(&column_plan.usual, columns, scanner.rest()) {
+        scanner.go_on(rest);
         return Ok(());
     }
     if scanner.peek() == b'n' {
@@ -485,9 +500,7 @@ fn put_compound(
             scanner.expect(b'[')?;
             if !scanner.empty(b']') {
                 loop {
-                    if !put_usual_inner(inner, array.values(), scanner) {
-                        put_value(inner, array.values(), scanner, scratch, depth + 1)?;
-                    }
+                    put_value(inner, array.values(), scanner, scratch, depth + 1)?;
                     if !scanner.another(b']')? {
                         break;
                     }

@@ -38,7 +38,10 @@ mod json_text;
 mod marks;
 mod nested_value;
 mod scanner;
+mod seen;
 mod tuple_members;
+mod usual_fields;
+mod usual_tokens;
 mod usual_value;
 mod variant_choice;
 

@@ -24,30 +24,26 @@ impl Marks {
         self.masks = masks.map(u128::from_le_bytes);
     }
 
-    /// How many bytes they are.
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether `text` begins with them.
+    /// What follows them, if `text` begins with them.
     #[inline(always)]
-    pub(crate) fn begin(&self, text: &[u8]) -> bool {
+    pub(crate) fn before<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
         let differs = |number: usize, word: &[u8; 16]| {
             (u128::from_le_bytes(*word) ^ self.words[number]) & self.masks[number] != 0
         };
-        if self.bytes.len() <= 16
+        let length = self.bytes.len();
+        let found = if length <= 16
             && let Some(first) = text.first_chunk()
         {
-            return !differs(0, first);
-        }
-        if self.bytes.len() <= 32
+            !differs(0, first)
+        } else if length <= 32
             && let Some(both) = text.first_chunk::<32>()
             && let ([first, second], []) = both.as_chunks()
         {
-            return !(differs(0, first) | differs(1, second));
-        }
-        text.starts_with(&self.bytes)
+            !(differs(0, first) | differs(1, second))
+        } else {
+            text.starts_with(&self.bytes)
+        };
+        if found { text.get(length..) } else { None }
     }
 }
 
@@ -63,16 +59,16 @@ mod tests {
             let mut marks = Marks::default();
             let mut start = text[..length.min(text.len())].to_vec();
             marks.set(&start);
-            proptest::prop_assert!(marks.begin(&text));
+            proptest::prop_assert_eq!(marks.before(&text), Some(&text[start.len()..]));
             if let Some(byte) = start.get_mut(place) {
                 *byte = other;
             }
             marks.set(&start);
-            proptest::prop_assert_eq!(marks.begin(&text), text.starts_with(&start));
+            proptest::prop_assert_eq!(marks.before(&text), text.strip_prefix(&start[..]));
             start = text.clone();
             start.push(other);
             marks.set(&start);
-            proptest::prop_assert!(!marks.begin(&text));
+            proptest::prop_assert_eq!(marks.before(&text), None);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::references::mentions;
 use crate::shape::{InsertColumn, InsertShape, InsertTarget};
 use crate::table_column::{DefaultKind, TableColumn};
 use crate::type_table;
+use crate::usual_value::Usual;
 
 /// What happens to a field that no column takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -164,6 +165,8 @@ pub(crate) struct ColumnPlan {
     /// The place of its mask in the block.
     pub(crate) mask: Option<usize>,
     pub(crate) source: Source,
+    /// Its usual JSON value.
+    pub(crate) usual: Usual,
 }
 
 /// What the records of one table become. Immutable; shared by decoders.
@@ -299,7 +302,11 @@ impl TablePlan {
         if matches!(source, Source::Field { .. }) {
             self.by_name.insert(draft.field(&name).as_bytes().into(), self.columns.len());
         }
-        self.columns.push(ColumnPlan { name, wire, mask, source });
+        let usual = match &source {
+            Source::Field { conversion, null, .. } => Usual::of(conversion, *null, wire, mask),
+            Source::Lineage(_) => Usual::NEVER,
+        };
+        self.columns.push(ColumnPlan { name, wire, mask, source, usual });
         Ok(())
     }
 

@@ -191,13 +191,13 @@ impl<'a> Scalar<'a> {
 }
 
 /// Whole seconds since 1970; `None` if the time has parts of one, or does not exist in its zone.
-#[inline]
+#[inline(always)]
 pub(crate) fn seconds_of(time: &IsoTime, zone: Option<&jiff::tz::TimeZone>) -> Option<i64> {
     time.subseconds(0).and(time.seconds(zone))
 }
 
 /// Ticks of 10^-`precision` s since 1970; `None` for what a DateTime64 does not hold exactly.
-#[inline]
+#[inline(always)]
 pub(crate) fn ticks_of(time: &IsoTime, precision: u8, zone: Option<&jiff::tz::TimeZone>) -> Option<i64> {
     let unit = POWERS_OF_TEN[usize::from(precision)];
     let seconds = time.seconds(zone).filter(|seconds| DATE_TIME64_SECONDS.contains(seconds))?;

@@ -1,10 +1,7 @@
 //! A strict JSON scanner over the bytes of one record. It finds where values begin and end and
 //! checks the grammar of RFC 8259; what values mean is `scalar.rs`.
 //! The bytes were checked to be UTF-8 before, so only escapes can still break a text.
-use crate::digits::short_word;
 use crate::error::{DecodeReason, ValueKind};
-use crate::iso::IsoTime;
-use crate::marks::Marks;
 use crate::short_number::ShortNumber;
 
 /// Arrays and objects nest at most this deep: it bounds the stack, real records stay below twenty.
@@ -94,13 +91,16 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    /// Takes `marks` if they come next. Shape: they begin and end with marks, or with white space, and were
-    /// taken from a record before.
+    /// What was not taken yet, white space included.
     #[inline]
-    pub(crate) fn eat_marks(&mut self, marks: &Marks) -> bool {
-        let found = marks.begin(&self.bytes[self.at..]);
-        self.at += if found { marks.len() } else { 0 };
-        found
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// Goes on with `rest`. Shape: the end of what [`Scanner::rest`] was.
+    #[inline]
+    pub(crate) fn go_on(&mut self, rest: &[u8]) {
+        self.at = self.bytes.len() - rest.len();
     }
 
     /// Takes `object` if its bytes come next. Shape: a whole object or list, taken from a record before.
@@ -223,67 +223,6 @@ impl<'a> Scanner<'a> {
         Some(number)
     }
 
-    /// Takes what `take` takes if `fit` makes something of it; else nothing is taken.
-    #[inline(always)]
-    pub(crate) fn usual<T, V>(
-        &mut self,
-        take: impl FnOnce(&mut Self) -> Option<T>,
-        fit: impl FnOnce(T) -> Option<V>,
-    ) -> Option<V> {
-        let at = self.at;
-        let value = take(self).and_then(fit);
-        if value.is_none() {
-            self.at = at;
-        }
-        value
-    }
-
-    /// Takes a short number that is written as an integer.
-    #[inline(always)]
-    pub(crate) fn short_integer(&mut self) -> Option<i64> {
-        let word = self.bytes[self.at..].first_chunk();
-        if let Some((value, length)) = word.and_then(|word| short_word(u64::from_le_bytes(*word))) {
-            self.at += length;
-            return Some(i64::from(value));
-        }
-        self.short_number()?.integer()
-    }
-
-    /// Takes a short number, or a text that is nothing else.
-    #[inline]
-    pub(crate) fn quoted_number(&mut self) -> Option<ShortNumber> {
-        let [b'"', rest @ ..] = &self.bytes[self.at..] else { return self.short_number() };
-        let (number, length) = ShortNumber::parse(rest)?;
-        (rest.get(length) == Some(&b'"')).then(|| {
-            self.at += length + 2;
-            number
-        })
-    }
-
-    /// Takes a text that is a time in its usual form.
-    #[inline]
-    pub(crate) fn usual_time(&mut self) -> Option<IsoTime> {
-        let [b'"', rest @ ..] = &self.bytes[self.at..] else { return None };
-        let (time, length) = IsoTime::parse_usual(rest)?;
-        (rest.get(length) == Some(&b'"')).then(|| {
-            self.at += length + 2;
-            time
-        })
-    }
-
-    /// Takes true or false if one of them comes next.
-    #[inline]
-    pub(crate) fn usual_boolean(&mut self) -> Option<bool> {
-        let rest = &self.bytes[self.at..];
-        let (value, length) = match rest.first_chunk()? {
-            b"true" => (true, 4),
-            b"fals" if rest.get(4) == Some(&b'e') => (false, 5),
-            _ => return None,
-        };
-        self.at += length;
-        Some(value)
-    }
-
     /// Takes a number and returns it as written.
     #[inline]
     pub(crate) fn number(&mut self) -> Result<&'a [u8], DecodeReason> {
@@ -374,7 +313,7 @@ impl<'a> Scanner<'a> {
 /// Eight bytes at a time; the lowest flagged byte is always a true one, since borrows only go up.
 /// With its bit of 2 turned, a quote is 0x20, and control characters stay below that.
 #[inline]
-fn special_in(bytes: &[u8]) -> usize {
+pub(crate) fn special_in(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let (words, rest) = bytes.as_chunks::<8>();

@@ -3,7 +3,7 @@
 use pumphouse_columns::Column;
 
 use crate::conversion::Conversion;
-use crate::digits::leading_digits;
+use crate::digits::{Digits, count_digits, eight_digits, first_word, leading_digits};
 use crate::error::{DecodeReason, ValueKind};
 use crate::fraction::POWERS_OF_TEN;
 
@@ -12,6 +12,17 @@ const DIGITS_MAX: usize = 18;
 /// Whole numbers up to this one are floats exactly, and so are the powers of ten that may divide them;
 /// the quotient of two exact floats is the nearest one (Clinger).
 const EXACT_FLOAT_MAX: i64 = 1 << 53;
+
+/// [`POWERS_OF_TEN`] as floats.
+const EXACT_POWERS_OF_TEN: [f64; POWERS_OF_TEN.len()] = {
+    let mut powers = [0.0; POWERS_OF_TEN.len()];
+    let mut power = 0;
+    while power < powers.len() {
+        powers[power] = POWERS_OF_TEN[power] as f64;
+        power += 1;
+    }
+    powers
+};
 
 const LOSSY: DecodeReason = DecodeReason::Lossy { found: ValueKind::Number };
 
@@ -27,27 +38,14 @@ pub(crate) struct ShortNumber {
 
 impl ShortNumber {
     /// The JSON number at the start, and its length. `None` for others, good or bad.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(bytes: &[u8]) -> Option<(ShortNumber, usize)> {
-        let negative = bytes.first() == Some(&b'-');
-        let from = usize::from(negative);
-        let (mut value, whole) = leading_digits(&bytes[from..], 0);
-        let mut end = from + whole;
-        if whole == 0 || (whole > 1 && bytes[from] == b'0') {
-            return None;
-        }
-        let mut fraction = 0;
-        if bytes.get(end) == Some(&b'.') {
-            (value, fraction) = leading_digits(&bytes[end + 1..], value);
-            if fraction == 0 {
-                return None;
-            }
-            end += 1 + fraction;
-        }
-        if whole + fraction > DIGITS_MAX || matches!(bytes.get(end), Some(b'e' | b'E')) {
-            return None;
-        }
-        Some((ShortNumber { negative, digits: value as i64, fraction: fraction as u8 }, end))
+        let (negative, text) = match bytes {
+            [b'-', text @ ..] => (true, text),
+            _ => (false, bytes),
+        };
+        let (digits, fraction, length) = magnitude_of_word(first_word(text)).or_else(|| magnitude(text))?;
+        Some((ShortNumber { negative, digits, fraction }, usize::from(negative) + length))
     }
 
     /// [`ShortNumber::parse`] of a text that is nothing else.
@@ -76,9 +74,54 @@ impl ShortNumber {
         if self.digits > EXACT_FLOAT_MAX {
             return None;
         }
-        let value = self.digits as f64 / POWERS_OF_TEN[usize::from(self.fraction)] as f64;
+        let value = self.digits as f64 / EXACT_POWERS_OF_TEN[usize::from(self.fraction)];
         Some(if self.negative { -value } else { value })
     }
+}
+
+/// The digits, how many of them are behind the point, and the length of a number that ends within its first
+/// eight bytes. `None` for others.
+#[inline(always)]
+fn magnitude_of_word(word: u64) -> Option<(i64, u8, usize)> {
+    let Digits { values, count: whole } = Digits::of_word(word);
+    // With a point behind six digits, or seven without, the byte behind them is the last one.
+    if whole.wrapping_sub(1) > 6 || (values & 0xff == 0 && whole > 1) {
+        return None;
+    }
+    let behind = |length: usize| (word >> (8 * length)) as u8;
+    if behind(whole) != b'.' {
+        let ended = !matches!(behind(whole), b'e' | b'E');
+        return ended.then(|| (eight_digits(values << (64 - 8 * whole)) as i64, 0, whole));
+    }
+    // Without the point; what moves in behind the last byte is no digit.
+    let before_point = (1 << (8 * whole)) - 1;
+    let joined = (values & before_point) | (values >> 8 & !before_point) | 0xff << 56;
+    let all = count_digits(joined);
+    if all == whole || all > 6 || matches!(behind(all + 1), b'e' | b'E') {
+        return None;
+    }
+    Some((eight_digits(joined << (64 - 8 * all)) as i64, (all - whole) as u8, all + 1))
+}
+
+/// The same for numbers of any length.
+#[inline(never)]
+fn magnitude(text: &[u8]) -> Option<(i64, u8, usize)> {
+    let (mut value, whole) = leading_digits(text, 0);
+    if whole == 0 || (whole > 1 && text[0] == b'0') {
+        return None;
+    }
+    let (mut end, mut fraction) = (whole, 0);
+    if text.get(end) == Some(&b'.') {
+        (value, fraction) = leading_digits(&text[end + 1..], value);
+        if fraction == 0 {
+            return None;
+        }
+        end += 1 + fraction;
+    }
+    if whole + fraction > DIGITS_MAX || matches!(text.get(end), Some(b'e' | b'E')) {
+        return None;
+    }
+    Some((value as i64, fraction as u8, end))
 }
 
 /// Appends a number to a column that usually takes numbers. `false`, and nothing appended: the long way

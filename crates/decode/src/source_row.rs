@@ -9,6 +9,7 @@ use crate::error::{DecodeError, DecodeReason};
 use crate::json_decoder::{RecordRef, fill, of_column, put_absent, put_mask, put_null};
 use crate::plan::{Absent, ColumnPlan, Source, TablePlan, UnknownFields};
 use crate::scanner::Scanner;
+use crate::seen::Seen;
 
 /// The conversion of a column that a field goes to.
 pub(crate) fn conversion_of(column_plan: &ColumnPlan) -> &Conversion {
@@ -37,7 +38,7 @@ pub(crate) struct Binding {
 #[derive(Debug, Default)]
 pub(crate) struct GroupScratch {
     /// Per column of the plan: whether this record had it.
-    seen: Vec<bool>,
+    seen: Seen,
     /// A text without escapes.
     text: Vec<u8>,
 }
@@ -80,8 +81,7 @@ impl Binding {
     #[inline]
     pub(crate) fn begin_groups(&self, plan: &TablePlan, scratch: &mut GroupScratch) {
         if !self.groups.is_empty() {
-            scratch.seen.clear();
-            scratch.seen.resize(plan.columns.len(), false);
+            scratch.seen.begin(plan.columns.len());
         }
     }
 
@@ -110,7 +110,7 @@ impl Binding {
         if self.groups.is_empty() {
             return Ok(());
         }
-        for &index in self.grouped.iter().filter(|index| !scratch.seen[**index]) {
+        for &index in self.grouped.iter().filter(|index| !scratch.seen.has(**index)) {
             let column_plan = &plan.columns[index];
             fill(column_plan, columns, record).map_err(|reason| of_column(column_plan, reason))?;
         }

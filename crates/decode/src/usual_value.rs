@@ -1,74 +1,241 @@
 //! The usual JSON value of a column, straight into its vector: a text without escapes, a short number, a
 //! time as `2013-01-01T10:00:00.120Z`. Whatever differs from that in the least is left where it stands
 //! for the general way (`json_decoder.rs`, `scalar.rs`), which also words the errors.
-use pumphouse_columns::Column;
+use pumphouse_columns::{ArrayColumn, Column};
 
 use crate::conversion::Conversion;
+use crate::plan::Absent;
 use crate::scalar::{decimal_fits, seconds_of, ticks_of};
-use crate::scanner::Scanner;
+use crate::usual_tokens as token;
 
-/// As [`put_usual`], for values that lie in others.
-pub(crate) fn put_usual_inner(
-    conversion: &Conversion,
-    column: &mut Column,
-    scanner: &mut Scanner<'_>,
-) -> bool {
-    put_usual(conversion, column, scanner)
+/// What one column's usual value is: all that is asked per value, beside one another.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usual {
+    kind: Kind,
+    /// Whether null may go into a Nullable column.
+    takes_null: bool,
+    wire: usize,
+    mask: Option<usize>,
 }
 
-/// Takes one value and appends it; `false`, and nothing taken or appended, if it is not the usual one.
-/// Inlined where the fields of records are taken: a call would cost as much as a short value.
-#[inline(always)]
-pub(crate) fn put_usual(conversion: &Conversion, column: &mut Column, scanner: &mut Scanner<'_>) -> bool {
-    macro_rules! integer {
-        ($values:expr) => {
-            scanner
-                .usual(Scanner::short_integer, |value| value.try_into().ok())
-                .map(|value| $values.push(value))
-        };
+/// Of which kind the values are, those in a Nullable or Array column too.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// There is no usual one.
+    Never,
+    Text,
+    LowText,
+    Int64,
+    UInt64,
+    Int32,
+    UInt32,
+    Int16,
+    UInt16,
+    Int8,
+    UInt8,
+    Float64,
+    Decimal32 { precision: u8, scale: u8 },
+    Decimal64 { precision: u8, scale: u8 },
+    /// Zoned: the text has to say that it is UTC.
+    DateTime64 { precision: u8, zoned: bool },
+    DateTime { zoned: bool },
+    Bool,
+    Uuid,
+}
+
+impl Kind {
+    fn of(conversion: &Conversion) -> Kind {
+        match conversion {
+            Conversion::String => Kind::Text,
+            Conversion::Low(inner) if matches!(**inner, Conversion::String) => Kind::LowText,
+            Conversion::Int64 => Kind::Int64,
+            Conversion::UInt64 => Kind::UInt64,
+            Conversion::Int32 => Kind::Int32,
+            Conversion::UInt32 => Kind::UInt32,
+            Conversion::Int16 => Kind::Int16,
+            Conversion::UInt16 => Kind::UInt16,
+            Conversion::Int8 => Kind::Int8,
+            Conversion::UInt8 => Kind::UInt8,
+            Conversion::Float64 => Kind::Float64,
+            &Conversion::Decimal { precision: precision @ 0..=9, scale } => {
+                Kind::Decimal32 { precision, scale }
+            }
+            &Conversion::Decimal { precision: precision @ 10..=18, scale } => {
+                Kind::Decimal64 { precision, scale }
+            }
+            Conversion::DateTime64 { precision, zone } => {
+                Kind::DateTime64 { precision: *precision, zoned: zone.is_some() }
+            }
+            Conversion::DateTime { zone } => Kind::DateTime { zoned: zone.is_some() },
+            Conversion::Bool => Kind::Bool,
+            Conversion::Uuid => Kind::Uuid,
+            _ => Kind::Never,
+        }
     }
-    let put = match (conversion, column) {
-        (Conversion::String, Column::Text(texts)) => scanner.plain_text().map(|text| texts.push(text)),
-        (Conversion::Low(inner), Column::Low(low)) if matches!(**inner, Conversion::String) => {
-            scanner.plain_text().map(|text| low.push_text(text))
+}
+
+impl Usual {
+    /// Of no column.
+    pub(crate) const NEVER: Usual = Usual { kind: Kind::Never, takes_null: false, wire: 0, mask: None };
+
+    /// `null`: what the column gets for null.
+    pub(crate) fn of(conversion: &Conversion, null: Absent, wire: usize, mask: Option<usize>) -> Usual {
+        let kind = match conversion {
+            Conversion::Nullable(inner) | Conversion::Array(inner) => Kind::of(inner),
+            plain => Kind::of(plain),
+        };
+        Usual { kind, takes_null: null == Absent::Null, wire, mask }
+    }
+}
+
+/// Takes the value at the start of `bytes`, appends it, and answers what follows it; `None`, and nothing
+/// appended, if it is not the usual one. Inlined where the fields of records are taken: a call would cost as
+/// much as a short value.
+#[inline(always)]
+pub(crate) fn put_usual<'a>(usual: &Usual, columns: &mut [Column], bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let (column, given) = match columns.get_mut(usual.wire)? {
+        Column::Nullable(nullable) => {
+            if usual.takes_null
+                && let Some(behind) = token::null(bytes)
+            {
+                nullable.push_null();
+                put_given(usual, columns);
+                return Some(behind);
+            }
+            let (values, given) = nullable.parts();
+            (values, Some(given))
         }
-        (Conversion::Int64, Column::I64(values)) => integer!(values),
-        (Conversion::UInt64, Column::U64(values)) => integer!(values),
-        (Conversion::Int32, Column::I32(values)) => integer!(values),
-        (Conversion::UInt32, Column::U32(values)) => integer!(values),
-        (Conversion::Int16, Column::I16(values)) => integer!(values),
-        (Conversion::UInt16, Column::U16(values)) => integer!(values),
-        (Conversion::Int8, Column::I8(values)) => integer!(values),
-        (Conversion::UInt8, Column::U8(values)) => integer!(values),
-        (Conversion::Float64, Column::F64(values)) => {
-            scanner.usual(Scanner::short_number, |number| number.float()).map(|value| values.push(value))
+        Column::Array(array) => {
+            let behind = put_array(usual.kind, array, bytes)?;
+            put_given(usual, columns);
+            return Some(behind);
         }
-        (Conversion::Decimal { precision, scale }, Column::I32(values)) => scanner
-            .usual(Scanner::quoted_number, |number| decimal_fits(number.scaled(*scale)?, *precision))
-            .and_then(|value| i32::try_from(value).ok())
-            .map(|value| values.push(value)),
-        (Conversion::Decimal { precision, scale }, Column::I64(values)) => scanner
-            .usual(Scanner::quoted_number, |number| decimal_fits(number.scaled(*scale)?, *precision))
-            .map(|value| values.push(value)),
-        (Conversion::DateTime64 { precision, zone }, Column::I64(values)) => scanner
-            .usual(Scanner::usual_time, |time| ticks_of(&time, *precision, zone.as_ref()))
-            .map(|value| values.push(value)),
-        (Conversion::DateTime { zone }, Column::U32(values)) => scanner
-            .usual(Scanner::usual_time, |time| seconds_of(&time, zone.as_ref())?.try_into().ok())
-            .map(|value| values.push(value)),
-        (Conversion::Bool, Column::U8(values)) => {
-            scanner.usual_boolean().map(|value| values.push(u8::from(value)))
-        }
-        (Conversion::Uuid, Column::Uuid(values)) => {
-            scanner.usual(Scanner::plain_text, crate::uuid_text::parse).map(|value| values.push(value))
-        }
-        (Conversion::Nullable(inner), Column::Nullable(nullable)) => {
-            let put = put_usual_inner(inner, nullable.values(), scanner);
-            put.then(|| nullable.value_pushed())
-        }
-        _ => None,
+        plain => (plain, None),
     };
-    put.is_some()
+    let behind = put(usual.kind, column, bytes)?;
+    if let Some(given) = given {
+        given.value_pushed();
+    }
+    put_given(usual, columns);
+    Some(behind)
+}
+
+#[inline(always)]
+fn put_given(usual: &Usual, columns: &mut [Column]) {
+    if let Some(mask) = usual.mask
+        && let Column::U8(values) = &mut columns[mask]
+    {
+        values.push(1);
+    }
+}
+
+#[inline(never)]
+fn put_array<'a>(kind: Kind, array: &mut ArrayColumn, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let [b'[', rest @ ..] = bytes else { return None };
+    let mut rest = rest;
+    if let [b']', behind @ ..] = rest
+        && !matches!(kind, Kind::Never)
+    {
+        array.row_pushed();
+        return Some(behind);
+    }
+    loop {
+        match put(kind, array.values(), rest) {
+            Some([b',', b' ', more @ ..] | [b',', more @ ..]) => rest = more,
+            Some([b']', behind @ ..]) => {
+                array.row_pushed();
+                return Some(behind);
+            }
+            _ => {
+                array.undo_values();
+                return None;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn put<'a>(kind: Kind, column: &mut Column, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    macro_rules! signed {
+        ($kind:ident) => {{
+            let Column::$kind(values) = column else { return None };
+            let (negative, magnitude, behind) = token::integer(bytes)?;
+            let magnitude = i64::try_from(magnitude).ok()?;
+            values.push(if negative { -magnitude } else { magnitude }.try_into().ok()?);
+            Some(behind)
+        }};
+    }
+    macro_rules! unsigned {
+        ($kind:ident) => {{
+            let Column::$kind(values) = column else { return None };
+            let (false, value, behind) = token::integer(bytes)? else { return None };
+            values.push(value.try_into().ok()?);
+            Some(behind)
+        }};
+    }
+    macro_rules! decimal {
+        ($kind:ident, $precision:ident, $scale:ident) => {{
+            let Column::$kind(values) = column else { return None };
+            let (number, behind) = token::quoted_number(bytes)?;
+            values.push(decimal_fits(number.scaled($scale)?, $precision)?.try_into().ok()?);
+            Some(behind)
+        }};
+    }
+    match kind {
+        Kind::Never => None,
+        Kind::Text => {
+            let Column::Text(texts) = column else { return None };
+            let text = token::text(bytes)?;
+            texts.push_start(text.bytes, text.length);
+            Some(text.behind)
+        }
+        Kind::LowText => {
+            let Column::Low(low) = column else { return None };
+            let text = token::text(bytes)?;
+            low.push_text_start(text.bytes, text.length);
+            Some(text.behind)
+        }
+        Kind::Int64 => signed!(I64),
+        Kind::UInt64 => unsigned!(U64),
+        Kind::Int32 => signed!(I32),
+        Kind::UInt32 => unsigned!(U32),
+        Kind::Int16 => signed!(I16),
+        Kind::UInt16 => unsigned!(U16),
+        Kind::Int8 => signed!(I8),
+        Kind::UInt8 => unsigned!(U8),
+        Kind::Float64 => {
+            let Column::F64(values) = column else { return None };
+            let (number, behind) = token::number(bytes)?;
+            values.push(number.float()?);
+            Some(behind)
+        }
+        Kind::Decimal32 { precision, scale } => decimal!(I32, precision, scale),
+        Kind::Decimal64 { precision, scale } => decimal!(I64, precision, scale),
+        Kind::DateTime64 { precision, zoned } => {
+            let Column::I64(values) = column else { return None };
+            let (time, behind) = token::time(bytes)?;
+            values.push(ticks_of(time.in_utc(zoned)?, precision, None)?);
+            Some(behind)
+        }
+        Kind::DateTime { zoned } => {
+            let Column::U32(values) = column else { return None };
+            let (time, behind) = token::time(bytes)?;
+            values.push(seconds_of(time.in_utc(zoned)?, None)?.try_into().ok()?);
+            Some(behind)
+        }
+        Kind::Bool => {
+            let Column::U8(values) = column else { return None };
+            let (value, behind) = token::boolean(bytes)?;
+            values.push(u8::from(value));
+            Some(behind)
+        }
+        Kind::Uuid => {
+            let Column::Uuid(values) = column else { return None };
+            let text = token::text(bytes)?;
+            values.push(crate::uuid_text::parse(&text.bytes[..text.length])?);
+            Some(text.behind)
+        }
+    }
 }
 
 #[cfg(test)]

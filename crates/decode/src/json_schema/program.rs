@@ -33,7 +33,7 @@ impl Program {
     pub(super) fn new(root: Root, plan: &TablePlan) -> Program {
         let others = root.others.map(|node| Meant { node, default: None });
         let mut program = Program {
-            buffers: Buffers::new(plan),
+            buffers: Buffers::new(),
             columns: vec![others; plan.columns.len()],
             groups: Vec::new(),
         };
@@ -69,6 +69,10 @@ struct Run<'r> {
 }
 
 impl TakeFields for Run<'_> {
+    fn is_plain(&self, place: usize) -> bool {
+        self.columns[place].is_none()
+    }
+
     fn put(
         &mut self,
         place: usize,

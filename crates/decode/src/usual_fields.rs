@@ -1,0 +1,100 @@
+//! The fields of a record that are like those of the record before: the same names in the same order, between
+//! the same white space, each with the usual value of its column. They are taken here one after another,
+//! without a look at what else they could be; whatever differs is the general way's (`json_decoder.rs`), which
+//! also takes down how the next record is expected to look.
+use pumphouse_columns::Column;
+
+use crate::dotted::Target;
+use crate::marks::Marks;
+use crate::seen::Seen;
+use crate::usual_value::{Usual, put_usual};
+
+/// How many fields of the last record are remembered in order; later ones are looked up by hash.
+const HINTS_MAX: usize = 1024;
+/// Names longer than this are not remembered, so that hostile names cannot hold memory.
+const HINT_BYTES_MAX: usize = 256;
+
+/// A field whose value comes next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field {
+    /// `None` for a field without a column.
+    pub(crate) target: Option<Target>,
+    /// Where its name begins, counted back from where its colon ends.
+    pub(crate) name_back: usize,
+}
+
+/// A field as the last record had it at the same place.
+#[derive(Debug)]
+struct Hint {
+    /// All from behind the value before to the value: `,"name":`, or `{"name":`, with white space.
+    marks: Marks,
+    usual: Usual,
+    /// The place of the usual value's column in the plan.
+    column: usize,
+    field: Field,
+}
+
+/// The last record's fields in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Hints(Vec<Hint>);
+
+/// How far the usual fields go.
+pub(crate) struct Taken<'a> {
+    /// Fields of the record taken until now.
+    pub(crate) fields: usize,
+    /// What was not taken.
+    pub(crate) rest: &'a [u8],
+    /// Whether the object ended, and nothing but white space follows it.
+    pub(crate) whole: bool,
+}
+
+impl Hints {
+    /// Takes fields as long as they are the usual ones. `fields`: those of the record that were taken before.
+    /// Shape: a column's field that comes a second time is not taken, but may have left a value.
+    #[inline]
+    pub(crate) fn take_usual<'a>(
+        &self,
+        mut fields: usize,
+        mut rest: &'a [u8],
+        columns: &mut [Column],
+        seen: &mut Seen,
+    ) -> Taken<'a> {
+        for hint in self.0.get(fields..).unwrap_or_default() {
+            let Some(value) = hint.marks.before(rest) else { break };
+            let Some(behind) = put_usual(&hint.usual, columns, value) else { break };
+            if seen.mark(hint.column) {
+                return Taken { fields, rest, whole: false };
+            }
+            (fields, rest) = (fields + 1, behind);
+        }
+        let whole = match rest {
+            [b'}', behind @ ..] if fields > 0 => behind.iter().all(|byte| matches!(byte, b' ' | b'\n' | b'\t' | b'\r')),
+            _ => false,
+        };
+        Taken { fields, rest, whole }
+    }
+
+    /// The field with number `place` (from 0) as the last record had it there, and what follows its marks.
+    #[inline]
+    pub(crate) fn find<'a>(&self, place: usize, text: &'a [u8]) -> Option<(Field, &'a [u8])> {
+        let hint = self.0.get(place)?;
+        Some((hint.field, hint.marks.before(text)?))
+    }
+
+    /// The field with number `place` came behind `marks`. `usual`: what its usual value is.
+    pub(crate) fn set(&mut self, place: usize, marks: &[u8], field: Field, usual: Usual) {
+        if marks.len() > HINT_BYTES_MAX || place > self.0.len() || place >= HINTS_MAX {
+            return;
+        }
+        let column = match field.target {
+            Some(Target::Column(column)) => column,
+            Some(Target::Group(_)) | None => 0,
+        };
+        if place == self.0.len() {
+            self.0.push(Hint { marks: Marks::default(), usual, column, field });
+        }
+        let hint = &mut self.0[place];
+        hint.marks.set(marks);
+        (hint.usual, hint.column, hint.field) = (usual, column, field);
+    }
+}
