@@ -3,7 +3,7 @@ use crate::dictionary::Dictionary;
 
 /// A power of two. Few enough for every partition's segment to have them; columns of low cardinality
 /// mostly have fewer values at a time, or so many that most are looked up anyway.
-const SLOTS: usize = 32;
+const SLOTS: usize = 64;
 
 /// Longer texts are not kept.
 const TEXT_BYTES_MAX: usize = 16;
@@ -28,12 +28,12 @@ const MASKS: [[u64; 2]; TEXT_BYTES_MAX + 1] = {
 struct Key {
     start: u64,
     end: u64,
-    length: usize,
+    length: u32,
 }
 
 impl Key {
     /// In no text.
-    const NONE: Key = Key { start: 0, end: 0, length: usize::MAX };
+    const NONE: Key = Key { start: 0, end: 0, length: u32::MAX };
 
     /// Of the first `length` bytes.
     #[inline(always)]
@@ -45,7 +45,7 @@ impl Key {
         }) else {
             return Some(Key::of_whole(&bytes[..length]));
         };
-        Some(Key { start: start & start_mask, end: end & end_mask, length })
+        Some(Key { start: start & start_mask, end: end & end_mask, length: length as u32 })
     }
 
     /// Of a text with nothing to read behind it: from words that overlap.
@@ -65,13 +65,35 @@ impl Key {
                 _ => (text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
             },
         };
-        Key { start, end, length }
+        Key { start, end, length: length as u32 }
     }
 
     #[inline(always)]
     fn slot(self) -> usize {
-        let mixed = (self.start ^ self.end.rotate_left(32) ^ self.length as u64).wrapping_mul(SPREAD);
+        let mixed = (self.start ^ self.end.rotate_left(32)).wrapping_mul(SPREAD);
         (mixed >> (u64::BITS - SLOTS.ilog2())) as usize
+    }
+}
+
+/// A text and its number, side by side without a gap.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    start: u64,
+    end: u64,
+    length: u32,
+    number: u32,
+}
+
+impl Slot {
+    const EMPTY: Slot = Slot::new(Key::NONE, 0);
+
+    const fn new(Key { start, end, length }: Key, number: u32) -> Slot {
+        Slot { start, end, length, number }
+    }
+
+    #[inline(always)]
+    fn is_of(&self, key: Key) -> bool {
+        self.start == key.start && self.end == key.end && self.length == key.length
     }
 }
 
@@ -80,7 +102,7 @@ impl Key {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RecentTexts {
     /// None before the first text.
-    slots: Option<Box<[(Key, u32); SLOTS]>>,
+    slots: Option<Box<[Slot; SLOTS]>>,
 }
 
 impl RecentTexts {
@@ -90,7 +112,7 @@ impl RecentTexts {
     pub(crate) fn number_of(&mut self, bytes: &[u8], length: usize, dictionary: &mut Dictionary) -> u32 {
         let Some(key) = Key::of(bytes, length) else { return dictionary.number_of(&bytes[..length]) };
         match &self.slots {
-            Some(slots) if slots[key.slot()].0 == key => slots[key.slot()].1,
+            Some(slots) if slots[key.slot()].is_of(key) => slots[key.slot()].number,
             _ => self.number_of_other(key, &bytes[..length], dictionary),
         }
     }
@@ -98,19 +120,19 @@ impl RecentTexts {
     /// Two texts that want one slot stand side by side, the newer one first.
     #[inline(never)]
     fn number_of_other(&mut self, key: Key, text: &[u8], dictionary: &mut Dictionary) -> u32 {
-        let slots = self.slots.get_or_insert_with(|| Box::new([(Key::NONE, 0); SLOTS]));
+        let slots = self.slots.get_or_insert_with(|| Box::new([Slot::EMPTY; SLOTS]));
         let (first, second) = (key.slot(), key.slot() ^ 1);
         slots.swap(first, second);
-        if slots[first].0 != key {
-            slots[first] = (key, dictionary.number_of(text));
+        if !slots[first].is_of(key) {
+            slots[first] = Slot::new(key, dictionary.number_of(text));
         }
-        slots[first].1
+        slots[first].number
     }
 
     /// The dictionary was cleared.
     pub(crate) fn clear(&mut self) {
         if let Some(slots) = &mut self.slots {
-            slots.fill((Key::NONE, 0));
+            slots.fill(Slot::EMPTY);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::scanner::{JSON_DEPTH_MAX, Scanner, unescape};
 use crate::seen::Seen;
 use crate::short_number::put_short;
 use crate::source_row::put_null_field;
-use crate::usual_fields::{Field, Hints, Taken};
+use crate::usual_fields::{Field, Hints, Taken, Twice};
 use crate::usual_value::{Usual, put_usual};
 use crate::utf8::check_utf8;
 
@@ -194,25 +194,49 @@ impl Buffers {
         take: &mut impl TakeFields,
     ) -> Result<(), DecodeError> {
         let value = record.value.ok_or_else(|| plain(DecodeReason::NotAnObject { found: None }))?;
-        self.seen.begin(plan.columns.len());
-        let taken = self.hints.take_usual(0, &value[body_at..], columns, &mut self.seen);
-        if !taken.whole {
-            self.take_others(plan, columns, rows, value, body_at, taken, take)?;
-        }
-        let mut from = 0;
-        while let Some(place) = self.seen.next_missing(from, plan.columns.len()) {
-            let column_plan = &plan.columns[place];
-            take.fill(place, column_plan, columns, &record)
-                .map_err(|reason| of_column(column_plan, reason))?;
-            from = place + 1;
+        let taken = self.hints.take_usual(0, &value[body_at..], columns);
+        match self.hints.missing(taken.fields).filter(|_| taken.whole) {
+            Some(missing) => {
+                for &place in missing {
+                    fill_missing(place, plan, columns, &record, take)?;
+                }
+            }
+            None => self.take_others(plan, columns, rows, record, body_at, taken, take)?,
         }
         plan.dotted.check_lengths(plan, columns)
     }
 
-    /// Takes all fields behind those that were taken.
+    /// Takes all fields behind those that were taken, and fills the columns that have none.
     #[allow(clippy::too_many_arguments)]
     #[inline(never)]
     fn take_others<'a>(
+        &mut self,
+        plan: &TablePlan,
+        columns: &mut [Column],
+        rows: usize,
+        record: RecordRef<'a>,
+        body_at: usize,
+        taken: Taken<'a>,
+        take: &mut impl TakeFields,
+    ) -> Result<(), DecodeError> {
+        let value = record.value.unwrap_or_default();
+        let mut first = taken;
+        // A field that came twice is not taken as a usual one the next time, so this ends.
+        while self.take_all(plan, columns, rows, value, body_at, first, take)?.is_err() {
+            columns.iter_mut().for_each(|column| column.truncate(rows));
+            first = Taken { fields: 0, rest: &value[body_at..], whole: false };
+        }
+        let mut from = 0;
+        while let Some(place) = self.seen.next_missing(from, plan.columns.len()) {
+            fill_missing(place, plan, columns, &record, take)?;
+            from = place + 1;
+        }
+        Ok(())
+    }
+
+    /// Takes all fields behind those that were taken.
+    #[allow(clippy::too_many_arguments)]
+    fn take_all<'a>(
         &mut self,
         plan: &TablePlan,
         columns: &mut [Column],
@@ -221,7 +245,15 @@ impl Buffers {
         body_at: usize,
         mut taken: Taken<'a>,
         take: &mut impl TakeFields,
-    ) -> Result<(), DecodeError> {
+    ) -> Result<Result<(), Twice>, DecodeError> {
+        self.seen.begin(plan.columns.len());
+        if let Err(twice) = self.hints.mark(0..taken.fields, &mut self.seen) {
+            return Ok(Err(twice));
+        }
+        if taken.whole {
+            self.keep_missing(plan, taken.fields);
+            return Ok(Ok(()));
+        }
         // All else relies on it, and broken UTF-8 is the first thing to be said of a record.
         if let Err(good) = check_utf8(&value[body_at..]) {
             return Err(plain(DecodeReason::InvalidUtf8 { at: body_at + good }));
@@ -237,11 +269,22 @@ impl Buffers {
         while !taken.whole {
             scanner.go_on(taken.rest);
             if !self.take_field(plan, columns, rows, taken.fields, &mut scanner, take)? {
-                return scanner.end().map_err(plain);
+                scanner.end().map_err(plain)?;
+                break;
             }
-            taken = self.hints.take_usual(taken.fields + 1, scanner.rest(), columns, &mut self.seen);
+            let from = taken.fields + 1;
+            taken = self.hints.take_usual(from, scanner.rest(), columns);
+            if let Err(twice) = self.hints.mark(from..taken.fields, &mut self.seen) {
+                return Ok(Err(twice));
+            }
         }
-        Ok(())
+        Ok(Ok(()))
+    }
+
+    /// All fields were usual ones, each another: the next record that is so need not be looked at.
+    fn keep_missing(&mut self, plan: &TablePlan, fields: usize) {
+        let missing = (0..plan.columns.len()).filter(|column| !self.seen.has(*column)).collect();
+        self.hints.keep_missing(fields, missing);
     }
 
     /// Takes the field with number `place` (from 0). `false`: the object ended in its place.
@@ -347,6 +390,19 @@ pub(crate) fn of_column(column_plan: &ColumnPlan, reason: DecodeReason) -> Decod
         _ => Some(Arc::clone(&column_plan.name)),
     };
     DecodeError { column, reason }
+}
+
+/// Fills a column that the record has no field for.
+#[inline]
+fn fill_missing(
+    place: usize,
+    plan: &TablePlan,
+    columns: &mut [Column],
+    record: &RecordRef<'_>,
+    take: &mut impl TakeFields,
+) -> Result<(), DecodeError> {
+    let column_plan = &plan.columns[place];
+    take.fill(place, column_plan, columns, record).map_err(|reason| of_column(column_plan, reason))
 }
 
 /// A field came a second time: the last one counts.

@@ -31,19 +31,18 @@ impl Marks {
             (u128::from_le_bytes(*word) ^ self.words[number]) & self.masks[number] != 0
         };
         let length = self.bytes.len();
-        let found = if length <= 16
+        if length <= 16
             && let Some(first) = text.first_chunk()
         {
-            !differs(0, first)
-        } else if length <= 32
+            return if differs(0, first) { None } else { text.get(length..) };
+        }
+        if length <= 32
             && let Some(both) = text.first_chunk::<32>()
             && let ([first, second], []) = both.as_chunks()
         {
-            !(differs(0, first) | differs(1, second))
-        } else {
-            text.starts_with(&self.bytes)
-        };
-        if found { text.get(length..) } else { None }
+            return if differs(0, first) | differs(1, second) { None } else { text.get(length..) };
+        }
+        text.strip_prefix(&self.bytes[..])
     }
 }
 

@@ -2,6 +2,8 @@
 //! the same white space, each with the usual value of its column. They are taken here one after another,
 //! without a look at what else they could be; whatever differs is the general way's (`json_decoder.rs`), which
 //! also takes down how the next record is expected to look.
+use std::ops::Range;
+
 use pumphouse_columns::Column;
 
 use crate::dotted::Target;
@@ -36,7 +38,18 @@ struct Hint {
 
 /// The last record's fields in their order.
 #[derive(Debug, Default)]
-pub(crate) struct Hints(Vec<Hint>);
+pub(crate) struct Hints {
+    hints: Vec<Hint>,
+    whole: Option<Whole>,
+}
+
+/// Records are known that have the first hints' fields and no others, each once.
+#[derive(Debug, Default)]
+struct Whole {
+    fields: usize,
+    /// Columns of the plan that are not among them.
+    missing: Vec<usize>,
+}
 
 /// How far the usual fields go.
 pub(crate) struct Taken<'a> {
@@ -48,52 +61,79 @@ pub(crate) struct Taken<'a> {
     pub(crate) whole: bool,
 }
 
+/// A field came a second time as a usual one. It left a second value in its column, so the row has to be
+/// taken anew: then the field is none of the usual ones any more.
+#[derive(Debug)]
+pub(crate) struct Twice;
+
 impl Hints {
     /// Takes fields as long as they are the usual ones. `fields`: those of the record that were taken before.
-    /// Shape: a column's field that comes a second time is not taken, but may have left a value.
+    /// Shape: afterwards [`Hints::missing`] or [`Hints::mark`] is asked.
     #[inline]
     pub(crate) fn take_usual<'a>(
         &self,
         mut fields: usize,
         mut rest: &'a [u8],
         columns: &mut [Column],
-        seen: &mut Seen,
     ) -> Taken<'a> {
-        for hint in self.0.get(fields..).unwrap_or_default() {
+        for hint in self.hints.get(fields..).unwrap_or_default() {
             let Some(value) = hint.marks.before(rest) else { break };
             let Some(behind) = put_usual(&hint.usual, columns, value) else { break };
-            if seen.mark(hint.column) {
-                return Taken { fields, rest, whole: false };
-            }
             (fields, rest) = (fields + 1, behind);
         }
         let whole = match rest {
-            [b'}', behind @ ..] if fields > 0 => behind.iter().all(|byte| matches!(byte, b' ' | b'\n' | b'\t' | b'\r')),
+            [b'}', behind @ ..] if fields > 0 => {
+                behind.iter().all(|byte| matches!(byte, b' ' | b'\n' | b'\t' | b'\r'))
+            }
             _ => false,
         };
         Taken { fields, rest, whole }
     }
 
+    /// The columns that a record has no fields for, all of whose fields were usual ones; `None` if that is
+    /// not known of such records, and [`Hints::mark`] has to be asked.
+    #[inline]
+    pub(crate) fn missing(&self, fields: usize) -> Option<&[usize]> {
+        self.whole.as_ref().filter(|whole| whole.fields == fields).map(|whole| &whole.missing[..])
+    }
+
+    /// Keeps what [`Hints::missing`] answers. Shape: `seen` are the columns of so many hints.
+    pub(crate) fn keep_missing(&mut self, fields: usize, missing: Vec<usize>) {
+        self.whole = Some(Whole { fields, missing });
+    }
+
+    /// Marks the columns of the usual fields with the numbers `fields`.
+    pub(crate) fn mark(&mut self, fields: Range<usize>, seen: &mut Seen) -> Result<(), Twice> {
+        for hint in &mut self.hints[fields] {
+            if seen.mark(hint.column) {
+                hint.usual = Usual::NEVER;
+                return Err(Twice);
+            }
+        }
+        Ok(())
+    }
+
     /// The field with number `place` (from 0) as the last record had it there, and what follows its marks.
     #[inline]
     pub(crate) fn find<'a>(&self, place: usize, text: &'a [u8]) -> Option<(Field, &'a [u8])> {
-        let hint = self.0.get(place)?;
+        let hint = self.hints.get(place)?;
         Some((hint.field, hint.marks.before(text)?))
     }
 
     /// The field with number `place` came behind `marks`. `usual`: what its usual value is.
     pub(crate) fn set(&mut self, place: usize, marks: &[u8], field: Field, usual: Usual) {
-        if marks.len() > HINT_BYTES_MAX || place > self.0.len() || place >= HINTS_MAX {
+        if marks.len() > HINT_BYTES_MAX || place > self.hints.len() || place >= HINTS_MAX {
             return;
         }
+        self.whole = None;
         let column = match field.target {
             Some(Target::Column(column)) => column,
             Some(Target::Group(_)) | None => 0,
         };
-        if place == self.0.len() {
-            self.0.push(Hint { marks: Marks::default(), usual, column, field });
+        if place == self.hints.len() {
+            self.hints.push(Hint { marks: Marks::default(), usual, column, field });
         }
-        let hint = &mut self.0[place];
+        let hint = &mut self.hints[place];
         hint.marks.set(marks);
         (hint.usual, hint.column, hint.field) = (usual, column, field);
     }

@@ -12,6 +12,12 @@ use crate::usual_tokens as token;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usual {
     kind: Kind,
+    /// Of a Decimal or DateTime64.
+    precision: u8,
+    /// Of a Decimal.
+    scale: u8,
+    /// Times have to say that they are of UTC: without a zone of their own they would be of another one.
+    zoned: bool,
     /// Whether null may go into a Nullable column.
     takes_null: bool,
     wire: usize,
@@ -34,11 +40,10 @@ enum Kind {
     Int8,
     UInt8,
     Float64,
-    Decimal32 { precision: u8, scale: u8 },
-    Decimal64 { precision: u8, scale: u8 },
-    /// Zoned: the text has to say that it is UTC.
-    DateTime64 { precision: u8, zoned: bool },
-    DateTime { zoned: bool },
+    Decimal32,
+    Decimal64,
+    DateTime64,
+    DateTime,
     Bool,
     Uuid,
 }
@@ -57,16 +62,10 @@ impl Kind {
             Conversion::Int8 => Kind::Int8,
             Conversion::UInt8 => Kind::UInt8,
             Conversion::Float64 => Kind::Float64,
-            &Conversion::Decimal { precision: precision @ 0..=9, scale } => {
-                Kind::Decimal32 { precision, scale }
-            }
-            &Conversion::Decimal { precision: precision @ 10..=18, scale } => {
-                Kind::Decimal64 { precision, scale }
-            }
-            Conversion::DateTime64 { precision, zone } => {
-                Kind::DateTime64 { precision: *precision, zoned: zone.is_some() }
-            }
-            Conversion::DateTime { zone } => Kind::DateTime { zoned: zone.is_some() },
+            Conversion::Decimal { precision: 0..=9, .. } => Kind::Decimal32,
+            Conversion::Decimal { precision: 10..=18, .. } => Kind::Decimal64,
+            Conversion::DateTime64 { .. } => Kind::DateTime64,
+            Conversion::DateTime { .. } => Kind::DateTime,
             Conversion::Bool => Kind::Bool,
             Conversion::Uuid => Kind::Uuid,
             _ => Kind::Never,
@@ -76,15 +75,30 @@ impl Kind {
 
 impl Usual {
     /// Of no column.
-    pub(crate) const NEVER: Usual = Usual { kind: Kind::Never, takes_null: false, wire: 0, mask: None };
+    pub(crate) const NEVER: Usual = Usual {
+        kind: Kind::Never,
+        precision: 0,
+        scale: 0,
+        zoned: false,
+        takes_null: false,
+        wire: 0,
+        mask: None,
+    };
 
     /// `null`: what the column gets for null.
     pub(crate) fn of(conversion: &Conversion, null: Absent, wire: usize, mask: Option<usize>) -> Usual {
-        let kind = match conversion {
-            Conversion::Nullable(inner) | Conversion::Array(inner) => Kind::of(inner),
-            plain => Kind::of(plain),
+        let inner = match conversion {
+            Conversion::Nullable(inner) | Conversion::Array(inner) => inner,
+            plain => plain,
         };
-        Usual { kind, takes_null: null == Absent::Null, wire, mask }
+        let (precision, scale, zoned) = match inner {
+            Conversion::Decimal { precision, scale } => (*precision, *scale, false),
+            Conversion::DateTime64 { precision, zone } => (*precision, 0, zone.is_some()),
+            Conversion::DateTime { zone } => (0, 0, zone.is_some()),
+            _ => (0, 0, false),
+        };
+        let takes_null = null == Absent::Null;
+        Usual { kind: Kind::of(inner), precision, scale, zoned, takes_null, wire, mask }
     }
 }
 
@@ -106,13 +120,13 @@ pub(crate) fn put_usual<'a>(usual: &Usual, columns: &mut [Column], bytes: &'a [u
             (values, Some(given))
         }
         Column::Array(array) => {
-            let behind = put_array(usual.kind, array, bytes)?;
+            let behind = put_array(usual, array, bytes)?;
             put_given(usual, columns);
             return Some(behind);
         }
         plain => (plain, None),
     };
-    let behind = put(usual.kind, column, bytes)?;
+    let behind = put(usual, column, bytes)?;
     if let Some(given) = given {
         given.value_pushed();
     }
@@ -130,17 +144,17 @@ fn put_given(usual: &Usual, columns: &mut [Column]) {
 }
 
 #[inline(never)]
-fn put_array<'a>(kind: Kind, array: &mut ArrayColumn, bytes: &'a [u8]) -> Option<&'a [u8]> {
+fn put_array<'a>(usual: &Usual, array: &mut ArrayColumn, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let [b'[', rest @ ..] = bytes else { return None };
     let mut rest = rest;
     if let [b']', behind @ ..] = rest
-        && !matches!(kind, Kind::Never)
+        && !matches!(usual.kind, Kind::Never)
     {
         array.row_pushed();
         return Some(behind);
     }
     loop {
-        match put(kind, array.values(), rest) {
+        match put(usual, array.values(), rest) {
             Some([b',', b' ', more @ ..] | [b',', more @ ..]) => rest = more,
             Some([b']', behind @ ..]) => {
                 array.row_pushed();
@@ -155,7 +169,7 @@ fn put_array<'a>(kind: Kind, array: &mut ArrayColumn, bytes: &'a [u8]) -> Option
 }
 
 #[inline(always)]
-fn put<'a>(kind: Kind, column: &mut Column, bytes: &'a [u8]) -> Option<&'a [u8]> {
+fn put<'a>(usual: &Usual, column: &mut Column, bytes: &'a [u8]) -> Option<&'a [u8]> {
     macro_rules! signed {
         ($kind:ident) => {{
             let Column::$kind(values) = column else { return None };
@@ -174,14 +188,14 @@ fn put<'a>(kind: Kind, column: &mut Column, bytes: &'a [u8]) -> Option<&'a [u8]>
         }};
     }
     macro_rules! decimal {
-        ($kind:ident, $precision:ident, $scale:ident) => {{
+        ($kind:ident) => {{
             let Column::$kind(values) = column else { return None };
             let (number, behind) = token::quoted_number(bytes)?;
-            values.push(decimal_fits(number.scaled($scale)?, $precision)?.try_into().ok()?);
+            values.push(decimal_fits(number.scaled(usual.scale)?, usual.precision)?.try_into().ok()?);
             Some(behind)
         }};
     }
-    match kind {
+    match usual.kind {
         Kind::Never => None,
         Kind::Text => {
             let Column::Text(texts) = column else { return None };
@@ -209,18 +223,18 @@ fn put<'a>(kind: Kind, column: &mut Column, bytes: &'a [u8]) -> Option<&'a [u8]>
             values.push(number.float()?);
             Some(behind)
         }
-        Kind::Decimal32 { precision, scale } => decimal!(I32, precision, scale),
-        Kind::Decimal64 { precision, scale } => decimal!(I64, precision, scale),
-        Kind::DateTime64 { precision, zoned } => {
+        Kind::Decimal32 => decimal!(I32),
+        Kind::Decimal64 => decimal!(I64),
+        Kind::DateTime64 => {
             let Column::I64(values) = column else { return None };
             let (time, behind) = token::time(bytes)?;
-            values.push(ticks_of(time.in_utc(zoned)?, precision, None)?);
+            values.push(ticks_of(time.in_utc(usual.zoned)?, usual.precision, None)?);
             Some(behind)
         }
-        Kind::DateTime { zoned } => {
+        Kind::DateTime => {
             let Column::U32(values) = column else { return None };
             let (time, behind) = token::time(bytes)?;
-            values.push(seconds_of(time.in_utc(zoned)?, None)?.try_into().ok()?);
+            values.push(seconds_of(time.in_utc(usual.zoned)?, None)?.try_into().ok()?);
             Some(behind)
         }
         Kind::Bool => {
