@@ -138,3 +138,126 @@ impl Hints {
         (hint.usual, hint.column, hint.field) = (usual, column, field);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use pumphouse_columns::{Segment, encode_block};
+
+    use crate::{
+        DecodeError, DefaultKind, HeadersRef, JsonDecoder, PlanOptions, RecordRef, TableColumn, TablePlan,
+    };
+
+    const COLUMNS: [(&str, &str); 7] = [
+        ("id", "UInt64"),
+        ("name", "String"),
+        ("kind", "LowCardinality(String)"),
+        ("delay", "Nullable(Int32)"),
+        ("tags", "Array(LowCardinality(String))"),
+        ("more", "Map(String, String)"),
+        ("_offset", "Int64"),
+    ];
+
+    fn plan() -> Arc<TablePlan> {
+        let columns = COLUMNS.map(|(name, type_text)| TableColumn {
+            name: name.to_owned(),
+            type_text: type_text.to_owned(),
+            default_kind: if name == "tags" { DefaultKind::Default } else { DefaultKind::None },
+            default_expression: if name == "tags" { "['a']".to_owned() } else { String::new() },
+        });
+        Arc::new(TablePlan::compile(&columns, PlanOptions::default()).unwrap())
+    }
+
+    fn put(decoder: &mut JsonDecoder, segment: &mut Segment, value: &[u8]) -> Result<(), DecodeError> {
+        let (topic, partition, timestamp_ms, key) = ("t", 0, None, None);
+        let (headers, value) = (HeadersRef::NONE, Some(value));
+        decoder.decode(segment, RecordRef { topic, partition, offset: 7, timestamp_ms, key, headers, value })
+    }
+
+    fn block(plan: &TablePlan, segment: &Segment) -> Vec<u8> {
+        let (shape, mut out) = (plan.shape(), Vec::new());
+        encode_block(&shape.wire_names(), &shape.wire_types(), &[segment], &mut out).unwrap();
+        out
+    }
+
+    fn field() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec![
+            "\"id\":1",
+            "\"id\":12345678901",
+            "\"id\": 3",
+            "\"id\":-1",
+            "\"name\":\"a\"",
+            "\"name\":\"a\\nb\"",
+            "\"name\":\"é and more of it\"",
+            "\"kind\":\"k\"",
+            "\"kind\":\"l\"",
+            "\"delay\":null",
+            "\"delay\":-5",
+            "\"tags\":[]",
+            "\"tags\":[\"x\",\"y\"]",
+            "\"tags\":[\"x\",1]",
+            "\"more\":{\"a\":\"b\"}",
+            "\"other\":[1]",
+        ])
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// Whatever came before: the same names in another order, some of them twice, with white space, with
+        /// values that are not the usual ones, broken in one byte.
+        #[test]
+        fn a_record_does_not_depend_on_those_before_it(
+            usual in any::<bool>(),
+            records in prop::collection::vec(
+                (prop::collection::vec(field(), 0..7), "[ \n]{0,2}", prop::option::of((0usize..120, any::<u8>()))),
+                1..8,
+            ),
+        ) {
+            let plan = plan();
+            let (mut decoder, mut segment) = (JsonDecoder::new(Arc::clone(&plan)), plan.new_segment());
+            for (fields, behind, broken) in records {
+                let start = if usual { "\"id\":5,\"name\":\"n\",\"kind\":\"k\",\"more\":{}" } else { "\"id\":6" };
+                let fields = [vec![start], fields].concat().join(",");
+                let mut value = format!("{{{fields}}}{behind}").into_bytes();
+                if let Some((place, byte)) = broken && let Some(at) = value.get_mut(place) {
+                    *at = byte;
+                }
+                let (mut first, mut alone) = (JsonDecoder::new(Arc::clone(&plan)), plan.new_segment());
+                let expected = put(&mut first, &mut alone, &value);
+                let rows = segment.rows();
+                prop_assert_eq!(&put(&mut decoder, &mut segment, &value), &expected, "{}", value.escape_ascii());
+                if expected.is_ok() {
+                    let mut last = segment.clone();
+                    last.truncate(rows + 1);
+                    let last = last.select(&[rows..rows + 1]);
+                    prop_assert!(block(&plan, &last) == block(&plan, &alone), "{}", value.escape_ascii());
+                } else {
+                    prop_assert_eq!(segment.rows(), rows);
+                }
+            }
+        }
+
+        /// Nobody asks before whether a record is UTF-8 if all its fields are the usual ones.
+        #[test]
+        fn broken_utf8_is_found_in_usual_fields(
+            start in "[a-z]{0,20}", bytes in prop::collection::vec(0x20u8.., 0..4), end in "[a-z]{0,20}",
+        ) {
+            let plan = plan();
+            let (mut decoder, mut segment) = (JsonDecoder::new(Arc::clone(&plan)), plan.new_segment());
+            let text = [start.as_bytes(), &bytes[..], end.as_bytes()].concat();
+            let value = |text: &[u8]| {
+                let name = [b"\"", text, b"\""].concat();
+                [b"{\"id\":1,\"name\":", &name[..], b",\"kind\":\"k\",\"more\":{}}"].concat()
+            };
+            for _ in 0..2 {
+                put(&mut decoder, &mut segment, &value(b"usual")).unwrap();
+            }
+            let json = value(&text);
+            let parsed = serde_json::from_slice::<serde_json::Value>(&json).is_ok();
+            prop_assert_eq!(put(&mut decoder, &mut segment, &json).is_ok(), parsed, "{}", json.escape_ascii());
+        }
+    }
+}
