@@ -111,22 +111,24 @@ impl RecentTexts {
     #[inline(always)]
     pub(crate) fn number_of(&mut self, bytes: &[u8], length: usize, dictionary: &mut Dictionary) -> u32 {
         let Some(key) = Key::of(bytes, length) else { return dictionary.number_of(&bytes[..length]) };
-        match &self.slots {
-            Some(slots) if slots[key.slot()].is_of(key) => slots[key.slot()].number,
-            _ => self.number_of_other(key, &bytes[..length], dictionary),
+        if let Some(slots) = &self.slots {
+            for slot in [key.slot(), key.slot() ^ 1] {
+                if slots[slot].is_of(key) {
+                    return slots[slot].number;
+                }
+            }
         }
+        self.number_of_other(key, &bytes[..length], dictionary)
     }
 
     /// Two texts that want one slot stand side by side, the newer one first.
     #[inline(never)]
     fn number_of_other(&mut self, key: Key, text: &[u8], dictionary: &mut Dictionary) -> u32 {
         let slots = self.slots.get_or_insert_with(|| Box::new([Slot::EMPTY; SLOTS]));
-        let (first, second) = (key.slot(), key.slot() ^ 1);
-        slots.swap(first, second);
-        if !slots[first].is_of(key) {
-            slots[first] = Slot::new(key, dictionary.number_of(text));
-        }
-        slots[first].number
+        let number = dictionary.number_of(text);
+        slots[key.slot() ^ 1] = slots[key.slot()];
+        slots[key.slot()] = Slot::new(key, number);
+        number
     }
 
     /// The dictionary was cleared.

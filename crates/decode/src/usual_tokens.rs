@@ -6,6 +6,7 @@ use crate::digits::{Digits, eight_digits, first_word, ten_to};
 use crate::iso::IsoTime;
 use crate::scanner::special_in;
 use crate::short_number::ShortNumber;
+use crate::uuid_text;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -141,12 +142,25 @@ pub(crate) fn time(bytes: &[u8]) -> Option<(IsoTime, &[u8])> {
     Some((time, behind))
 }
 
+/// A text that is a UUID with hyphens.
+#[inline(always)]
+pub(crate) fn uuid(bytes: &[u8]) -> Option<(u128, &[u8])> {
+    let [b'"', quoted @ ..] = bytes else { return None };
+    let (text, [b'"', behind @ ..]) = quoted.split_first_chunk()? else { return None };
+    Some((uuid_text::parse_hyphened(text)?, behind))
+}
+
 /// True or false.
 #[inline(always)]
 pub(crate) fn boolean(bytes: &[u8]) -> Option<(bool, &[u8])> {
-    match bytes {
-        [b't', b'r', b'u', b'e', behind @ ..] => Some((true, behind)),
-        [b'f', b'a', b'l', b's', b'e', behind @ ..] => Some((false, behind)),
+    // Four bytes are compared as one word.
+    let (word, behind) = bytes.split_first_chunk()?;
+    let word = u32::from_le_bytes(*word);
+    if word == u32::from_le_bytes(*b"true") {
+        return Some((true, behind));
+    }
+    match behind {
+        [b'e', behind @ ..] if word == u32::from_le_bytes(*b"fals") => Some((false, behind)),
         _ => None,
     }
 }
@@ -154,8 +168,8 @@ pub(crate) fn boolean(bytes: &[u8]) -> Option<(bool, &[u8])> {
 /// null.
 #[inline(always)]
 pub(crate) fn null(bytes: &[u8]) -> Option<&[u8]> {
-    let [b'n', b'u', b'l', b'l', behind @ ..] = bytes else { return None };
-    Some(behind)
+    let (word, behind) = bytes.split_first_chunk()?;
+    (u32::from_le_bytes(*word) == u32::from_le_bytes(*b"null")).then_some(behind)
 }
 
 #[cfg(test)]

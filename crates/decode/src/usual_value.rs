@@ -245,9 +245,9 @@ fn put<'a>(usual: &Usual, column: &mut Column, bytes: &'a [u8]) -> Option<&'a [u
         }
         Kind::Uuid => {
             let Column::Uuid(values) = column else { return None };
-            let text = token::text(bytes)?;
-            values.push(crate::uuid_text::parse(&text.bytes[..text.length])?);
-            Some(text.behind)
+            let (value, behind) = token::uuid(bytes)?;
+            values.push(value);
+            Some(behind)
         }
     }
 }

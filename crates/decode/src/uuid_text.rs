@@ -1,49 +1,66 @@
 //! UUIDs as texts.
 
-/// What is no hexadecimal digit: its upper half shows.
-const NONE: u8 = 0xff;
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x80 * ONES;
 
-const DIGITS: [u8; 256] = {
-    let mut digits = [NONE; 256];
-    let mut value = 0;
-    while value < 16 {
-        digits[b"0123456789abcdef"[value] as usize] = value as u8;
-        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
-        value += 1;
-    }
-    digits
-};
+/// What a UUID with hyphens has.
+pub(crate) const HYPHENED_BYTES: usize = 36;
 
 /// The number that 32 hexadecimal digits write, with all four hyphens or with none.
 #[inline]
 pub(crate) fn parse(text: &[u8]) -> Option<u128> {
-    let mut halves = [0u64; 2];
-    let mut seen = 0;
-    let mut take = |half: usize, digits: &[u8]| {
-        for &byte in digits {
-            let digit = DIGITS[usize::from(byte)];
-            seen |= digit;
-            halves[half] = halves[half] << 4 | u64::from(digit & 0xf);
-        }
-    };
-    match text.len() {
-        36 => {
-            if [text[8], text[13], text[18], text[23]] != *b"----" {
-                return None;
-            }
-            take(0, &text[..8]);
-            take(0, &text[9..13]);
-            take(0, &text[14..18]);
-            take(1, &text[19..23]);
-            take(1, &text[24..]);
-        }
-        32 => {
-            take(0, &text[..16]);
-            take(1, &text[16..]);
-        }
-        _ => return None,
+    if let Ok(text) = text.try_into() {
+        return parse_hyphened(text);
     }
-    (seen <= 0xf).then(|| u128::from(halves[0]) << 64 | u128::from(halves[1]))
+    let (words, []) = text.as_chunks::<8>() else { return None };
+    let &[a, b, c, d] = words else { return None };
+    number([a, b, c, d].map(u64::from_le_bytes))
+}
+
+/// With all four hyphens.
+#[inline]
+pub(crate) fn parse_hyphened(text: &[u8; HYPHENED_BYTES]) -> Option<u128> {
+    let quad =
+        |at: usize| u64::from(u32::from_le_bytes([text[at], text[at + 1], text[at + 2], text[at + 3]]));
+    if [text[8], text[13], text[18], text[23]] != *b"----" {
+        return None;
+    }
+    number([
+        quad(0) | quad(4) << 32,
+        quad(9) | quad(14) << 32,
+        quad(19) | quad(24) << 32,
+        quad(28) | quad(32) << 32,
+    ])
+}
+
+#[inline(always)]
+fn number(words: [u64; 4]) -> Option<u128> {
+    let digits = words.iter().fold(HIGH, |all, word| all & hexadecimal(*word));
+    let high_bits = words.iter().fold(0, |any, word| any | word) & HIGH;
+    if digits != HIGH || high_bits != 0 {
+        return None;
+    }
+    Some(words.iter().fold(0, |number, word| number << 32 | u128::from(eight_digits(*word))))
+}
+
+/// The bits that are set where a byte is a hexadecimal digit. Shape: right if all bytes are ASCII, since
+/// nothing is carried then.
+#[inline(always)]
+fn hexadecimal(word: u64) -> u64 {
+    let from = |word: u64, byte: u8| word.wrapping_add(u64::from(0x80 - byte) * ONES);
+    let small = word | 0x20 * ONES;
+    let decimal = from(word, b'0') & !from(word, b'9' + 1);
+    let letter = from(small, b'a') & !from(small, b'f' + 1);
+    (decimal | letter) & HIGH
+}
+
+/// The number of eight hexadecimal digits, the first in the lowest byte: pairs, then fours, then all.
+#[inline(always)]
+fn eight_digits(word: u64) -> u32 {
+    let digits = (word & 0x0f * ONES) + 9 * (word >> 6 & ONES);
+    let pairs = (digits << 4 | digits >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs << 8 | pairs >> 16) & 0x0000_ffff_0000_ffff;
+    (fours << 16 | fours >> 32) as u32
 }
 
 #[cfg(test)]
