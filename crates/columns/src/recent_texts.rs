@@ -71,7 +71,8 @@ impl Key {
     #[inline(always)]
     fn slot(self) -> usize {
         let mixed = (self.start ^ self.end.rotate_left(32)).wrapping_mul(SPREAD);
-        (mixed >> (u64::BITS - SLOTS.ilog2())) as usize
+        // Its pair is the other one with the same higher bits.
+        (mixed >> (u64::BITS - SLOTS.ilog2())) as usize & !1
     }
 }
 
