@@ -48,7 +48,7 @@ fn number(words: [u64; 4]) -> Option<u128> {
 #[inline(always)]
 fn hexadecimal(word: u64) -> u64 {
     let from = |word: u64, byte: u8| word.wrapping_add(u64::from(0x80 - byte) * ONES);
-    let small = word | 0x20 * ONES;
+    let small = word | (0x20 * ONES);
     let decimal = from(word, b'0') & !from(word, b'9' + 1);
     let letter = from(small, b'a') & !from(small, b'f' + 1);
     (decimal | letter) & HIGH
@@ -57,7 +57,7 @@ fn hexadecimal(word: u64) -> u64 {
 /// The number of eight hexadecimal digits, the first in the lowest byte: pairs, then fours, then all.
 #[inline(always)]
 fn eight_digits(word: u64) -> u32 {
-    let digits = (word & 0x0f * ONES) + 9 * (word >> 6 & ONES);
+    let digits = (word & (0x0f * ONES)) + 9 * (word >> 6 & ONES);
     let pairs = (digits << 4 | digits >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs << 8 | pairs >> 16) & 0x0000_ffff_0000_ffff;
     (fours << 16 | fours >> 32) as u32
