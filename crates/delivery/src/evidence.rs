@@ -20,6 +20,8 @@ impl Lane {
             self.work = Work::New { draft: open.with_fresh_token(cx) };
             return;
         }
+        // Also for a batch that is doubted as it was found: the server may not answer from here on.
+        open.notes.trouble_since.get_or_insert(cx.now);
         self.report(open.batch.id, Verdict::EvidenceNeeded(doubt.why), cx);
         let (topic, batch) = (self.topic.clone(), open.batch.clone());
         cx.actions.push(Action::Evidence {

@@ -279,8 +279,14 @@ impl Draft {
 /// What follows a write that does not stand. A batch that nobody has sent is as good as new: its token
 /// is first recorded later. One that may have been sent is asked for again: the table forgets its token
 /// while the ledger takes no writes (R7).
-fn not_recorded(open: Open, until: Millis) -> Work {
+fn not_recorded(mut open: Open, until: Millis) -> Work {
     if open.attempts != Attempts::NONE {
+        // No attempt has the deadline that was not recorded, so nobody waits for it.
+        if let Some(Entry::Lead(recorded)) = &open.notes.in_ledger
+            && recorded.token == open.batch.token
+        {
+            open.batch.deadline = recorded.deadline;
+        }
         return Work::BackOff { open, until };
     }
     Work::New { draft: open.into_draft() }

@@ -205,11 +205,13 @@ impl Lane {
     }
 }
 
-/// The deadline of an attempt that is recorded now. Attempts that came too late get more time.
+/// The deadline of an attempt that is recorded now. Attempts that came too late get more time. R2: never sooner than
+/// the one before it: an attempt that carries that may still begin, and whoever looks for its rows waits for the
+/// deadline that is recorded.
 pub(crate) fn deadline(facts: &TableFacts, open: &Open, cx: &Cx) -> ServerMillis {
     let grown = cx.options.deadline_ms << open.notes.too_late.min(DEADLINE_DOUBLINGS_MAX);
     let ahead_ms = grown.min(DEADLINE_MS_MAX.max(cx.options.deadline_ms));
-    deadline_ahead(facts, open.batch.first_recorded, ahead_ms, cx.now)
+    deadline_ahead(facts, open.batch.first_recorded, ahead_ms, cx.now).max(open.batch.deadline)
 }
 
 /// R2: never later than half the dedup window after the token was first recorded.

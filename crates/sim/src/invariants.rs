@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pumphouse_delivery::{Entry, EntryError, promises};
-use pumphouse_types::{BatchId, ConfigVersion, DedupToken, Partition, TopicId};
+use pumphouse_types::{BatchId, ConfigVersion, DedupToken, Partition, ServerMillis, TopicId};
 
 use crate::ledger::{Ledger, Place};
 use crate::source::{Kind, LIFE, Slot, Source};
@@ -24,6 +24,8 @@ pub struct Watch {
     /// The first violation.
     pub violation: Option<Violation>,
     blocks: BTreeMap<DedupToken, (ConfigVersion, Vec<Row>)>,
+    /// The deadline that was recorded last for a token.
+    deadlines: BTreeMap<DedupToken, ServerMillis>,
     passed: BTreeMap<Place, i64>,
     /// How often a record is to be delivered, at least and at most, where that is not once.
     again: BTreeMap<(Place, i64), (u64, u64)>,
@@ -151,6 +153,7 @@ impl Watch {
             }
         }
         self.shares_agree(&entries);
+        self.deadlines_never_go_back(&entries);
         for (place, bound) in bounds {
             self.passed_is_landed(ledger, source, server, place, bound);
         }
@@ -160,6 +163,18 @@ impl Watch {
     pub fn shares_agree(&mut self, entries: &BTreeMap<Place, Entry>) {
         if let Err(why) = promises::shares_agree(entries, &self.torn) {
             self.violated("shares_agree", why);
+        }
+    }
+
+    /// R2: an attempt that carries an earlier recording's deadline begins no later than the one that is recorded now.
+    fn deadlines_never_go_back(&mut self, entries: &BTreeMap<Place, Entry>) {
+        for (place, entry) in entries {
+            let Entry::Lead(batch) = entry else { continue };
+            let Some(before) = self.deadlines.insert(batch.token, batch.deadline) else { continue };
+            if batch.deadline < before {
+                let what = format!("{place:?}: token {}: {before:?}, then {:?}", batch.token, batch.deadline);
+                self.violated("deadlines_never_go_back", what);
+            }
         }
     }
 

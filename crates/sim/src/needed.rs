@@ -50,7 +50,7 @@ pub const NEEDED: [Needed; 16] = [
     },
     Needed {
         rule: Rule::R7,
-        seed: 333,
+        seed: 439,
         broken: "no_row_twice",
         what: "a token is sent again that the table has forgotten",
     },
@@ -98,7 +98,7 @@ pub const NEEDED: [Needed; 16] = [
     },
     Needed {
         rule: Rule::R16,
-        seed: 54,
+        seed: 188,
         broken: "offsets_never_go_back",
         what: "a connector whose offsets the broker has forgotten begins again",
     },

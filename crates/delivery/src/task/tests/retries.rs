@@ -1,4 +1,6 @@
 //! What follows an attempt: R2, R7, R8.
+use pumphouse_types::ServerMillis;
+
 use super::stage::{SERVER_EPOCH_MS, Stage, check};
 use crate::Action;
 
@@ -108,10 +110,7 @@ fn r2_an_attempt_that_came_too_late_gives_the_next_one_more_time() {
     let mut pause = 100;
     let mut ahead = Vec::new();
     for _ in 0..8 {
-        let Action::Insert { batch, .. } = stage.last_asked(|a| matches!(a, Action::Insert { .. })) else {
-            unreachable!()
-        };
-        ahead.push((batch.deadline.0 - SERVER_EPOCH_MS - stage.now_ms()) / 1_000);
+        ahead.push(deadline_ahead_s(&stage));
         stage.run(&format!("too-late; wait {pause}; settled; recorded"));
         pause = (pause * 2).min(10_000);
     }
@@ -119,6 +118,39 @@ fn r2_an_attempt_that_came_too_late_gives_the_next_one_more_time() {
     stage.shown.clear();
     stage.run("too-late");
     assert_eq!(stage.shown, ["stop with DELIVERY-002"]);
+}
+
+/// How far ahead the deadline lies that the last attempt carries.
+fn deadline_ahead_s(stage: &Stage) -> u64 {
+    let Action::Insert { batch, .. } = stage.last_asked(|a| matches!(a, Action::Insert { .. })) else {
+        unreachable!()
+    };
+    (batch.deadline.0 - SERVER_EPOCH_MS - stage.now_ms()) / 1_000
+}
+
+/// A claim knows nothing of attempts that came too late: it recorded a sooner deadline over the grown one, and who then
+/// looked for rows did not wait for the attempts before.
+#[test]
+fn r2_a_deadline_does_not_go_back_with_a_claim() {
+    let mut stage = Stage::new();
+    stage.run(&format!(
+        "{SENT}; too-late; wait 100; settled; recorded; too-late; wait 200; settled; recorded"
+    ));
+    assert_eq!(deadline_ahead_s(&stage), 120);
+    stage.run("lost-answer; claim p0; entries; re-read; wait 100; settled; recorded");
+    assert_eq!(deadline_ahead_s(&stage), 119);
+}
+
+/// Nobody waits for a deadline that no attempt has.
+#[test]
+fn r2_a_deadline_that_was_not_recorded_is_forgotten() {
+    let mut stage = Stage::new();
+    stage.run(&format!("{SENT_PLAIN}; lost-answer; wait 100; settled"));
+    stage.run("not-recorded; wait 200");
+    let Action::Settle { after, .. } = stage.last_asked(|a| matches!(a, Action::Settle { .. })) else {
+        unreachable!()
+    };
+    assert_eq!(*after, Some(ServerMillis(SERVER_EPOCH_MS + 1_000 + 30_000)));
 }
 
 #[test]
@@ -148,6 +180,18 @@ fn the_limit_holds_while_an_answer_is_waited_for() {
     let found = "retry-timeout 5000; open p0 90..92; claim p0; entries; re-read";
     check(&format!("{found} | wait 4900"), "");
     check(&format!("{found} | wait 5100"), "stop with DELIVERY-009");
+}
+
+/// Batches that are looked for without an attempt before had no limit.
+#[test]
+fn the_limit_holds_while_a_batch_is_looked_for_as_it_was_found() {
+    let decided = "retry-timeout 5000; open p0 90..92; decide-open again; claim p0; entries; re-read";
+    check(&format!("{decided} | wait 4900"), "");
+    check(&format!("{decided} | wait 5100"), "stop with DELIVERY-009");
+    let by_evidence = "retry-timeout 5000; claim p0; fill p0 10; recorded; lost-answer; wait 100; table uuid 2; \
+                       settled; found p0 3..7; re-read; recorded; claim p0; entries; re-read";
+    check(&format!("{by_evidence} | wait 4900"), "");
+    check(&format!("{by_evidence} | wait 5100"), "stop with DELIVERY-009");
 }
 
 #[test]

@@ -234,7 +234,7 @@ impl Stage {
 
     /// Before anything else: the task is another one.
     fn change_options(&mut self, verb: &str, args: &[&str]) {
-        let mut options = TaskOptions::for_tests();
+        let mut options = self.task.options.clone();
         match verb {
             "at-least-once" => options.exactly_once = false,
             "tolerate-none" => options.leaves_out = false,
