@@ -8,5 +8,6 @@ mod program;
 mod reader;
 mod schema;
 mod skip;
+mod usual;
 
 pub use decoder::AvroDecoder;

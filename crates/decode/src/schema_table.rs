@@ -1,6 +1,4 @@
 //! What a decoder knows about the schemas of its records, by number.
-use std::collections::VecDeque;
-
 use hashbrown::HashMap;
 use pumphouse_types::SchemaId;
 
@@ -35,9 +33,12 @@ pub(crate) const fn body_at() -> usize {
 /// Compiled schemas, the oldest dropped first.
 #[derive(Debug)]
 pub(crate) struct SchemaTable<P> {
-    /// `None`: it is there, but cannot be used.
-    known: HashMap<SchemaId, Option<Box<P>>>,
-    order: VecDeque<SchemaId>,
+    /// `None`: it is there, but cannot be used. A new one takes the oldest one's place.
+    known: Vec<(SchemaId, Option<Box<P>>)>,
+    places: HashMap<SchemaId, usize>,
+    oldest: usize,
+    /// The place that was asked for last, which most records ask for again.
+    last: usize,
     /// The registry's "no such schema" counts for one record, so that one which is registered late
     /// is found by the next.
     missing: Option<SchemaId>,
@@ -45,28 +46,41 @@ pub(crate) struct SchemaTable<P> {
 
 impl<P> SchemaTable<P> {
     pub(crate) fn new() -> SchemaTable<P> {
-        SchemaTable { known: HashMap::new(), order: VecDeque::new(), missing: None }
+        SchemaTable { known: Vec::new(), places: HashMap::new(), oldest: 0, last: 0, missing: None }
     }
 
     #[inline]
     pub(crate) fn get(&mut self, id: SchemaId) -> Result<&mut P, Undecoded> {
-        match self.known.get_mut(&id) {
-            Some(Some(compiled)) => Ok(compiled),
-            Some(None) => Err(plain(DecodeReason::UnusableSchema { id }).into()),
+        if self.known.get(self.last).is_none_or(|(last, _)| *last != id) {
+            self.last = self.place_of(id)?;
+        }
+        match &mut self.known[self.last].1 {
+            Some(compiled) => Ok(compiled),
+            None => Err(plain(DecodeReason::UnusableSchema { id }).into()),
+        }
+    }
+
+    #[inline(never)]
+    fn place_of(&mut self, id: SchemaId) -> Result<usize, Undecoded> {
+        match self.places.get(&id) {
+            Some(&place) => Ok(place),
             None if self.missing.take() == Some(id) => Err(plain(DecodeReason::NoSuchSchema { id }).into()),
             None => Err(Undecoded::NeedsSchema(id)),
         }
     }
 
     pub(crate) fn add(&mut self, id: SchemaId, compiled: Option<P>) {
-        if self.known.insert(id, compiled.map(Box::new)).is_some() {
-            return;
-        }
-        self.order.push_back(id);
-        if self.order.len() > SCHEMAS_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
+        let entry = (id, compiled.map(Box::new));
+        if let Some(&place) = self.places.get(&id) {
+            self.known[place] = entry;
+        } else if self.known.len() < SCHEMAS_MAX {
+            self.places.insert(id, self.known.len());
+            self.known.push(entry);
+        } else {
+            self.places.remove(&self.known[self.oldest].0);
+            self.places.insert(id, self.oldest);
+            self.known[self.oldest] = entry;
+            self.oldest = (self.oldest + 1) % SCHEMAS_MAX;
         }
     }
 
@@ -87,6 +101,8 @@ mod tests {
         }
         assert_eq!(table.get(SchemaId(0)), Err(Undecoded::NeedsSchema(SchemaId(0))));
         assert_eq!(table.get(SchemaId(1)), Ok(&mut 1));
+        table.add(SchemaId(1), Some(7));
+        assert_eq!(table.get(SchemaId(1)), Ok(&mut 7));
         assert_eq!(table.get(SchemaId(SCHEMAS_MAX as u32)), Ok(&mut (SCHEMAS_MAX as u32)));
     }
 

@@ -5,6 +5,7 @@
 //! whatever format it came in. Nothing here allocates.
 mod bytes;
 mod decimal;
+mod fit;
 mod json_text;
 mod moment;
 mod number;
@@ -12,6 +13,7 @@ mod text_buffer;
 
 pub(crate) use bytes::{decode_base64, encode_base64, put_bytes};
 pub(crate) use decimal::{Unscaled, decimal_text, put_decimal};
+pub(crate) use fit::Fit;
 pub(crate) use json_text::{append_json_float, append_json_text};
 pub(crate) use moment::{Moment, moment_text, put_moment, put_uuid, uuid_text};
 pub(crate) use number::{

@@ -12,6 +12,19 @@ pub(crate) fn check_utf8(bytes: &[u8]) -> Result<(), usize> {
     std::str::from_utf8(bytes).map(|_| ()).map_err(|error| error.valid_up_to())
 }
 
+/// Of the first `length` bytes: what stands behind them lets those of a short text be read as one word.
+/// `false`: they are not UTF-8. Shape: so many are there.
+#[inline(always)]
+pub(crate) fn starts_as_utf8(bytes: &[u8], length: usize) -> bool {
+    if let Some(word) = bytes.first_chunk::<8>()
+        && length.wrapping_sub(1) < 8
+        && u64::from_le_bytes(*word) << (64 - 8 * length) & HIGH_BITS == 0
+    {
+        return true;
+    }
+    check_utf8(&bytes[..length]).is_ok()
+}
+
 /// The last word may overlap the one before it.
 #[inline]
 fn is_ascii(bytes: &[u8]) -> bool {
@@ -42,6 +55,10 @@ mod tests {
             bytes in prop::collection::vec(prop_oneof![8 => 0u8..128, 1 => any::<u8>()], 0..40),
             text in "\\PC{0,20}",
         ) {
+            for length in 0..=bytes.len() {
+                let expected = std::str::from_utf8(&bytes[..length]).is_ok();
+                prop_assert_eq!(starts_as_utf8(&bytes, length), expected);
+            }
             for bytes in [&bytes[..], text.as_bytes()] {
                 let expected = std::str::from_utf8(bytes).map(|_| ()).map_err(|error| error.valid_up_to());
                 prop_assert_eq!(check_utf8(bytes), expected);

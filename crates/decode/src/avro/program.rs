@@ -5,6 +5,7 @@ use super::json::append_json;
 use super::reader::{AVRO_DEPTH_MAX, Reader};
 use super::schema::{Node, NodeId, Schema};
 use super::skip::skip;
+use super::usual::UsualField;
 use crate::conversion::Conversion;
 use crate::error::{DecodeError, DecodeReason, ValueKind};
 use crate::json_decoder::{RecordRef, plain, put_value};
@@ -66,15 +67,21 @@ pub(super) enum Op {
 #[derive(Debug)]
 enum Step {
     Skip(NodeId),
-    Put {
-        target: usize,
-        op: Op,
-    },
+    /// Often in the usual way; else as the operation says.
+    Usual(UsualField, Put),
+    Put(Put),
     /// A field that stands for a group of columns.
     Group {
         group: usize,
         node: NodeId,
     },
+}
+
+/// A field with a column of its own.
+#[derive(Debug)]
+struct Put {
+    target: usize,
+    op: Op,
 }
 
 /// A compiled writer schema.
@@ -100,12 +107,28 @@ impl Program {
                 (None, Some(group)) => Step::Group { group, node: field.node },
                 (None, None) => Step::Skip(field.node),
                 (Some(target), _) => {
-                    let conversion = conversion_of(&plan.columns[*target]);
-                    Step::Put { target: *target, op: compile_op(&schema, field.node, conversion) }
+                    let column_plan = &plan.columns[*target];
+                    let op = compile_op(&schema, field.node, conversion_of(column_plan));
+                    let (usual, put) = (UsualField::of(&op, column_plan), Put { target: *target, op });
+                    match usual {
+                        Some(usual) => Step::Usual(usual, put),
+                        None => Step::Put(put),
+                    }
                 }
             })
             .collect();
         Ok(Program { schema, steps, binding })
+    }
+
+    /// Everything the general way.
+    #[cfg(test)]
+    pub(super) fn without_usual(mut self) -> Program {
+        let general = |step| match step {
+            Step::Usual(_, put) => Step::Put(put),
+            step => step,
+        };
+        self.steps = self.steps.into_iter().map(general).collect();
+        self
     }
 
     /// Appends one row to `columns`, which hold `rows` of them and which the caller commits or undoes.
@@ -121,30 +144,22 @@ impl Program {
         self.binding.fill_absent(plan, columns, record)?;
         self.binding.begin_groups(plan, &mut scratch.groups);
         let mut reader = Reader::new(body);
+        let mut rest = body;
         let mut run = Run { schema: &self.schema, reader: &mut reader, scratch };
         for step in &self.steps {
-            match step {
-                Step::Skip(node) => skip(&self.schema, *node, run.reader, 0).map_err(plain)?,
-                Step::Group { group, node } => {
-                    let Scratch { json, groups, .. } = &mut *run.scratch;
-                    json.clear();
-                    append_json(&self.schema, *node, run.reader, json, 0).map_err(plain)?;
-                    Binding::put_group(plan, columns, rows, *group, json, groups)?;
+            if let Step::Usual(usual, _) = step {
+                let before = rest;
+                if usual.put(&mut rest, columns).is_some() {
+                    continue;
                 }
-                Step::Put { target, op } => {
-                    let column_plan = &plan.columns[*target];
-                    // A union is read here, so that NULL of the whole field can mean the DEFAULT.
-                    let op = run.branch(op).map_err(|reason| at_column(column_plan, reason))?;
-                    match op {
-                        Op::Null => put_null_field(column_plan, columns),
-                        op => put_given(column_plan, columns, |conversion, column| {
-                            run.put(op, conversion, column, 0)
-                        }),
-                    }
-                    .map_err(|reason| at_column(column_plan, reason))?;
-                }
+                usual.undo(columns, rows);
+                rest = before;
             }
+            run.reader.resume(rest);
+            run.step(step, plan, columns, rows)?;
+            rest = run.reader.rest();
         }
+        reader.resume(rest);
         if !reader.is_at_end() {
             return reader.broken().map_err(plain);
         }
@@ -192,6 +207,38 @@ struct Run<'r, 'a> {
 }
 
 impl Run<'_, '_> {
+    /// The general way.
+    #[inline(never)]
+    fn step(
+        &mut self,
+        step: &Step,
+        plan: &TablePlan,
+        columns: &mut [Column],
+        rows: usize,
+    ) -> Result<(), DecodeError> {
+        match step {
+            Step::Skip(node) => skip(self.schema, *node, self.reader, 0).map_err(plain),
+            Step::Group { group, node } => {
+                let Scratch { json, groups, .. } = &mut *self.scratch;
+                json.clear();
+                append_json(self.schema, *node, self.reader, json, 0).map_err(plain)?;
+                Binding::put_group(plan, columns, rows, *group, json, groups)
+            }
+            Step::Usual(_, Put { target, op }) | Step::Put(Put { target, op }) => {
+                let column_plan = &plan.columns[*target];
+                // A union is read here, so that NULL of the whole field can mean the DEFAULT.
+                let op = self.branch(op).map_err(|reason| at_column(column_plan, reason))?;
+                match op {
+                    Op::Null => put_null_field(column_plan, columns),
+                    op => put_given(column_plan, columns, |conversion, column| {
+                        self.put(op, conversion, column, 0)
+                    }),
+                }
+                .map_err(|reason| at_column(column_plan, reason))
+            }
+        }
+    }
+
     /// The operation of the branch that comes next; every other operation is its own.
     #[inline(always)]
     fn branch<'o>(&mut self, op: &'o Op) -> Result<&'o Op, DecodeReason> {

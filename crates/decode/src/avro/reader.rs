@@ -2,7 +2,7 @@
 use crate::error::DecodeReason;
 use crate::schema_table::body_at;
 use crate::utf8::check_utf8;
-use crate::varint::usual_varint;
+use crate::varint::{take_varint, zigzag};
 
 /// Values that a record may claim beyond one per byte: arrays of null and records without fields take
 /// no bytes, and nobody has more than some.
@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeReason> {
-        match self.bytes[self.at..].get(..length) {
+        match self.rest().get(..length) {
             Some(taken) => {
                 self.at += length;
                 Ok(taken)
@@ -53,7 +53,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeReason> {
-        match self.bytes[self.at..].first_chunk() {
+        match self.rest().first_chunk() {
             Some(taken) => {
                 self.at += N;
                 Ok(*taken)
@@ -62,35 +62,29 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What is not read yet; who read on in it says where he stopped with [`Reader::resume`].
+    #[inline]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// Shape: the end of what [`Reader::rest`] gave.
+    #[inline]
+    pub(crate) fn resume(&mut self, rest: &[u8]) {
+        self.at = self.bytes.len() - rest.len();
+    }
+
     /// A zigzag number of up to 64 bits.
     #[inline]
     pub(crate) fn long(&mut self) -> Result<i64, DecodeReason> {
-        let raw = match usual_varint(&self.bytes[self.at..]) {
-            Some((value, length)) => {
-                self.at += length;
-                value
+        let mut rest = self.rest();
+        match take_varint(&mut rest) {
+            Some(raw) => {
+                self.resume(rest);
+                Ok(zigzag(raw))
             }
-            None => self.long_varint()?,
-        };
-        Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
-    }
-
-    #[cold]
-    fn long_varint(&mut self) -> Result<u64, DecodeReason> {
-        let mut value = 0u64;
-        for (place, &byte) in self.bytes[self.at..].iter().take(10).enumerate() {
-            let group = u64::from(byte & 0x7f);
-            // The tenth byte holds one bit.
-            if place == 9 && byte > 1 {
-                return self.broken();
-            }
-            value |= group << (7 * place);
-            if byte < 0x80 {
-                self.at += place + 1;
-                return Ok(value);
-            }
+            None => self.broken(),
         }
-        self.broken()
     }
 
     /// A number of 32 bits: writers that claim more are not believed.

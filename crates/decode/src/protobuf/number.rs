@@ -5,19 +5,15 @@ use super::schema::{Kind, Schema};
 use crate::conversion::Conversion;
 use crate::error::DecodeReason;
 use crate::typed::{put_boolean, put_double, put_float, put_integer, put_text, put_unsigned};
+use crate::varint::zigzag;
 
 /// Whole numbers of more than 32 bits are cut, as Protobuf's own readers do it.
 pub(super) fn int32(raw: u64) -> i32 {
     raw as u32 as i32
 }
 
-fn zigzag(raw: u64) -> i64 {
-    (raw >> 1) as i64 ^ -((raw & 1) as i64)
-}
-
 /// A kind whose numbers an i64 holds.
-/// Shape: neither `Uint64` nor `Fixed64`, whose upper half would turn negative; of `Double` and `Float` the
-/// bits.
+/// Shape: of `Uint64`, `Fixed64`, `Double` and `Float` the bits, so the upper half of the first two is negative.
 #[inline]
 pub(super) fn number_of(kind: Kind, raw: u64) -> i64 {
     match kind {

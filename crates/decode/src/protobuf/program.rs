@@ -1,7 +1,7 @@
 //! A message against a table: which field goes to which column, and how its values are taken.
 use pumphouse_columns::Column;
 
-use super::in_order::{is_plain, put_in_order};
+use super::in_order::InOrder;
 use super::known::Known;
 use super::number::{int32, number_of, put_number};
 use super::schema::{Field, Kind, Message, MessageId, Schema};
@@ -55,6 +55,8 @@ pub(super) struct Program {
 struct Bound {
     id: MessageId,
     binding: Binding,
+    /// The usual way, if it has one.
+    in_order: Option<InOrder>,
     /// How often it may still come in another form than the usual one before that is not tried any more.
     tries_left: u32,
 }
@@ -87,12 +89,12 @@ impl Program {
             None => self.message_of(&mut cursor).map_err(plain)?,
         };
         let place = self.bind(id, plan);
-        let (schema, Bound { binding, tries_left, .. }) = (&self.schema, &mut self.bound[place]);
+        let (schema, Bound { binding, in_order, tries_left, .. }) = (&self.schema, &mut self.bound[place]);
         binding.fill_absent(plan, columns, record)?;
-        if *tries_left > 0 {
-            let message = (schema, schema.message(id));
-            let usual = Cursor::new(value, cursor.at()..value.len());
-            if put_in_order(message, binding, plan, columns, value, usual) {
+        if *tries_left > 0
+            && let Some(in_order) = in_order
+        {
+            if in_order.put(schema, plan, columns, &value[cursor.at()..]).is_some() {
                 *tries_left = (*tries_left + 1).min(TRIES_MAX);
                 return Ok(());
             }
@@ -153,8 +155,8 @@ impl Program {
         }
         let message = self.schema.message(id);
         let binding = Binding::new(plan, message.fields.iter().map(|field| &*field.name));
-        let tries_left = if is_plain(message, &binding) { TRIES_MAX } else { 0 };
-        self.bound.push(Bound { id, binding, tries_left });
+        let in_order = InOrder::new(message, &binding, plan);
+        self.bound.push(Bound { id, binding, in_order, tries_left: TRIES_MAX });
         self.bound.len() - 1
     }
 }

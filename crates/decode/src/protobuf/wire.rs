@@ -1,7 +1,7 @@
 //! Protobuf's wire format: the fields of one message, noted with their places.
 use super::schema::{Field, Kind, Message};
 use crate::error::DecodeReason;
-use crate::varint::usual_varint;
+use crate::varint::take_varint;
 
 /// Messages nest at most this deep: it bounds the stack. Protobuf's own libraries take 100.
 pub(super) const PROTOBUF_DEPTH_MAX: usize = 100;
@@ -92,29 +92,14 @@ impl<'a> Cursor<'a> {
 
     #[inline(always)]
     pub(super) fn varint(&mut self) -> Result<u64, DecodeReason> {
-        match usual_varint(&self.bytes[self.at..]) {
-            Some((value, length)) => {
-                self.at += length;
+        let mut rest = &self.bytes[self.at..];
+        match take_varint(&mut rest) {
+            Some(value) => {
+                self.at = self.bytes.len() - rest.len();
                 Ok(value)
             }
-            None => self.long_varint(),
+            None => self.broken(),
         }
-    }
-
-    #[cold]
-    fn long_varint(&mut self) -> Result<u64, DecodeReason> {
-        let mut value = 0u64;
-        for (place, &byte) in self.bytes[self.at..].iter().take(10).enumerate() {
-            if place == 9 && byte > 1 {
-                return self.broken();
-            }
-            value |= u64::from(byte & 0x7f) << (7 * place);
-            if byte < 0x80 {
-                self.at += place + 1;
-                return Ok(value);
-            }
-        }
-        self.broken()
     }
 
     #[inline]
@@ -187,14 +172,6 @@ impl<'a> Cursor<'a> {
             _ => return self.broken(),
         }
         Ok(entry)
-    }
-
-    /// The next field's number and value; `None` for broken ones.
-    #[inline(always)]
-    pub(super) fn entry(&mut self) -> Option<(u32, Entry)> {
-        let tag = self.tag().ok()?;
-        let entry = self.value(tag, 0).ok()?;
-        Some((tag.0, entry))
     }
 
     /// Where a group's fields begin and how long they are; its end is read, too.
