@@ -110,7 +110,8 @@ impl Lane {
 
     /// Rows that went with their table are not looked for. Whether the records are to be in the table that the
     /// topic goes to now, a person decides; at least once, they are.
-    fn without_table(&mut self, open: Open, cx: &mut Cx) {
+    fn without_table(&mut self, mut open: Open, cx: &mut Cx) {
+        open.take_as_found_later();
         let question = open.question();
         let decision = cx.options.decisions.get(&question).copied();
         if let Some(decision) = decision {

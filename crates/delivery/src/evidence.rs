@@ -101,11 +101,14 @@ impl Lane {
 
     /// The table cannot tell. R10: under an unchanged definition, checks that look at nothing but the
     /// row refused this block before, too. Else an operator decides, or has to.
-    fn undecided(&mut self, open: Open, doubt: Doubt, found: Option<RowList>, why: String, cx: &mut Cx) {
+    fn undecided(&mut self, mut open: Open, doubt: Doubt, found: Option<RowList>, why: String, cx: &mut Cx) {
         let nothing_found = found.as_ref().is_none_or(RowList::is_empty);
         if doubt.refusal.is_some() && nothing_found && self.refused_before(&open) {
             self.report(open.batch.id, Verdict::RefusedBefore, cx);
             return self.not_landed(open, doubt, cx);
+        }
+        if open.take_as_found_later() {
+            return self.doubt(open, Doubt { refusal: None, ..doubt }, cx);
         }
         let question = open.question();
         let decision = cx.options.decisions.get(&question).copied();

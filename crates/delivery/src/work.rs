@@ -65,13 +65,30 @@ impl Open {
         self.piece_rows().is_some_and(|rows| rows.is_empty())
     }
 
-    /// What a person is asked about it: what became of the attempts that the ledger knows of (R7).
+    /// What a person is asked about it: what became of the rows that are named, by the attempts that the ledger knows
+    /// of (R7).
     pub(crate) fn question(&self) -> QuestionId {
+        let ranges = self.batch.piece_ranges_text();
         match &self.notes.in_ledger {
-            Some(Entry::Lead(batch)) => QuestionId::about(batch.token, batch.deadline),
-            // Shares without their lead (R17): nothing is sent under the token that they had.
-            Some(Entry::Plain { .. } | Entry::Member(_)) | None => QuestionId(self.batch.id.0),
+            Some(Entry::Lead(batch)) => QuestionId::about(batch.token, batch.deadline, &ranges),
+            // Shares without their lead (R17): nothing is sent under the token that they had. Each owner asks about its own.
+            Some(Entry::Plain { .. } | Entry::Member(_)) | None => {
+                QuestionId::about_shares(self.batch.id, &ranges)
+            }
         }
+    }
+
+    /// Whether the ledger has it as a piece that was recorded by evidence; then it is taken for all that is left, as every
+    /// later claim takes it, which cannot know the rows behind the piece that the table has (R7). A person is asked
+    /// about that only, so that question and decision are about the same rows.
+    pub(crate) fn take_as_found_later(&mut self) -> bool {
+        let by_evidence = matches!(&self.notes.in_ledger, Some(Entry::Lead(batch)) if batch.by_evidence);
+        if !by_evidence || self.batch.piece_end.take().is_none() {
+            return false;
+        }
+        self.notes.present = RowList::new();
+        self.notes.token_covers_piece = true;
+        true
     }
 
     /// The same batch under a token that was never used.
@@ -113,8 +130,8 @@ pub(crate) struct Notes {
     pub rows: Option<RowList>,
     /// Rows that the table has, by evidence.
     pub present: RowList,
-    /// Found as a piece that was recorded by evidence, and asked about as all that is left (R7): an attempt
-    /// under its token that finished proves nothing of the rows behind the piece.
+    /// A piece that was recorded by evidence, and is asked about as all that is left (R7): an attempt under its
+    /// token that finished proves nothing of the rows behind the piece.
     pub token_covers_piece: bool,
     /// The block that the worker keeps has more rows than the batch still has.
     pub partly_settled: bool,

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use pumphouse_conduct::Mark;
-use pumphouse_delivery::{Decision, Entry, StopReason};
-use pumphouse_types::{BatchId, Partition, QuestionId};
+use pumphouse_delivery::{Decision, StopReason};
+use pumphouse_types::QuestionId;
 
 use crate::faults::Lineage;
 use crate::invariants::{delivered, entry_now, topic_id};
@@ -21,10 +21,10 @@ const AFTER_STOP_MS: u64 = 8_000;
 const ANSWERS_MAX: u64 = 12;
 
 /// What a stopped task asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Question {
-    /// Whether the open piece of a batch landed (R7).
-    Fate { topic: usize, batch: BatchId, asked: QuestionId },
+    /// Whether the rows of these ranges landed (R7).
+    Fate { topic: usize, asked: QuestionId, ranges: String },
     /// A view failed: it may have failed after the table took its part (R10).
     View,
     /// Whether bad records are to be tolerated (R11).
@@ -58,11 +58,9 @@ pub(crate) struct Person {
 impl World {
     pub fn question(&self, reason: &StopReason) -> Question {
         match reason {
-            StopReason::EvidenceNeeded { topic, batch, question, .. } => Question::Fate {
-                topic: self.topic(topic),
-                batch: batch.parse().expect("a batch id"),
-                asked: *question,
-            },
+            StopReason::EvidenceNeeded { topic, question, ranges, .. } => {
+                Question::Fate { topic: self.topic(topic), asked: *question, ranges: ranges.clone() }
+            }
             StopReason::Refused { .. } => Question::View,
             StopReason::RecordRefused { .. } => Question::Tolerance,
             StopReason::SourceChanged { .. }
@@ -110,7 +108,7 @@ impl World {
         for question in std::mem::take(&mut self.person.questions) {
             self.say(|| format!("a person answers {question:?}"));
             match question {
-                Question::Fate { topic, batch, asked } => self.decide(topic, batch, asked),
+                Question::Fate { topic, asked, ranges } => self.decide(topic, asked, &ranges),
                 Question::View => self.server.drop_views(),
                 Question::Tolerance => self.leaves_out = true,
                 Question::Offsets => self.go_on_behind_what_was_delivered(),
@@ -120,9 +118,9 @@ impl World {
         }
     }
 
-    /// Looks for the rows of the open piece.
-    fn decide(&mut self, topic: usize, batch: BatchId, asked: QuestionId) {
-        let rows = self.open_rows(topic, batch);
+    /// Looks for the rows that the message names, and for no others.
+    fn decide(&mut self, topic: usize, asked: QuestionId, ranges: &str) {
+        let rows = self.printed_rows(topic, ranges);
         let there: Vec<&Row> = rows.iter().filter(|row| self.server.count(topic, row.0, row.1) > 0).collect();
         let decision = if there.len() == rows.len() {
             Decision::Landed
@@ -135,34 +133,26 @@ impl World {
             self.stopped_for_good();
             return;
         };
-        self.say(|| format!("question {asked} about batch {batch}: {decision:?}"));
+        self.say(|| format!("question {asked} about {ranges}: {decision:?}"));
         self.decisions.insert(asked, decision);
     }
 
-    /// Rows of the batch's open piece, by the entries that carry it.
-    fn open_rows(&self, topic: usize, id: BatchId) -> Vec<Row> {
+    /// Rows of ranges as messages show them: `0:10..20 3:5..9`, of the topic as it is.
+    fn printed_rows(&self, topic: usize, ranges: &str) -> Vec<Row> {
+        let begin = self.source.begin(topic);
         let mut rows = Vec::new();
-        let mut piece_end = None;
-        for &place in self.places.iter().filter(|place| place.0 == topic) {
-            let partition = Partition(place.1);
-            let Some(Ok((entry, bound))) = entry_now(&self.ledger, &self.source, place) else { continue };
-            let range = match entry {
-                Entry::Lead(batch) if batch.id == id => {
-                    // By evidence, rows behind the piece may be there as well, so all are asked about.
-                    piece_end = if batch.by_evidence { None } else { batch.piece_end };
-                    batch.ranges[&partition].range
-                }
-                Entry::Member(member) if member.batch == id => member.share.range,
-                Entry::Plain { .. } | Entry::Lead(_) | Entry::Member(_) => continue,
-            };
-            let end = bound + range.end().get() - range.first().get();
-            let records = self.source.records(topic, place.1, bound, end).into_iter();
-            let decoded = records.filter(|&at| !self.source.is_undecodable(topic, place.1, at));
-            rows.extend(decoded.map(|at| (place.1, at)));
+        for range in ranges.split_whitespace() {
+            let (partition, (first, end)) = range
+                .split_once(':')
+                .and_then(|(partition, range)| Some((partition, range.split_once("..")?)))
+                .expect("ranges are printed as a person reads them");
+            let number = |text: &str| text.parse::<i64>().expect("an offset");
+            let partition: u32 = partition.parse().expect("a partition");
+            let records =
+                self.source.records(topic, partition, begin + number(first), begin + number(end)).into_iter();
+            let decoded = records.filter(|&at| !self.source.is_undecodable(topic, partition, at));
+            rows.extend(decoded.map(|at| (partition, at)));
         }
-        rows.retain(|&(partition, at)| {
-            piece_end.is_none_or(|end| (partition, at % LIFE) < (end.partition.0, end.offset.get()))
-        });
         rows
     }
 

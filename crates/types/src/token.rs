@@ -61,12 +61,26 @@ hex_identity!(
 );
 
 impl QuestionId {
-    /// What became of the attempts under `token`, up to those that were recorded with `deadline`. Every further attempt is
-    /// recorded with a later one, so the answer to one question is none to the next.
-    pub const fn about(token: DedupToken, deadline: ServerMillis) -> QuestionId {
-        // An odd factor is a bijection of the 128 bits: no two deadlines of one token meet.
-        QuestionId(token.0 ^ (deadline.0 as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
+    /// What became of the rows in `ranges`, as they are shown, by attempts under `token`, up to those that were recorded with
+    /// `deadline`. Every further attempt is recorded with a later one, so the answer to one question is none to the next;
+    /// and what was answered about some rows says nothing of others.
+    pub fn about(token: DedupToken, deadline: ServerMillis, ranges: &str) -> QuestionId {
+        // An odd factor is a bijection of the 128 bits: no two deadlines of one token and text meet.
+        let of_deadline = (deadline.0 as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        QuestionId(token.0 ^ of_deadline ^ text_bits(ranges))
     }
+
+    /// The same of shares that are left of a batch, which are sent under no token that was sent before.
+    pub fn about_shares(batch: BatchId, ranges: &str) -> QuestionId {
+        QuestionId(batch.0 ^ text_bits(ranges))
+    }
+}
+
+/// FNV-1a with 128 bits. It stands in what operators write down, so it stays as it is.
+fn text_bits(text: &str) -> u128 {
+    const START: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const FACTOR: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    text.bytes().fold(START, |bits, byte| (bits ^ u128::from(byte)).wrapping_mul(FACTOR))
 }
 
 #[cfg(test)]
@@ -84,9 +98,21 @@ mod tests {
 
     #[test]
     fn each_recording_of_a_token_is_another_question() {
-        let about = |token, deadline| QuestionId::about(DedupToken(token), ServerMillis(deadline));
+        let about = |token, deadline| QuestionId::about(DedupToken(token), ServerMillis(deadline), "0:0..5");
         assert_eq!(about(7, 1_700_000_000_000), about(7, 1_700_000_000_000));
         assert_ne!(about(7, 1_700_000_000_000), about(7, 1_700_000_000_001));
         assert_ne!(about(7, 1_700_000_000_000), about(8, 1_700_000_000_000));
+    }
+
+    #[test]
+    fn other_rows_are_another_question() {
+        let about = |ranges| QuestionId::about(DedupToken(7), ServerMillis(1), ranges);
+        assert_eq!(about("0:0..5 1:3..4"), about("0:0..5 1:3..4"));
+        assert_ne!(about("0:0..5"), about("0:0..10"));
+        assert_ne!(about("0:0..5"), about("1:0..5"));
+        assert_ne!(
+            QuestionId::about_shares(BatchId(7), "0:0..5"),
+            QuestionId::about_shares(BatchId(7), "2:0..5")
+        );
     }
 }

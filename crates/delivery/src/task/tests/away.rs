@@ -1,5 +1,6 @@
 //! A batch that is open for another table than the topic goes to now: R15.
-use super::stage::check;
+use super::stage::{Stage, check};
+use crate::{Action, StopReason};
 
 const FOUND: &str = "open p0 90..120; mapped; claim p0; entries; re-read";
 
@@ -64,8 +65,9 @@ fn r15_a_table_that_is_gone_is_asked_about() {
 
 #[test]
 fn r15_decisions_about_a_table_that_is_gone() {
-    let decided =
-        |word: &str| format!("decide {word}; open p0 90..120; mapped; dropped; claim p0; entries; re-read");
+    let decided = |word: &str| {
+        format!("decide {word} 0:90..120; open p0 90..120; mapped; dropped; claim p0; entries; re-read")
+    };
     check(&format!("{} | found", decided("landed")), "R7; landed A; fetch p0@120");
     for word in ["again", "missing"] {
         check(
@@ -100,6 +102,20 @@ fn r15_batches_of_several_tables_have_each_its_own() {
         "landed A; gather p1; fetch p0@120; re-read 1:5..9; settle; write p0 at 120, p1 open 5..9; \
          insert B into db.other #1",
     );
+}
+
+/// As without another table: what is asked about is what a later claim carries the decision out for.
+#[test]
+fn r15_a_piece_by_evidence_whose_table_is_gone_is_asked_about_as_all_that_is_left() {
+    let mut stage = Stage::new();
+    stage.run("open p0 90..100; mapped; claim p0; entries; re-read; settled; recorded; bad-data; found p0 97..98; recorded");
+    stage.run("lost-answer; wait 100; dropped; settled; recorded");
+    let Action::Fail(StopReason::TableGone { ranges, .. }) =
+        stage.last_asked(|a| matches!(a, Action::Fail(_)))
+    else {
+        panic!("nobody is asked");
+    };
+    assert_eq!(ranges, "0:90..100");
 }
 
 /// A piece is open in a table that is another one now, and more rows are behind it.

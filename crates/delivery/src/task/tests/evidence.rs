@@ -121,7 +121,7 @@ fn r7_a_write_that_did_not_come_about_changes_no_question() {
         panic!("nobody is asked");
     };
     let opened = ServerMillis(SERVER_EPOCH_MS + 1_000);
-    assert_eq!(*question, QuestionId::about(DedupToken(2_001), opened.plus(30_000)));
+    assert_eq!(*question, QuestionId::about(DedupToken(2_001), opened.plus(30_000), "0:90..92"));
 }
 
 /// A decision that is left in the configuration says nothing of what is sent later.
@@ -131,6 +131,46 @@ fn r7_a_decision_is_carried_out_once() {
     let asks = "write p0 open 90..92; stop with DELIVERY-001";
     check(&format!("{again}; lost-answer; wait 100; table uuid 3; settled | unclear; recorded"), asks);
     check(&format!("{again}; claim p0; entries; re-read; table uuid 3; settled | unclear; recorded"), asks);
+}
+
+/// What a piece was asked about that had been recorded by evidence, the next claim, which takes it for all that is left,
+/// carried out for the rows behind it, too.
+#[test]
+fn r7_a_piece_by_evidence_is_asked_about_as_all_that_is_left() {
+    let piece = "claim p0; fill p0 10; recorded; lost-answer; wait 100; table uuid 2; settled; found p0 7..8; re-read; \
+                 recorded; bad-data; recorded; lost-answer; wait 200; table uuid 3; settled";
+    check(
+        &format!("{piece} | unclear; unclear; recorded"),
+        "R7; look for p0 0..10; write p0 open 0..10; stop with DELIVERY-001",
+    );
+    let mut stage = Stage::new();
+    stage.run(&format!("{piece}; unclear; unclear; recorded"));
+    let Action::Fail(StopReason::EvidenceNeeded { question, ranges, .. }) =
+        stage.last_asked(|action| matches!(action, Action::Fail(_)))
+    else {
+        panic!("nobody is asked");
+    };
+    assert_eq!(ranges, "0:0..10");
+    let asked = *question;
+    // The task that is begun then asks the same.
+    stage.run("retry-timeout none; claim p0; entries; re-read; unclear; recorded");
+    let Action::Fail(StopReason::EvidenceNeeded { question, ranges, .. }) =
+        stage.last_asked(|action| matches!(action, Action::Fail(_)))
+    else {
+        panic!("nobody is asked");
+    };
+    assert_eq!((*question, ranges.as_str()), (asked, "0:0..10"));
+    check(
+        &format!(
+            "{piece}; unclear; unclear; recorded; decide-open landed; claim p0; entries; re-read | unclear"
+        ),
+        "R7; landed C; fetch p0@10",
+    );
+    // Where the table tells of all that is left, nobody is asked.
+    check(
+        &format!("{piece}; unclear | found p0 7..8; recorded"),
+        "R7; write p0 open 0..10; insert D p0 0,1,2,3,4,5,6,8,9 #1",
+    );
 }
 
 #[test]

@@ -64,16 +64,30 @@ fn r17_without_lineage_a_person_decides() {
     );
 }
 
-/// An orphaned share has no token of its own to name: its batch's id stands for it under every claim.
+/// Orphaned shares have no token of their own to name: their batch's id and their ranges stand for them under every claim.
 #[test]
 fn r17_a_person_decides_about_an_orphan() {
     let round = "claim p1; wait 500; entries";
     check(
         &format!(
-            "decide-orphan again; open p0 90..120 p1 5..9; mark p0 40; {} ; claim p1; wait 500; entries; re-read \
+            "decide-orphan again 1:5..9; open p0 90..120 p1 5..9; mark p0 40; {} ; claim p1; wait 500; entries; re-read \
              | unclear; recorded",
             again(3, round)
         ),
         "R7; R7; write p1 open 5..9; insert B #1",
+    );
+}
+
+/// Owners of shares were asked one and the same question, and what was decided about one share was carried out for others.
+#[test]
+fn r17_what_is_decided_about_one_share_says_nothing_of_others() {
+    let round = "claim p1; wait 500; entries";
+    check(
+        &format!(
+            "decide-orphan landed 2:7..8; open p0 90..120 p1 5..9 p2 7..8; mark p0 40; {} ; claim p1; wait 500; \
+             entries; re-read | unclear",
+            again(3, round)
+        ),
+        "stop with DELIVERY-001",
     );
 }

@@ -249,15 +249,20 @@ impl Stage {
                     // About the first batch, as it is opened at the beginning.
                     "decide" => {
                         let opened = ServerMillis(SERVER_EPOCH_MS).plus(START_MS);
-                        QuestionId::about(DedupToken(2_001), opened.plus(30_000))
+                        let ranges = args.get(1).unwrap_or(&"0:90..92");
+                        QuestionId::about(DedupToken(2_001), opened.plus(30_000), ranges)
                     }
                     // About what p0 carries.
                     "decide-open" => match Entry::parse(Partition(0), &self.ledger[&tp("p0")]).unwrap() {
-                        Entry::Lead(batch) => QuestionId::about(batch.token, batch.deadline),
+                        Entry::Lead(batch) => {
+                            let whole = batch.by_evidence || batch.piece_end.is_none();
+                            let ranges = if whole { batch.ranges_text() } else { batch.piece_ranges_text() };
+                            QuestionId::about(batch.token, batch.deadline, &ranges)
+                        }
                         other => panic!("nothing is open: {other:?}"),
                     },
-                    // An orphaned share goes by its batch's id.
-                    _ => QuestionId(1_001),
+                    // Orphaned shares go by their batch's id.
+                    _ => QuestionId::about_shares(BatchId(1_001), args[1]),
                 };
                 options.decisions.insert(question, decision);
             }
