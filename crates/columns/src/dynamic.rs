@@ -2,10 +2,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::block::{DISCRIMINATORS_BASIC, Step, encode_prefix, encode_values, put_le_u64, put_text};
+use crate::block::{Body, put_le_u64, put_text};
 use crate::choices::{Choices, NULL_MEMBER};
 use crate::column::{Column, UnsupportedType};
 use crate::data_type::DataType;
+use crate::stream::{DISCRIMINATORS_BASIC, encode_prefix, encode_values};
 use crate::text::put_varuint;
 
 /// Version of the serialization that the server writes by itself: type names, then a Variant.
@@ -135,15 +136,15 @@ pub(crate) fn encode_dynamic_prefix(parts: &[&DynamicColumn], out: &mut Vec<u8>)
 }
 
 /// Appends the body: a number per row, then each member's values.
-pub(crate) fn encode_dynamic(parts: &[&DynamicColumn], out: &mut Vec<u8>, step: Step<'_>) {
+pub(crate) fn encode_dynamic(parts: &[&DynamicColumn], body: &mut Body<'_>) {
     let merged = merge(parts);
     for (part, numbers) in parts.iter().zip(&merged.numbers) {
-        out.extend(
+        body.raw.extend(
             part.choices
                 .rows()
                 .iter()
                 .map(|&row| numbers.get(usize::from(row)).copied().unwrap_or(NULL_MEMBER)),
         );
     }
-    merged.members.values().for_each(|columns| encode_values(columns, out, step));
+    merged.members.values().for_each(|columns| encode_values(columns, body));
 }

@@ -2,6 +2,7 @@
 //!
 //! Frame: CityHash128 (version 1.0.2) of everything behind it, high 64 bits first, each half
 //! little-endian; method byte; u32 size of header and data (9 bytes of header); u32 raw size; data.
+use bytes::Bytes;
 use cityhash_rs::cityhash_102_128;
 use lz4_flex::block::{compress_into, get_maximum_output_size};
 
@@ -33,18 +34,17 @@ const ZSTD_LEVEL: i32 = 1;
 /// Makes frames of bytes that come bit by bit, so that they never have to be in memory all at once.
 pub struct FrameWriter {
     maker: FrameMaker,
-    frames: Vec<Vec<u8>>,
-    raw_bytes: u64,
+    pieces: Vec<Bytes>,
 }
 
 impl FrameWriter {
     /// Without frames yet.
     pub fn new(compression: Compression) -> FrameWriter {
-        FrameWriter { maker: FrameMaker::new(compression), frames: Vec::new(), raw_bytes: 0 }
+        FrameWriter { maker: FrameMaker::new(compression), pieces: Vec::new() }
     }
 
     /// Takes full frames' worth of bytes from the front of `raw`; less than [`FRAME_RAW_BYTES_MAX`] stay.
-    pub fn take_full(&mut self, raw: &mut Vec<u8>) {
+    pub(crate) fn take_full(&mut self, raw: &mut Vec<u8>) {
         let full = raw.len() - raw.len() % FRAME_RAW_BYTES_MAX;
         if full > 0 {
             self.put(&raw[..full]);
@@ -52,36 +52,31 @@ impl FrameWriter {
         }
     }
 
-    /// All frames, the last one of `rest`. They are the same whenever [`FrameWriter::take_full`] was called.
-    pub fn finish(mut self, rest: &[u8]) -> Vec<Vec<u8>> {
-        self.put(rest);
-        self.frames
-    }
-
-    /// Bytes that were made frames of.
-    pub fn raw_bytes(&self) -> u64 {
-        self.raw_bytes
-    }
-
-    fn put(&mut self, raw: &[u8]) {
+    /// Appends `raw` as frames.
+    pub(crate) fn put(&mut self, raw: &[u8]) {
         for chunk in raw.chunks(FRAME_RAW_BYTES_MAX) {
-            let frame = self.maker.frame(chunk);
-            self.frames.push(frame.to_vec());
-            self.raw_bytes += chunk.len() as u64;
+            self.pieces.push(Bytes::copy_from_slice(self.maker.frame(chunk)));
         }
+    }
+
+    /// Appends frames that are ready.
+    pub(crate) fn put_ready(&mut self, frames: Bytes) {
+        self.pieces.push(frames);
+    }
+
+    /// All frames, one behind the other: at least one in each piece.
+    pub fn finish(self) -> Vec<Bytes> {
+        self.pieces
     }
 }
 
 /// Appends `raw` to `out` as frames. Reuse `out` (cleared) to reuse its memory.
 pub fn put_frames(compression: Compression, raw: &[u8], out: &mut Vec<u8>) {
-    let mut maker = FrameMaker::new(compression);
-    for chunk in raw.chunks(FRAME_RAW_BYTES_MAX) {
-        out.extend_from_slice(maker.frame(chunk));
-    }
+    FrameMaker::new(compression).put(raw, out);
 }
 
 /// Makes one frame after the other in the same memory.
-struct FrameMaker {
+pub(crate) struct FrameMaker {
     compression: Compression,
     /// Room for the largest frame; grown once, and not filled again for every frame.
     room: Vec<u8>,
@@ -89,10 +84,17 @@ struct FrameMaker {
 }
 
 impl FrameMaker {
-    fn new(compression: Compression) -> FrameMaker {
+    pub(crate) fn new(compression: Compression) -> FrameMaker {
         let zstd = (compression == Compression::Zstd)
             .then(|| zstd::bulk::Compressor::new(ZSTD_LEVEL).expect("the level exists"));
         FrameMaker { compression, room: Vec::new(), zstd }
+    }
+
+    /// Appends `raw` to `out` as frames.
+    pub(crate) fn put(&mut self, raw: &[u8], out: &mut Vec<u8>) {
+        for chunk in raw.chunks(FRAME_RAW_BYTES_MAX) {
+            out.extend_from_slice(self.frame(chunk));
+        }
     }
 
     fn frame(&mut self, chunk: &[u8]) -> &[u8] {
@@ -177,11 +179,11 @@ mod tests {
                     writer.take_full(&mut waiting);
                     assert!(waiting.len() < FRAME_RAW_BYTES_MAX);
                 }
-                let frames = writer.finish(&waiting);
-                assert_eq!(frames.len(), 4, "{compression:?}, steps of {step}");
-                assert!(frames.concat() == whole, "{compression:?}, steps of {step}");
+                writer.put(&waiting);
+                let pieces = writer.finish();
+                assert!(pieces.concat() == whole, "{compression:?}, steps of {step}");
             }
-            assert!(FrameWriter::new(compression).finish(&[]).is_empty());
+            assert!(FrameWriter::new(compression).finish().is_empty());
         }
     }
 }

@@ -23,18 +23,23 @@ mod variant;
 
 mod block;
 mod frame;
+mod frame_buffers;
+mod packed;
 mod segment;
 mod select;
+mod stream;
 
-pub use block::{EncodeError, encode_block, encode_block_in_steps};
+pub use block::{EncodeError, Part, encode_block, frame_block};
 pub use column::{Column, UnsupportedType, Wide};
 pub use data_type::{DataType, EnumValues, JsonType, TupleMember};
 pub use data_type_parse::{TYPE_DEPTH_MAX, TypeError};
 pub use dynamic::{DYNAMIC_TYPES_MAX, DynamicColumn};
 pub use frame::{Compression, FRAME_RAW_BYTES_MAX, FrameWriter, put_frames};
+pub use frame_buffers::FrameBuffers;
 pub use geo::Geo;
 pub use low::LowColumn;
 pub use nested::{ArrayColumn, GivenValues, MapColumn, NullableColumn};
+pub use packed::{Packed, Packer};
 pub use quote::{quote_identifier, quote_string};
 pub use segment::Segment;
 pub use text::{FixedColumn, TextColumn};

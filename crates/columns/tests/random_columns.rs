@@ -2,8 +2,12 @@
 //! independent reader that lives only here.
 #![allow(clippy::unwrap_used)]
 
+use bytes::Bytes;
 use proptest::prelude::*;
-use pumphouse_columns::{Column, DataType, Segment, TupleMember, encode_block};
+use pumphouse_columns::{
+    Column, Compression, DataType, FrameBuffers, FrameWriter, Packed, Packer, Part, Segment, TupleMember,
+    encode_block, frame_block,
+};
 
 #[derive(Debug, Clone, PartialEq)]
 enum Value {
@@ -234,6 +238,26 @@ impl Reader<'_> {
         ends.iter().zip(starts).map(|(end, start)| end.checked_sub(start).unwrap()).collect()
     }
 
+    fn low_stretch(&mut self, inner: &DataType) -> Vec<Value> {
+        let flags = self.number(8);
+        assert_eq!(flags & !0xff, 0x600);
+        let entries = self.number(8) as usize;
+        let (value_type, nulls) = match inner {
+            DataType::Nullable(value_type) => (&**value_type, 1),
+            _ => (inner, 0),
+        };
+        let dictionary = self.values(value_type, entries);
+        let default = if *value_type == DataType::String { Value::Text(vec![]) } else { Value::Number(0) };
+        assert!(dictionary[..=nulls].iter().all(|entry| *entry == default));
+        for (n, entry) in dictionary.iter().enumerate().skip(nulls) {
+            assert!(!dictionary[n + 1..].contains(entry), "twice in the dictionary");
+        }
+        let rows = self.number(8) as usize;
+        assert!(rows > 0, "a reader would take it for the end");
+        let pick = |number: usize| if number < nulls { Value::Null } else { dictionary[number].clone() };
+        (0..rows).map(|_| pick(self.number(1 << (flags & 0xff)) as usize)).collect()
+    }
+
     fn values(&mut self, data_type: &DataType, rows: usize) -> Vec<Value> {
         match data_type {
             DataType::UInt8 => (0..rows).map(|_| Value::Number(self.number(1))).collect(),
@@ -250,25 +274,12 @@ impl Reader<'_> {
             }
             DataType::LowCardinality(_) if rows == 0 => Vec::new(),
             DataType::LowCardinality(inner) => {
-                let flags = self.number(8);
-                assert_eq!(flags & !0xff, 0x600);
-                let entries = self.number(8) as usize;
-                let (value_type, nulls) = match &**inner {
-                    DataType::Nullable(value_type) => (value_type, 1),
-                    _ => (inner, 0),
-                };
-                let dictionary = self.values(value_type, entries);
-                let default =
-                    if **value_type == DataType::String { Value::Text(vec![]) } else { Value::Number(0) };
-                assert!(dictionary[..=nulls].iter().all(|entry| *entry == default));
-                for (n, entry) in dictionary.iter().enumerate().skip(nulls) {
-                    assert!(!dictionary[n + 1..].contains(entry), "twice in the dictionary");
+                // A reader goes on with another dictionary where one stretch of rows ends.
+                let mut values = Vec::new();
+                while values.len() < rows {
+                    values.extend(self.low_stretch(inner));
                 }
-                assert_eq!(self.number(8) as usize, rows);
-                let pick = |number: usize| {
-                    if number < nulls { Value::Null } else { dictionary[number].clone() }
-                };
-                (0..rows).map(|_| pick(self.number(1 << (flags & 0xff)) as usize)).collect()
+                values
             }
             DataType::Array(inner) => {
                 let lengths = self.lengths(rows);
@@ -341,11 +352,11 @@ fn any_table() -> impl Strategy<Value = (DataType, Vec<Value>, Vec<usize>)> {
     })
 }
 
-fn encode(data_type: &DataType, rows: &[Value], cuts: &[usize]) -> Vec<u8> {
+/// The rows in segments that end at the cuts, some of them empty.
+fn segments(data_type: &DataType, rows: &[Value], cuts: &[usize]) -> Vec<Segment> {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (rows.len() + 1)).chain([0, rows.len()]).collect();
     cuts.sort_unstable();
-    let segments: Vec<Segment> = cuts
-        .windows(2)
+    cuts.windows(2)
         .map(|ends| {
             let mut segment = Segment::new(std::slice::from_ref(data_type)).unwrap();
             for row in &rows[ends[0]..ends[1]] {
@@ -354,11 +365,38 @@ fn encode(data_type: &DataType, rows: &[Value], cuts: &[usize]) -> Vec<u8> {
             }
             segment
         })
-        .collect();
+        .collect()
+}
+
+fn encode(data_type: &DataType, rows: &[Value], cuts: &[usize]) -> Vec<u8> {
+    let segments = segments(data_type, rows, cuts);
     let segments: Vec<&Segment> = segments.iter().collect();
     let mut out = Vec::new();
     encode_block(&["c"], std::slice::from_ref(data_type), &segments, &mut out).unwrap();
     out
+}
+
+/// The bytes in frames that are not compressed.
+fn unframed(pieces: &[Bytes]) -> Vec<u8> {
+    let all = pieces.concat();
+    let (mut raw, mut rest) = (Vec::new(), &all[..]);
+    while !rest.is_empty() {
+        let size = 16 + u32::from_le_bytes(rest[17..21].try_into().unwrap()) as usize;
+        raw.extend_from_slice(&rest[25..size]);
+        rest = &rest[size..];
+    }
+    raw
+}
+
+fn read_back(block: &[u8], data_type: &DataType, rows: usize) -> Vec<Value> {
+    let mut reader = Reader { bytes: block, dynamics: Default::default() };
+    assert_eq!((reader.varuint(), reader.varuint()), (1, rows));
+    assert_eq!(reader.text(), b"c");
+    assert_eq!(reader.text(), data_type.to_string().into_bytes());
+    reader.prefix(data_type);
+    let values = reader.values(data_type, rows);
+    assert!(reader.bytes.is_empty());
+    values
 }
 
 proptest! {
@@ -366,13 +404,45 @@ proptest! {
     fn rows_read_back_and_cuts_do_not_show((data_type, rows, cuts) in any_table()) {
         let block = encode(&data_type, &rows, &cuts);
         prop_assert_eq!(&block, &encode(&data_type, &rows, &[]));
-        let mut reader = Reader { bytes: &block, dynamics: Default::default() };
-        prop_assert_eq!((reader.varuint(), reader.varuint()), (1, rows.len()));
-        prop_assert_eq!(reader.text(), b"c");
-        prop_assert_eq!(reader.text(), data_type.to_string().into_bytes());
-        reader.prefix(&data_type);
-        prop_assert_eq!(reader.values(&data_type, rows.len()), rows);
-        prop_assert!(reader.bytes.is_empty());
+        prop_assert_eq!(read_back(&block, &data_type, rows.len()), rows);
+    }
+
+    /// Whichever segments are packed before the block is made.
+    #[test]
+    fn packed_rows_read_back((data_type, rows, cuts) in any_table(), picks in any::<u8>()) {
+        let mut packer = Packer::new(Compression::None, FrameBuffers::new(1 << 20));
+        let mut segments = segments(&data_type, &rows, &cuts);
+        let is_packed = |place: usize| picks >> place & 1 == 1;
+        let packed: Vec<Packed> = segments
+            .iter_mut()
+            .enumerate()
+            .filter(|(place, _)| is_packed(*place))
+            .map(|(_, segment)| packer.pack(segment))
+            .collect();
+        let mut packed = packed.iter();
+        let parts: Vec<Part<'_>> = segments
+            .iter()
+            .enumerate()
+            .map(|(place, segment)| match is_packed(place) {
+                true => Part::Packed(packed.next().unwrap()),
+                false => Part::Rows(segment),
+            })
+            .collect();
+        let mut writer = FrameWriter::new(Compression::None);
+        frame_block(&["c"], std::slice::from_ref(&data_type), &parts, &mut writer).unwrap();
+        let block = unframed(&writer.finish());
+        prop_assert_eq!(&read_back(&block, &data_type, rows.len()), &rows);
+        // What was taken out is as new.
+        for segment in &mut segments {
+            segment.clear();
+            for row in &rows {
+                push(&mut segment.columns_mut()[0], row);
+                segment.commit_row();
+            }
+            let mut out = Vec::new();
+            encode_block(&["c"], std::slice::from_ref(&data_type), &[segment], &mut out).unwrap();
+            prop_assert_eq!(out, encode(&data_type, &rows, &[]));
+        }
     }
 
     #[test]

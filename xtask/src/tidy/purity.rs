@@ -27,7 +27,7 @@ const PURE_ROOMS: [PureRoom; 5] = [
     PureRoom { room: "conduct", may_use: &[], also_forbidden: &["HashMap", "HashSet", "async fn", ".await"] },
     PureRoom {
         room: "columns",
-        may_use: &["thiserror", "lz4_flex", "zstd", "cityhash-rs", "hashbrown"],
+        may_use: &["thiserror", "bytes", "lz4_flex", "zstd", "cityhash-rs", "hashbrown"],
         also_forbidden: &[],
     },
     PureRoom {

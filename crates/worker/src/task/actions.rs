@@ -69,9 +69,9 @@ impl Shell<'_> {
                 }
             }
             Action::Seal { topic, batch } => {
-                let (now, encoder, mail) = (self.now(), self.cx.encoder(), &self.mail);
+                let now = self.now();
                 if let Some(lane) = self.lanes.get_mut(&topic) {
-                    lane.seal(batch, now, encoder, mail);
+                    lane.seal(batch, now, &self.encoder);
                 }
                 failpoint::reach(Moment::AfterSeal);
             }
@@ -283,7 +283,7 @@ impl Shell<'_> {
         rows: Option<&RowOffsets>,
     ) {
         let Some(lane) = self.lanes.get_mut(&topic) else { return };
-        let Some(block) = lane.block(batch.id, rows, self.cx.encoder()) else {
+        let Some(block) = lane.block(batch.id, rows, &self.encoder) else {
             self.fail(Failure::Thread(format!("the block of batch {} is missing", batch.id)));
             return;
         };

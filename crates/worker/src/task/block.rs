@@ -1,58 +1,37 @@
-//! A block on its way: filled on the consuming thread, encoded and compressed beside it, kept until
+//! A block on its way: filled on the consuming thread, packed and put together beside it, kept until
 //! it has landed so that a retry sends the same bytes (R2).
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use pumphouse_columns::{Compression, FrameWriter, Segment, encode_block_in_steps};
+use pumphouse_columns::{Compression, FrameWriter, Part, Segment, frame_block};
 use pumphouse_decode::TablePlan;
 use pumphouse_types::{Offset, Partition};
-use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use super::encoder::Encoder;
+use super::open_block::{HeldBytes, OpenBlock, PackedParts, all_packed};
 use super::recipe::Recipe;
+use super::spare::Spare;
 
 /// Least pieces of a body, so that there is a middle.
 const BODY_PIECES_MIN: usize = 4;
 
-/// The open block of a lane: a segment for each partition, so that rows stand in the order
-/// (partition, offset) whatever the order in which records came (R13).
+/// Rows as columns: a segment for each partition, so that they stand in the order (partition, offset)
+/// whatever the order in which records came (R13).
 pub(super) type Segments = BTreeMap<Partition, Segment>;
 
 /// Offsets of rows, by partition and in order.
 pub(super) type RowOffsets = BTreeMap<Partition, Vec<Offset>>;
 
-/// The bytes of a block, as they travel: a frame per piece, which is large enough to cost nothing per piece,
-/// and small enough that a slow server's back-pressure is felt.
+/// The bytes of a block, as they travel, in pieces that are small enough for a slow server's back-pressure to be
+/// felt.
 #[derive(Debug, Clone)]
 pub(super) struct Frames {
     pub pieces: Arc<Vec<Bytes>>,
     pub bytes: u64,
-}
-
-/// Where blocks are encoded, and how they are compressed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Encoder<'a> {
-    pub runtime: &'a Handle,
-    pub compression: Compression,
-    pub slots: &'a Arc<Semaphore>,
-}
-
-impl Encoder<'_> {
-    /// On a blocking thread, when one of the slots is free.
-    fn run(self, work: impl FnOnce() + Send + 'static) {
-        let slots = Arc::clone(self.slots);
-        self.runtime.spawn(async move {
-            // Never closed.
-            let Ok(slot) = slots.acquire_owned().await else { return };
-            tokio::task::spawn_blocking(move || {
-                work();
-                drop(slot);
-            });
-        });
-    }
 }
 
 /// A closed block; its frames come when they are ready.
@@ -60,39 +39,42 @@ impl Encoder<'_> {
 pub(super) struct Block {
     frames: watch::Receiver<Option<Frames>>,
     pub recipe: Arc<Recipe>,
-    /// What its columns, and frames that are not ready, take at most.
-    encoding_bytes: u64,
+    held: HeldBytes,
 }
 
 impl Block {
-    /// Encodes and compresses `segments` on a blocking thread; gives the emptied segments back
-    /// through `recycle`.
-    pub(super) fn encode(
-        encoder: Encoder<'_>,
+    /// Closes the open block: packs what is left of it and puts it together on a blocking thread. Emptied
+    /// segments go to `spare`.
+    pub(super) fn close(
+        open: &mut OpenBlock,
+        encoder: &Encoder,
         recipe: Arc<Recipe>,
-        segments: Segments,
-        recycle: impl FnOnce(Segments) + Send + 'static,
+        spare: &Spare,
     ) -> Block {
         let (ready, frames) = watch::channel(None);
-        let column_bytes: u64 = segments.values().map(|segment| segment.bytes() as u64).sum();
-        let plan = Arc::clone(&recipe.plan);
-        let compression = encoder.compression;
-        encoder.run(move || {
-            let made = make_frames(&plan, &segments, compression);
+        let (rows, packing, held) = open.take();
+        let block = Block { frames, recipe, held };
+        let (plan, held) = (Arc::clone(&block.recipe.plan), block.held.clone());
+        let (compression, spare) = (encoder.compression, spare.clone());
+        encoder.run_with(all_packed(packing), move |packed| {
+            let Some(packed) = packed else { return };
+            let packed_bytes: u64 = packed.values().flatten().map(|part| part.bytes() as u64).sum();
+            let made = make_frames(&plan, &rows, &packed, compression);
+            // The frames of what was packed are not copied, and their buffers are somewhat larger.
+            held.set(packed_bytes.max(made.bytes));
             // Nobody waits any more when the claim has ended.
             let _ = ready.send(Some(made));
-            let mut segments = segments;
-            segments.values_mut().for_each(Segment::clear);
-            recycle(segments);
+            for mut segment in rows.into_values() {
+                segment.clear();
+                spare.keep(segment);
+            }
         });
-        // What is not compressed is there twice while it is encoded.
-        let encoding_bytes = if compression == Compression::None { 2 * column_bytes } else { column_bytes };
-        Block { frames, recipe, encoding_bytes }
+        block
     }
 
-    /// What it takes: its columns until they are encoded, its frames from then on.
+    /// Memory held: of its rows until the frames are ready, of these from then on.
     pub(super) fn held_bytes(&self) -> u64 {
-        self.frames.borrow().as_ref().map_or(self.encoding_bytes, |frames| frames.bytes)
+        self.held.get()
     }
 
     /// Waits for the frames. `None` if the encoding thread died.
@@ -114,27 +96,30 @@ pub(super) struct ReadRows {
 impl ReadRows {
     /// Encodes all rows (`None`), or these. Shape: `wanted` names rows that were read; panics if one was
     /// not.
-    pub(super) fn encode(self: &Arc<ReadRows>, encoder: Encoder<'_>, wanted: Option<&RowOffsets>) -> Block {
+    pub(super) fn encode(self: &Arc<ReadRows>, encoder: &Encoder, wanted: Option<&RowOffsets>) -> Block {
         let (ready, frames) = watch::channel(None);
         let selection = wanted.map(|wanted| self.selection(wanted));
         let rows = Arc::clone(self);
         let recipe = Arc::clone(&self.recipe);
         let compression = encoder.compression;
         encoder.run(move || {
+            let of = |segments: &Segments| {
+                make_frames(&rows.recipe.plan, segments, &PackedParts::new(), compression)
+            };
             let made = match selection {
-                None => make_frames(&rows.recipe.plan, &rows.segments, compression),
+                None => of(&rows.segments),
                 Some(selection) => {
                     let cut = |(partition, ranges): (Partition, Vec<Range<usize>>)| {
                         (partition, rows.segments[&partition].select(&ranges))
                     };
-                    make_frames(&rows.recipe.plan, &selection.into_iter().map(cut).collect(), compression)
+                    of(&selection.into_iter().map(cut).collect())
                 }
             };
             // Nobody waits any more when the claim has ended.
             let _ = ready.send(Some(made));
         });
         // The rows are counted where they are kept.
-        Block { frames, recipe, encoding_bytes: 0 }
+        Block { frames, recipe, held: HeldBytes::default() }
     }
 
     pub(super) fn column_bytes(&self) -> u64 {
@@ -167,24 +152,28 @@ fn row_ranges(held: &[Offset], wanted: &[Offset]) -> Vec<Range<usize>> {
     ranges
 }
 
-fn make_frames(plan: &TablePlan, segments: &Segments, compression: Compression) -> Frames {
+/// Of each partition what is packed, then what is not.
+fn make_frames(plan: &TablePlan, rows: &Segments, packed: &PackedParts, compression: Compression) -> Frames {
     let began = Instant::now();
     let shape = plan.shape();
-    let parts: Vec<&Segment> = segments.values().filter(|segment| segment.rows() > 0).collect();
-    let rows: usize = parts.iter().map(|segment| segment.rows()).sum();
-    let (mut raw, mut writer) = (Vec::new(), FrameWriter::new(compression));
+    let partitions: BTreeSet<Partition> = rows.keys().chain(packed.keys()).copied().collect();
+    let parts_of = |partition: Partition| {
+        let packed = packed.get(&partition).into_iter().flatten().map(Part::Packed);
+        packed.chain(rows.get(&partition).map(Part::Rows))
+    };
+    let parts: Vec<Part<'_>> = partitions.into_iter().flat_map(parts_of).collect();
+    let count: usize = parts.iter().map(Part::rows).sum();
+    let mut writer = FrameWriter::new(compression);
     // A batch of dead letters alone has no rows, and is not sent.
-    if rows > 0 {
-        let (names, types) = (shape.wire_names(), shape.wire_types());
-        encode_block_in_steps(&names, &types, &parts, &mut raw, |raw| writer.take_full(raw))
+    if count > 0 {
+        frame_block(&shape.wire_names(), &shape.wire_types(), &parts, &mut writer)
             .expect("the plan made the segments, so names, types and columns agree");
     }
-    let raw_bytes = writer.raw_bytes() + raw.len() as u64;
-    let frames = writer.finish(&raw);
-    let bytes = frames.iter().map(|frame| frame.len() as u64).sum();
-    let pieces_per_frame = BODY_PIECES_MIN.div_ceil(frames.len().max(1));
-    let pieces = frames.into_iter().flat_map(|frame| cut(Bytes::from(frame), pieces_per_frame)).collect();
-    tracing::debug!(rows, bytes, raw_bytes, ms = began.elapsed().as_millis() as u64, "block encoded");
+    let frames = writer.finish();
+    let bytes = frames.iter().map(|frames| frames.len() as u64).sum();
+    let pieces_each = BODY_PIECES_MIN.div_ceil(frames.len().max(1));
+    let pieces = frames.into_iter().flat_map(|frames| cut(frames, pieces_each)).collect();
+    tracing::debug!(rows = count, bytes, ms = began.elapsed().as_millis() as u64, "block put together");
     Frames { pieces: Arc::new(pieces), bytes }
 }
 

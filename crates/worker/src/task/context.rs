@@ -12,7 +12,7 @@ use pumphouse_verify::AuditOutcome;
 use std::collections::BTreeMap;
 use tokio::runtime::Handle;
 
-use super::block::Encoder;
+use super::encoder::Encoder;
 use super::lane_shell::Ends;
 use super::letters::LetterRules;
 use super::memory::Memory;
@@ -92,8 +92,9 @@ pub struct TaskContext {
 
 impl TaskContext {
     /// Where blocks are encoded.
-    pub(super) fn encoder(&self) -> Encoder<'_> {
-        Encoder { runtime: &self.runtime, compression: self.compression, slots: self.memory.encoding() }
+    pub(super) fn encoder(&self) -> Encoder {
+        let slots = self.memory.encoding().clone();
+        Encoder { runtime: self.runtime.clone(), compression: self.compression, slots }
     }
 
     /// What the page shows.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
 use pumphouse_conduct::{IdleSeal, Pace};
 use pumphouse_decode::{Decoder, SchemaError, Undecoded};
 use pumphouse_delivery::{Task, TaskOptions};
@@ -15,11 +14,12 @@ use pumphouse_types::{
 };
 use tokio::task::AbortHandle;
 
-use super::block::{Block, Encoder, ReadRows, RowOffsets, Segments};
+use super::block::{Block, ReadRows, RowOffsets};
+use super::encoder::Encoder;
 use super::failure::Failure;
 use super::letters::Letters;
-use super::mail::Mail;
 use super::memory::{Room, Share};
+use super::open_block::OpenBlock;
 use super::recipe::Recipe;
 use super::schemas::Fetched;
 use super::spare::Spare;
@@ -58,10 +58,7 @@ pub(super) struct LaneShell {
     newest: Option<Arc<Recipe>>,
     /// For another table, whose batch is open (R15).
     elsewhere: Option<Arc<Recipe>>,
-    open: Segments,
-    open_bytes: u64,
-    /// What the open block's segments held before: memory that they keep, filled or not.
-    open_reused: u64,
+    open: OpenBlock,
     idle: IdleSeal,
     spare: Spare,
     share: Share,
@@ -141,9 +138,7 @@ impl LaneShell {
             running: None,
             newest: None,
             elsewhere: None,
-            open: Segments::new(),
-            open_bytes: 0,
-            open_reused: 0,
+            open: OpenBlock::default(),
             idle: IdleSeal::new(limits.batch_linger_ms),
             spare: Spare::new(limits.batch_bytes_max),
             share,
@@ -194,7 +189,12 @@ impl LaneShell {
     /// Takes one run of records of one partition. To be called again until nothing is taken; the
     /// protocol's actions are performed in between, since the open block may have been sealed.
     /// Errors: a record that cannot become a row; what came before it is in the block.
-    pub(super) fn take_run(&mut self, task: &mut Task, now: Millis) -> Result<Taken, Failure> {
+    pub(super) fn take_run(
+        &mut self,
+        task: &mut Task,
+        now: Millis,
+        encoder: &Encoder,
+    ) -> Result<Taken, Failure> {
         if self.decoder.is_none() || self.needs.is_some() || !task.takes_any(&self.topic) {
             return Ok(Taken::default());
         }
@@ -216,7 +216,7 @@ impl LaneShell {
                 return Ok(Taken { ran_dry: true, ..Taken::default() });
             }
         }
-        let taken = self.decode_run(task, now)?;
+        let taken = self.decode_run(task, now, encoder)?;
         if taken.records > 0 {
             self.idle.took(now);
         }
@@ -227,19 +227,19 @@ impl LaneShell {
     /// Tells the connector's memory what this lane holds now: blocks come to be encoded, and land, while nothing is
     /// taken.
     pub(super) fn account(&mut self) {
-        let unfilled = self.open_reused.saturating_sub(self.open_bytes);
-        self.share.holds(self.bytes() + unfilled + self.spare.bytes());
+        let spare_bytes = self.spare.bytes();
+        self.share.holds(self.bytes() + spare_bytes);
         // Spare segments are given back before anybody waits, also by a lane that takes nothing now.
-        if self.spare.bytes() > 0 && self.share.is_tight() {
+        if spare_bytes > 0 && self.share.is_tight() {
             self.spare.clear();
-            self.share.holds(self.bytes() + unfilled);
+            self.share.holds(self.bytes());
         }
     }
 
     /// Whether there is memory for more records.
     fn room(&mut self) -> Room {
         self.account();
-        self.share.room(self.open_bytes)
+        self.share.room(self.open.held_bytes())
     }
 
     /// The topic whose records are read: the one that letters are about, where they are taken again.
@@ -257,15 +257,13 @@ impl LaneShell {
         fetched.give(id, decoder)
     }
 
-    fn decode_run(&mut self, task: &mut Task, now: Millis) -> Result<Taken, Failure> {
+    fn decode_run(&mut self, task: &mut Task, now: Millis, encoder: &Encoder) -> Result<Taken, Failure> {
         let LaneShell {
             topic,
             in_hand,
             done,
             decoder,
             open,
-            open_bytes,
-            open_reused,
             spare,
             offsets,
             letters,
@@ -297,13 +295,7 @@ impl LaneShell {
         if !task.takes(topic, partition) {
             return Ok(Taken::default());
         }
-        let segment = open.entry(partition).or_insert_with(|| match spare.take(partition) {
-            Some(kept) => {
-                *open_reused += kept.most_bytes() as u64;
-                kept
-            }
-            None => decoder.plan().new_segment(),
-        });
+        let segment = open.segment(partition, spare, || decoder.plan().new_segment());
         let bytes_before = segment.bytes() as u64;
         let rows_max = task.rows_left(topic).min(RECORDS_PER_RUN as u64);
         let (mut taken, mut failed) = (Taken::default(), None);
@@ -337,8 +329,9 @@ impl LaneShell {
                 Some(_) | None => break,
             }
         }
-        *open_bytes += segment.bytes() as u64 - bytes_before;
-        let block_bytes = *open_bytes + letters.open_bytes(FULL);
+        let grown = segment.bytes() as u64 - bytes_before;
+        open.grew(partition, grown, encoder, spare);
+        let block_bytes = open.bytes() + letters.open_bytes(FULL);
         if !offsets.is_empty() {
             task.filled(topic, partition, offsets, block_bytes, now);
         }
@@ -349,7 +342,7 @@ impl LaneShell {
             Some(_) if *leaves_out && !offsets.is_empty() => {}
             Some((record, Undecoded::Refused(why))) if *leaves_out => {
                 letters.undecodable(&record, &why);
-                let block_bytes = *open_bytes + letters.open_bytes(FULL);
+                let block_bytes = open.bytes() + letters.open_bytes(FULL);
                 task.left_out(topic, partition, record.offset(), block_bytes, now);
                 taken.records += 1;
                 taken.bytes += record.value().map_or(0, <[u8]>::len) as u64;
@@ -382,18 +375,11 @@ impl LaneShell {
     }
 
     /// Closes the open block: it belongs to `batch` now.
-    pub(super) fn seal(&mut self, batch: BatchId, now: Millis, encoder: Encoder<'_>, mail: &Sender<Mail>) {
+    pub(super) fn seal(&mut self, batch: BatchId, now: Millis, encoder: &Encoder) {
         let recipe = Arc::clone(self.running.as_ref().expect("records were decoded with it"));
-        let (topic, mail) = (self.topic.clone(), mail.clone());
-        let segments = std::mem::take(&mut self.open);
-        (self.open_bytes, self.open_reused) = (0, 0);
         self.letters.sealed();
         self.idle.sealed(now);
-        let made_by = Arc::clone(&recipe);
-        let block = Block::encode(encoder, recipe, segments, move |segments| {
-            // Only to save allocations: nobody misses it.
-            let _ = mail.send(Mail::Recycled { topic, recipe: made_by, segments });
-        });
+        let block = Block::close(&mut self.open, encoder, recipe, &self.spare);
         self.blocks.insert(batch, Held::Sealed(block));
     }
 
@@ -408,7 +394,7 @@ impl LaneShell {
         &mut self,
         batch: BatchId,
         wanted: Option<&RowOffsets>,
-        encoder: Encoder<'_>,
+        encoder: &Encoder,
     ) -> Option<Block> {
         match self.blocks.get_mut(&batch)? {
             Held::Sealed(block) => wanted.is_none().then(|| block.clone()),
@@ -451,16 +437,11 @@ impl LaneShell {
         self.blocks.remove(&batch);
     }
 
-    /// Takes emptied segments back, if the recipe that made them is still the one that is filled for.
-    pub(super) fn recycle(&mut self, recipe: &Arc<Recipe>, segments: Segments) {
-        if self.running.as_ref().is_some_and(|mine| Arc::ptr_eq(mine, recipe)) {
-            self.spare.keep(segments);
-        }
-    }
-
     /// What this lane holds of records, as columns and as they came, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        self.open_bytes + self.letters.bytes() + self.blocks.values().map(Held::column_bytes).sum::<u64>()
+        self.open.held_bytes()
+            + self.letters.bytes()
+            + self.blocks.values().map(Held::column_bytes).sum::<u64>()
     }
 }
 

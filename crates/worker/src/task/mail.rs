@@ -7,7 +7,7 @@ use pumphouse_delivery::{ClaimId, Event};
 use pumphouse_kafka::KafkaError;
 use pumphouse_types::{BatchId, SchemaId, TopicName};
 
-use super::block::{ReadRows, Segments};
+use super::block::ReadRows;
 use super::failure::Failure;
 use super::letters::ReadLetter;
 use super::recipe::Recipe;
@@ -37,8 +37,6 @@ pub(super) enum Mail {
     Waiting { claim: ClaimId, topic: TopicName, waiting: Option<String> },
     /// An attempt was answered.
     Inserted { event: Event, took: Duration, bytes: u64 },
-    /// Emptied columns, to be filled again.
-    Recycled { topic: TopicName, recipe: Arc<Recipe>, segments: Segments },
     /// Something that stops the task, unless the claim that it is about has ended; `None` = in any case.
     Failed { claim: Option<ClaimId>, failure: Failure },
 }

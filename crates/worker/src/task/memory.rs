@@ -1,12 +1,12 @@
 //! What a connector's records may take of this process's memory (`pumphouse.memory.bytes.max`), shared by all
 //! lanes of its tasks. Nothing is paused and nothing is thrown away: a lane that finds no room leaves its
 //! records in the queue, which then fills up, and fetching stops.
-use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use pumphouse_kafka::Settings;
-use tokio::sync::Semaphore;
+
+use super::encoder::Slots;
 
 /// What the process takes beside records: its code, threads, clients and the allocator's own tables, for which 25
 /// to 45 MiB were measured, and answers of the broker that are received and decompressed beyond a queue's limit.
@@ -42,7 +42,6 @@ const FETCH_PARTITION_BYTES_MAX: u64 = 256 << 10;
 const FETCH_PARTITION_BYTES_MIN: u64 = 64 << 10;
 
 /// The shares of a connector's memory, and what its lanes hold of them.
-#[derive(Debug)]
 pub(crate) struct Memory {
     total: u64,
     blocks_max: u64,
@@ -50,7 +49,7 @@ pub(crate) struct Memory {
     /// What lanes hold beyond their fair shares.
     beyond: AtomicU64,
     lanes: AtomicUsize,
-    encoding: Arc<Semaphore>,
+    encoding: Slots,
 }
 
 /// Whether a lane may take records.
@@ -68,7 +67,6 @@ impl Memory {
     /// `total`: all that the process may take, in bytes.
     pub(crate) fn new(total: u64) -> Arc<Memory> {
         let records = total.saturating_sub(PROCESS_BYTES);
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let blocks_max = as_data(records - records / QUEUES_PART);
         Arc::new(Memory {
             total,
@@ -76,7 +74,7 @@ impl Memory {
             held: AtomicU64::new(0),
             beyond: AtomicU64::new(0),
             lanes: AtomicUsize::new(0),
-            encoding: Arc::new(Semaphore::new(cores)),
+            encoding: Slots::new(),
         })
     }
 
@@ -101,9 +99,8 @@ impl Memory {
         settings
     }
 
-    /// Slots for blocks that are encoded at one time, as many as there are cores: each takes some megabytes of its own, and
-    /// more of them would not be done sooner.
-    pub(super) fn encoding(&self) -> &Arc<Semaphore> {
+    /// Where its blocks are encoded.
+    pub(super) fn encoding(&self) -> &Slots {
         &self.encoding
     }
 
@@ -120,7 +117,6 @@ impl Memory {
 }
 
 /// What one lane holds.
-#[derive(Debug)]
 pub(super) struct Share {
     memory: Arc<Memory>,
     held: u64,

@@ -18,6 +18,7 @@ use tracing::{debug, info, warn};
 use super::actions::{Publishing, Write};
 use super::asks::Asks;
 use super::context::TaskContext;
+use super::encoder::Encoder;
 use super::failure::Failure;
 use super::lane_shell::LaneShell;
 use super::ledger_thread::{self, Order};
@@ -48,6 +49,7 @@ pub(super) struct Shell<'a> {
     pub(super) mail: Sender<Mail>,
     letters: Receiver<Mail>,
     pub(super) orders: Sender<Order>,
+    pub(super) encoder: Encoder,
     /// What it decides: claims, fences, how it ends.
     pub(super) member: Membership<Fence, Failure>,
     pub(super) asks: Asks,
@@ -91,6 +93,7 @@ impl<'a> Shell<'a> {
         task.take_actions();
         let shell = Shell {
             cx,
+            encoder: cx.encoder(),
             task,
             consumer,
             keeper,
@@ -262,11 +265,6 @@ impl<'a> Shell<'a> {
                     self.lane_waits(topic, waiting);
                 }
             }
-            Mail::Recycled { topic, recipe, segments } => {
-                if let Some(lane) = self.lanes.get_mut(&topic) {
-                    lane.recycle(&recipe, segments);
-                }
-            }
             Mail::LedgerFailed { error } => {
                 let after = self.member.ledger_trouble(error.trouble());
                 self.after_trouble(after, error);
@@ -291,7 +289,7 @@ impl<'a> Shell<'a> {
     fn take_records_of(&mut self, topic: &TopicName) -> bool {
         let now = self.now();
         let Some(lane) = self.lanes.get_mut(topic) else { return false };
-        match lane.take_run(self.task, now) {
+        match lane.take_run(self.task, now, &self.encoder) {
             Ok(taken) => {
                 if taken.ran_dry {
                     lane.tell_positions(self.task, self.member.assigned(), now);

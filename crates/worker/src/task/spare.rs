@@ -1,50 +1,56 @@
-//! Emptied segments, whose memory the next block is filled into.
-use std::collections::BTreeMap;
+//! Emptied segments, whose memory the next rows are filled into.
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pumphouse_columns::Segment;
-use pumphouse_types::Partition;
 
-use super::block::Segments;
-
-/// A partition gets its own segment back, which is as large as its share of a block is. What is kept is
-/// bounded: partitions that take turns at filling whole blocks would else keep a block's memory each.
+/// A lane's; segments come back from the threads that packed them. What is kept is bounded.
+#[derive(Clone)]
 pub(super) struct Spare {
-    kept: BTreeMap<Partition, Segment>,
-    bytes: u64,
+    kept: Arc<Mutex<Kept>>,
     bytes_max: u64,
+}
+
+#[derive(Default)]
+struct Kept {
+    segments: Vec<Segment>,
+    bytes: u64,
 }
 
 impl Spare {
     /// `bytes_max`: what segments may have held that are kept.
     pub(super) fn new(bytes_max: u64) -> Spare {
-        Spare { kept: BTreeMap::new(), bytes: 0, bytes_max }
+        Spare { kept: Arc::default(), bytes_max }
     }
 
-    pub(super) fn take(&mut self, partition: Partition) -> Option<Segment> {
-        let segment = self.kept.remove(&partition)?;
-        self.bytes -= segment.most_bytes() as u64;
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one that came last: its memory is the likeliest to be at hand.
+    pub(super) fn take(&self) -> Option<Segment> {
+        let mut kept = self.kept();
+        let segment = kept.segments.pop()?;
+        kept.bytes -= segment.most_bytes() as u64;
         Some(segment)
     }
 
     /// What the kept segments may have held.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+        self.kept().bytes
     }
 
     /// Gives all of it back.
-    pub(super) fn clear(&mut self) {
-        self.kept.clear();
-        self.bytes = 0;
+    pub(super) fn clear(&self) {
+        *self.kept() = Kept::default();
     }
 
-    /// What finds no room is dropped.
-    pub(super) fn keep(&mut self, segments: Segments) {
-        for (partition, segment) in segments {
-            let bytes = segment.most_bytes() as u64;
-            if self.bytes + bytes <= self.bytes_max && !self.kept.contains_key(&partition) {
-                self.bytes += bytes;
-                self.kept.insert(partition, segment);
-            }
+    /// Shape: an empty segment of the lane's plan. What finds no room is dropped.
+    pub(super) fn keep(&self, segment: Segment) {
+        let bytes = segment.most_bytes() as u64;
+        let mut kept = self.kept();
+        if kept.bytes + bytes <= self.bytes_max {
+            kept.bytes += bytes;
+            kept.segments.push(segment);
         }
     }
 }
@@ -65,18 +71,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded_and_goes_back_to_its_partition() {
-        let mut spare = Spare::new(1_000);
-        spare.keep(Segments::from([
-            (Partition(0), used(50)),
-            (Partition(1), used(70)),
-            (Partition(2), used(75)),
-        ]));
-        assert_eq!(spare.take(Partition(0)).unwrap().most_bytes(), 400);
-        assert_eq!(spare.take(Partition(1)).unwrap().most_bytes(), 560);
-        assert!(spare.take(Partition(2)).is_none(), "there was no room");
-        spare.keep(Segments::from([(Partition(2), used(75))]));
-        assert!(spare.take(Partition(2)).is_some());
-        assert!(spare.take(Partition(0)).is_none());
+    fn what_is_kept_is_bounded() {
+        let spare = Spare::new(1_000);
+        for rows in [50, 70, 75] {
+            spare.keep(used(rows));
+        }
+        assert_eq!(spare.bytes(), 960);
+        assert_eq!(spare.take().unwrap().most_bytes(), 560);
+        spare.keep(used(75));
+        assert_eq!(spare.take().unwrap().most_bytes(), 600);
+        assert_eq!(spare.take().unwrap().most_bytes(), 400);
+        assert!(spare.take().is_none());
+        spare.keep(used(10));
+        spare.clear();
+        assert_eq!(spare.bytes(), 0);
+        assert!(spare.take().is_none());
     }
 }
