@@ -16,11 +16,11 @@ pub(super) const PUMPHOUSE: &[OptionDef] = &[
     // retry should have to send again.
     option("pumphouse.batch.rows.max", "Rows after which a batch is sent.")
         .integer(1, 10_000_000)
-        .default("500000")
+        .default("1000000")
         .group(GROUP),
     option("pumphouse.batch.bytes.max", "Bytes of column data after which a batch is sent.")
         .integer(1024, 268_435_456)
-        .default("67108864")
+        .default("100663296")
         .group(GROUP),
     option("pumphouse.batch.linger.ms", "Milliseconds after which a batch is sent although it is not full. It goes earlier when no record has come for a tenth of that and nothing else of its table is under way, yet never more than one such batch per linger.")
         .integer(1, 600_000)

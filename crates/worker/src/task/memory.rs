@@ -13,7 +13,7 @@ use super::encoder::Slots;
 const PROCESS_BYTES: u64 = 88 << 20;
 
 /// Of what is left, one part in so many is for records that were fetched but not taken.
-const QUEUES_PART: u64 = 5;
+const QUEUES_PART: u64 = 3;
 
 /// Columns grow by doubling, so a byte of data stands for up to two of memory; those that are filled again have
 /// grown before, and hold little more than they need.
@@ -25,20 +25,21 @@ const fn as_data(memory_bytes: u64) -> u64 {
 const FETCHED_TWICE: u64 = 2;
 
 /// A queue's size at most, and at least: below it, a lane waits for the broker between two fetches.
-const QUEUE_BYTES_MAX: u64 = 16 << 20;
+const QUEUE_BYTES_MAX: u64 = 32 << 20;
 const QUEUE_BYTES_MIN: u64 = 512 << 10;
 
 /// One answer of a broker, compressed.
-const FETCH_BYTES_MAX: u64 = 4 << 20;
+const FETCH_BYTES_MAX: u64 = 8 << 20;
 const FETCH_BYTES_MIN: u64 = 1 << 20;
 
 /// Messages at which a queue counts as full whatever their size: each costs a few hundred bytes beside its data.
 const BYTES_PER_QUEUED_MESSAGE: u64 = 800;
 const QUEUED_MESSAGES_MIN: u64 = 500;
-const QUEUED_MESSAGES_MAX: u64 = 20_000;
+const QUEUED_MESSAGES_MAX: u64 = 50_000;
 
-/// Of one partition in one answer; records come out of it several times as large as they were sent.
-const FETCH_PARTITION_BYTES_MAX: u64 = 256 << 10;
+/// Of one partition in one answer: there is one answer of a broker at a time, so small ones leave the consumer
+/// waiting. Records come out of it several times as large as they were sent.
+const FETCH_PARTITION_BYTES_MAX: u64 = 1 << 20;
 const FETCH_PARTITION_BYTES_MIN: u64 = 64 << 10;
 
 /// The shares of a connector's memory, and what its lanes hold of them.
@@ -85,8 +86,8 @@ impl Memory {
         let all = self.total.saturating_sub(PROCESS_BYTES) / QUEUES_PART;
         let each = (all / queues).clamp(QUEUE_BYTES_MIN, QUEUE_BYTES_MAX);
         let messages = (each / BYTES_PER_QUEUED_MESSAGE).clamp(QUEUED_MESSAGES_MIN, QUEUED_MESSAGES_MAX);
-        let answer = (all / tasks.max(1) as u64 / 4).clamp(FETCH_BYTES_MIN, FETCH_BYTES_MAX);
-        let partition = (each / 8).clamp(FETCH_PARTITION_BYTES_MIN, FETCH_PARTITION_BYTES_MAX);
+        let answer = (all / tasks.max(1) as u64 / 7).clamp(FETCH_BYTES_MIN, FETCH_BYTES_MAX);
+        let partition = (each / 8).min(all / 56).clamp(FETCH_PARTITION_BYTES_MIN, FETCH_PARTITION_BYTES_MAX);
         let mut settings = given.clone();
         for (name, value) in [
             ("queued.max.messages.kbytes", each >> 10),
@@ -171,7 +172,7 @@ mod tests {
 
     #[test]
     fn lanes_share_and_the_one_that_holds_much_seals() {
-        let memory = Memory::new(88 * MIB + 150 * MIB);
+        let memory = Memory::new(88 * MIB + 180 * MIB);
         assert_eq!(memory.blocks_max, 80 * MIB);
         let (mut one, mut other) = (memory.share(), memory.share());
         one.holds(58 * MIB);
@@ -214,12 +215,12 @@ mod tests {
     fn queues_are_smaller_where_there_are_more_of_them() {
         let memory = Memory::new(256 * MIB);
         let of = |tasks, topics, name: &str| memory.bounded(&Settings::new(), tasks, topics)[name].clone();
-        assert_eq!(of(1, 1, "queued.max.messages.kbytes"), "16384");
-        assert_eq!(of(1, 1, "queued.min.messages"), "20000");
-        assert_eq!(of(1, 1, "max.partition.fetch.bytes"), "262144");
-        assert_eq!(of(1, 1, "fetch.max.bytes"), "4194304");
-        assert_eq!(of(4, 1, "fetch.max.bytes"), "2202009");
-        assert_eq!(of(1, 20, "queued.max.messages.kbytes"), "860");
+        assert_eq!(of(1, 1, "queued.max.messages.kbytes"), "28672");
+        assert_eq!(of(1, 1, "queued.min.messages"), "36700");
+        assert_eq!(of(1, 1, "max.partition.fetch.bytes"), "1048576");
+        assert_eq!(of(1, 1, "fetch.max.bytes"), "8388608");
+        assert_eq!(of(4, 1, "fetch.max.bytes"), "2097152");
+        assert_eq!(of(1, 20, "queued.max.messages.kbytes"), "1433");
         assert_eq!(of(4, 20, "queued.max.messages.kbytes"), "512");
         let given = Settings::from([("queued.min.messages".to_owned(), "7".to_owned())]);
         assert_eq!(memory.bounded(&given, 1, 20)["queued.min.messages"], "7");
