@@ -104,7 +104,8 @@ impl Hints {
 
     /// Marks the columns of the usual fields with the numbers `fields`.
     pub(crate) fn mark(&mut self, fields: Range<usize>, seen: &mut Seen) -> Result<(), Twice> {
-        for hint in &mut self.hints[fields] {
+        // No fields may lie behind the remembered ones: where names are too long for that.
+        for hint in self.hints.get_mut(fields).unwrap_or_default() {
             if seen.mark(hint.column) {
                 hint.usual = Usual::NEVER;
                 return Err(Twice);
@@ -180,6 +181,24 @@ mod tests {
         let (shape, mut out) = (plan.shape(), Vec::new());
         encode_block(&shape.wire_names(), &shape.wire_types(), &[segment], &mut out).unwrap();
         out
+    }
+
+    #[test]
+    fn names_that_are_too_long_are_not_remembered() {
+        let plan = plan();
+        let (mut decoder, mut segment) = (JsonDecoder::new(Arc::clone(&plan)), plan.new_segment());
+        let long = "n".repeat(super::HINT_BYTES_MAX);
+        let values =
+            [format!("{{\"{long}\":7,\"id\":1}}"), format!("{{\"{long}\":7}}"), "{\"id\":1}".to_owned()];
+        for value in &values {
+            let mut fresh = plan.new_segment();
+            let alone = put(&mut JsonDecoder::new(Arc::clone(&plan)), &mut fresh, value.as_bytes());
+            for _ in 0..3 {
+                segment.clear();
+                assert_eq!(put(&mut decoder, &mut segment, value.as_bytes()), alone, "{value}");
+                assert_eq!(block(&plan, &segment), block(&plan, &fresh), "{value}");
+            }
+        }
     }
 
     fn field() -> impl Strategy<Value = &'static str> {
