@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod asks;
-mod idle_seal;
+mod early_seal;
 mod insert_answer;
 mod ledger_answer;
 mod life;
@@ -21,7 +21,7 @@ mod starts;
 mod trouble;
 
 pub use asks::{ClaimStep, Claimed, EntriesAsked, PartitionsAsked};
-pub use idle_seal::IdleSeal;
+pub use early_seal::EarlySeal;
 pub use insert_answer::{Answer, until_deadline_ms};
 pub use ledger_answer::{WriteFate, heard_of_write};
 pub use life::{Life, Next};

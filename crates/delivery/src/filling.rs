@@ -14,6 +14,9 @@ const LEFT_OUT_MAX: usize = 1_000;
 /// Digits that the end of a range that is still growing may come to have.
 const RANGE_GROWTH_CHARS: usize = 20;
 
+/// For how many lingers a block is filled at most of which the source has as many records again.
+const LINGERS_BEHIND: u64 = 5;
+
 #[derive(Debug, Clone, Copy)]
 struct FillRange {
     first: Offset,
@@ -37,7 +40,10 @@ pub(crate) struct Filling {
     bytes: u64,
     text_chars: usize,
     left_out: Vec<(Partition, Offset)>,
-    since: Option<Millis>,
+    /// When its first record was taken, and its last one.
+    since: Option<(Millis, Millis)>,
+    /// Records that the source has beyond what was taken.
+    waiting: u64,
     no_room: bool,
 }
 
@@ -74,7 +80,7 @@ impl Filling {
         if was_empty && !offsets.is_empty() {
             self.text_chars += range_text(partition, grown).len() + RANGE_GROWTH_CHARS;
         }
-        self.since.get_or_insert(now);
+        self.took(now);
     }
 
     /// A record of `partition` that could not become a row: its dead letter goes with the batch (R4).
@@ -97,7 +103,17 @@ impl Filling {
         if was_empty {
             self.text_chars += range_text(partition, grown).len() + RANGE_GROWTH_CHARS;
         }
-        self.since.get_or_insert(now);
+        self.took(now);
+    }
+
+    fn took(&mut self, now: Millis) {
+        let first = self.since.map_or(now, |(first, _)| first);
+        self.since = Some((first, now));
+    }
+
+    /// The source has so many records beyond what was taken.
+    pub(crate) fn waits(&mut self, records: u64) {
+        self.waiting = records;
     }
 
     /// The source has nothing more below `position` (markers, aborted data, compacted records).
@@ -132,14 +148,25 @@ impl Filling {
             || (self.no_room && !self.is_empty())
     }
 
+    pub(crate) fn percent_full(&self, options: &TaskOptions) -> u64 {
+        let percent = |of: u64, max: u64| of.saturating_mul(100) / max.max(1);
+        percent(self.rows, options.batch_rows_max).max(percent(self.bytes, options.batch_bytes_max))
+    }
+
     /// Nothing more finds room, so that it is sealed unless it is empty.
     pub(crate) fn close(&mut self) {
         self.no_room |= !self.is_empty();
     }
 
-    /// Whether its oldest row has waited for the linger.
+    /// Whether its oldest row has waited for the linger. That is several times as long while the lane is behind, as many
+    /// records as the block has are still to come, and they do come: rows that are late already get into fewer
+    /// parts.
     pub(crate) fn is_due(&self, now: Millis, options: &TaskOptions) -> bool {
-        !self.is_empty() && self.since.is_some_and(|since| now.since(since) >= options.batch_linger_ms)
+        let Some((first, last)) = self.since else { return false };
+        let linger_ms = options.batch_linger_ms;
+        let is_behind = self.waiting >= self.rows.max(1) && now.since(last) < linger_ms;
+        let lingers = if is_behind { LINGERS_BEHIND } else { 1 };
+        !self.is_empty() && now.since(first) >= linger_ms.saturating_mul(lingers)
     }
 
     /// What becomes a batch, and the records that it leaves out. Ranges with neither stay: there is

@@ -495,12 +495,8 @@ impl Lane {
     }
 
     /// Where each partition that is filled from goes on.
-    pub(crate) fn positions(&self) -> impl Iterator<Item = (TopicPartition, Offset)> {
-        self.parts.keys().filter_map(|partition| {
-            let topic = self.topic.clone();
-            let next = self.expected(*partition)?;
-            Some((TopicPartition { topic, partition: *partition }, next))
-        })
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (Partition, Offset)> {
+        self.parts.keys().filter_map(|partition| Some((*partition, self.expected(*partition)?)))
     }
 
     /// Plain marks of all that is filled from, when all of it has landed.

@@ -12,7 +12,7 @@ use crate::stop::StopReason;
 use crate::talk::{Action, ClaimId, Decision, Event, LedgerAnswer, WriteId};
 
 /// How long a revocation waits for a write or an attempt that is under way (R5).
-const REVOKE_WAIT_MS: u64 = 1_000;
+const REVOKE_WAIT_MS: u64 = 5_000;
 
 /// Memberships under which the entries of a batch must have disagreed before a person is asked. Reads
 /// are not fenced: a member that was replaced while it stood still sees entries of different moments.
@@ -26,7 +26,8 @@ pub struct TaskOptions {
     pub batch_rows_max: u64,
     /// Bytes of column data at which a block is sealed.
     pub batch_bytes_max: u64,
-    /// Longest time that a row waits for its block to be sealed, in ms.
+    /// Longest time that a row waits for its block to be sealed, in ms; five times as long while as many records as
+    /// the block has wait behind it.
     pub batch_linger_ms: u64,
     /// How far ahead an attempt's deadline is set, in ms.
     pub deadline_ms: u64,
@@ -200,6 +201,16 @@ impl Task {
         self.lanes.get(topic).and_then(|lane| lane.expected(partition))
     }
 
+    /// Partitions of the topic that are filled from, and where each goes on.
+    pub fn positions_of(&self, topic: &TopicName) -> impl Iterator<Item = (Partition, Offset)> {
+        self.lanes.get(topic).into_iter().flat_map(Lane::positions)
+    }
+
+    /// How full the lane's open block is, in per cent of the limit that it is closest to.
+    pub fn percent_full(&self, topic: &TopicName) -> u64 {
+        self.lanes.get(topic).map_or(0, |lane| lane.filling.percent_full(&self.options))
+    }
+
     /// Records of one partition became rows of the lane's open block, which now has `block_bytes`.
     /// Shape: `offsets` ascend, from `expected` on; `takes` said yes.
     pub fn filled(
@@ -233,6 +244,14 @@ impl Task {
     pub fn seal_early(&mut self, topic: &TopicName, now: Millis) {
         self.with_lane(topic, now, |lane, _| lane.filling.close());
         self.pump(now);
+    }
+
+    /// The source has so many records of the topic beyond what was taken, as far as is known without asking. Nothing
+    /// but the time at which a block is sealed depends on it.
+    pub fn waits(&mut self, topic: &TopicName, records: u64) {
+        if let Some(lane) = self.lanes.get_mut(topic) {
+            lane.filling.waits(records);
+        }
     }
 
     /// Everything of the partition below `position` has been taken or does not exist.
@@ -692,7 +711,11 @@ impl Task {
             changed |= std::mem::take(&mut lane.fetch_changed);
         }
         if changed {
-            let positions = self.lanes.values().flat_map(Lane::positions).collect();
+            let of = |lane: &Lane| -> Vec<(TopicPartition, Offset)> {
+                let tp = |partition| TopicPartition { topic: lane.topic.clone(), partition };
+                lane.positions().map(|(partition, offset)| (tp(partition), offset)).collect()
+            };
+            let positions = self.lanes.values().flat_map(of).collect();
             self.actions.push(Action::Fetch { positions });
         }
     }

@@ -102,6 +102,13 @@ impl LaneQueue {
         let topic_partition = TopicPartition { topic: self.shared.topic.clone(), partition };
         group::position(self.shared.queue.client(), &topic_partition)
     }
+
+    /// The partition's high watermark as the last answer of its broker said; `None` before there was one. Costs a
+    /// lookup; nobody is asked. Behind it are records of open transactions too, which cannot be read yet.
+    pub fn known_end(&self, partition: Partition) -> Option<Offset> {
+        let topic_partition = TopicPartition { topic: self.shared.topic.clone(), partition };
+        group::known_end(self.shared.queue.client(), &topic_partition)
+    }
 }
 
 impl Drop for LaneQueue {

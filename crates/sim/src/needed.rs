@@ -86,7 +86,7 @@ pub const NEEDED: [Needed; 16] = [
     },
     Needed {
         rule: Rule::R14,
-        seed: 3206,
+        seed: 3671,
         broken: "offsets_never_go_back",
         what: "an entry is read while a transaction on it is open, and what was decided from it is overwritten",
     },

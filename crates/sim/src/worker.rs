@@ -7,7 +7,7 @@ mod reading;
 use std::collections::{BTreeMap, VecDeque};
 
 use pumphouse_conduct::{
-    AfterTrouble, ClaimStep, Claimed, EntriesAsked, GroupEvent, GroupStep, IdleSeal, Life, Membership, Next,
+    AfterTrouble, ClaimStep, Claimed, EarlySeal, EntriesAsked, GroupEvent, GroupStep, Life, Membership, Next,
     Pace, PartitionsAsked, Start, Trouble, is_outdated, may_pass, start_of,
 };
 
@@ -75,7 +75,7 @@ pub(crate) struct Proc {
     has_lanes: bool,
     /// By topic.
     paces: BTreeMap<usize, Pace>,
-    idle: BTreeMap<usize, IdleSeal>,
+    early: BTreeMap<usize, EarlySeal>,
     pub epoch: Option<u64>,
     /// The fate of the producer's last write is unknown: it is replaced before the next claim.
     pub suspect: bool,
@@ -157,7 +157,7 @@ impl World {
             started_at: self.now,
             has_lanes: false,
             paces: BTreeMap::new(),
-            idle: BTreeMap::new(),
+            early: BTreeMap::new(),
             epoch: None,
             suspect: false,
             writing: false,
@@ -400,7 +400,7 @@ impl World {
         let process = &mut self.procs[proc];
         process.fetch.clear();
         process.paces.clear();
-        process.idle.clear();
+        process.early.clear();
         process.has_lanes = false;
         process.member.drop_asks();
         self.drop_held_back(proc);
@@ -438,8 +438,8 @@ impl World {
                 let rows = process.open.remove(&topic).unwrap_or_default();
                 process.blocks.insert(batch, Block { topic, version: None, rows });
                 let now = self.clock(proc);
-                if let Some(idle) = self.procs[proc].idle.get_mut(&topic) {
-                    idle.sealed(now);
+                if let Some(early) = self.procs[proc].early.get_mut(&topic) {
+                    early.sealed(now);
                 }
             }
             Action::Record { claim, write, entries, letters, at_rest, only_while } => {

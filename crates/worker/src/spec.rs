@@ -172,7 +172,7 @@ impl ConnectorSpec {
             table_creation: config.table_creation.clone(),
             keeper_ledger: keeper_ledger(config, &client),
             client,
-            memory: Memory::new(config.memory_bytes_max),
+            memory: Memory::new(config.memory_bytes_max, config.tasks_max as usize),
             memory_ledger: match config.ledger_store {
                 LedgerStore::Kafka | LedgerStore::KeeperMap => None,
                 LedgerStore::Memory => Some(MemoryLedger::default()),

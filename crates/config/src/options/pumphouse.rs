@@ -20,15 +20,15 @@ pub(super) const PUMPHOUSE: &[OptionDef] = &[
         .group(GROUP),
     option("pumphouse.batch.bytes.max", "Bytes of column data after which a batch is sent.")
         .integer(1024, 268_435_456)
-        .default("100663296")
+        .default("134217728")
         .group(GROUP),
-    option("pumphouse.batch.linger.ms", "Milliseconds after which a batch is sent although it is not full. It goes earlier when no record has come for a tenth of that and nothing else of its table is under way, yet never more than one such batch per linger.")
+    option("pumphouse.batch.linger.ms", "Milliseconds after which a batch is sent although it is not full. It goes earlier when no record has come for a tenth of that and nothing else of its table is under way, yet never more than one such batch per linger, and when the server has nothing of its table to do and the batch is half full. It goes later, after five lingers at most, while the topic has as many records waiting as the batch has.")
         .integer(1, 600_000)
         .default("1000")
         .group(GROUP),
     option(
         "pumphouse.memory.bytes.max",
-        "What the process may take altogether while it moves this connector's records: about 88 MiB for itself and for answers of the brokers on their way in, the rest for records that are fetched, filled into blocks and sent, over all its tasks and topics. Records that find no room stay in Kafka. With several connectors in a process, each one's part is what it has beyond those 88 MiB.",
+        "What the process may take altogether while it moves this connector's records: about 64 MiB for itself and for answers of the brokers on their way in (40 MiB more for each further task), the rest for records that are fetched, filled into blocks and sent, over all its tasks and topics. Records that find no room stay in Kafka. With several connectors in a process, each one's part is what it has beyond those 64 MiB.",
     )
     .integer(134_217_728, 1 << 40)
     .default("268435456")

@@ -74,7 +74,7 @@ fn the_usual_connector_is_understood() {
     assert_eq!((endpoint.database.as_str(), endpoint.username.as_str()), ("analytics", "default"));
     assert!(endpoint.password.is_empty() && config.clickhouse_settings.is_empty());
     let batch = config.batch;
-    assert_eq!((batch.rows_max, batch.bytes_max, batch.linger_ms), (1_000_000, 100_663_296, 1_000));
+    assert_eq!((batch.rows_max, batch.bytes_max, batch.linger_ms), (1_000_000, 134_217_728, 1_000));
     assert_eq!((config.insert_deadline_ms, config.insert_execution_ms_max), (10_000, 60_000));
     assert_eq!(config.ledger_store, LedgerStore::Kafka);
     assert_eq!(config.unknown_fields, UnknownFields::Ignore);

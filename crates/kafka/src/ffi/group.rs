@@ -158,6 +158,27 @@ pub(crate) fn watermarks(
     Ok((low, high))
 }
 
+/// The partition's high watermark as the last answer about it said; `None` if there was none.
+pub(crate) fn known_end(
+    client: &Client,
+    topic_partition: &TopicPartition,
+) -> Option<pumphouse_types::Offset> {
+    let topic = c_text(topic_partition.topic.as_str());
+    let (mut low, mut high) = (-1, -1);
+    // SAFETY: a living handle, texts and numbers of ours; the answer is made of what the client remembers. One that
+    // does not know the partition leaves the numbers alone.
+    unsafe {
+        raw::rd_kafka_get_watermark_offsets(
+            client.as_ptr(),
+            topic.as_ptr(),
+            topic_partition.partition.to_protocol(),
+            &mut low,
+            &mut high,
+        )
+    };
+    pumphouse_types::Offset::new(high)
+}
+
 /// Ends the membership: waits at most until `deadline`. `Ok(false)`: time was over before.
 /// The client must be `closing`, so that rebalance events are answered by its callback.
 pub(crate) fn close(client: &Arc<Client>, deadline: Instant) -> Result<bool, RawError> {

@@ -46,6 +46,13 @@ mod declared {
             high: *mut i64,
             timeout_ms: c_int,
         ) -> i32;
+        pub(crate) fn rd_kafka_get_watermark_offsets(
+            client: *mut rd::rd_kafka_t,
+            topic: *const c_char,
+            partition: i32,
+            low: *mut i64,
+            high: *mut i64,
+        ) -> i32;
         pub(crate) fn rd_kafka_assign(
             client: *mut rd::rd_kafka_t,
             partitions: *const rd::rd_kafka_topic_partition_list_t,

@@ -344,7 +344,8 @@ impl Shell<'_> {
             let leaves_out = self.cx.limits.leaves_out;
             let ends = self.cx.ends.clone();
             let share = self.cx.memory.share();
-            let lane = LaneShell::new(queue, letters, leaves_out, ends, &self.cx.limits, share);
+            let lanes = self.cx.topics.len();
+            let lane = LaneShell::new(queue, letters, leaves_out, ends, &self.cx.limits, (share, lanes));
             self.lanes.insert(topic.clone(), lane);
         }
         let job = server_jobs::inspect(self.cx, self.mail.clone(), claim, topic.clone(), table);

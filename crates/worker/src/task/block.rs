@@ -12,6 +12,7 @@ use pumphouse_types::{Offset, Partition};
 use tokio::sync::watch;
 
 use super::encoder::Encoder;
+use super::memory::of_columns;
 use super::open_block::{HeldBytes, OpenBlock, PackedParts, all_packed};
 use super::recipe::Recipe;
 use super::spare::Spare;
@@ -122,8 +123,9 @@ impl ReadRows {
         Block { frames, recipe, held: HeldBytes::default() }
     }
 
-    pub(super) fn column_bytes(&self) -> u64 {
-        self.segments.values().map(|segment| segment.bytes() as u64).sum()
+    /// Memory held.
+    pub(super) fn held_bytes(&self) -> u64 {
+        of_columns(self.segments.values().map(|segment| segment.bytes() as u64).sum())
     }
 
     fn selection(&self, wanted: &RowOffsets) -> BTreeMap<Partition, Vec<Range<usize>>> {

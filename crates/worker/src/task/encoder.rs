@@ -7,9 +7,6 @@ use pumphouse_columns::{Compression, FrameBuffers, Packer};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-/// Memory for frames that is kept when blocks have landed: about a block's worth.
-const IDLE_BUFFERS_BYTES_MAX: usize = 8 << 20;
-
 /// A connector's slots, and what they pack with, which is kept from one segment to the next.
 #[derive(Clone)]
 pub(crate) struct Slots {
@@ -19,13 +16,13 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    /// As many as there are cores.
-    pub(super) fn new() -> Slots {
+    /// As many as there are cores. `idle_bytes_max`: memory for frames that is kept when blocks have landed.
+    pub(super) fn new(idle_bytes_max: usize) -> Slots {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Slots {
             free: Arc::new(Semaphore::new(cores)),
             packers: Arc::default(),
-            buffers: FrameBuffers::new(IDLE_BUFFERS_BYTES_MAX),
+            buffers: FrameBuffers::new(idle_bytes_max),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pumphouse_conduct::{IdleSeal, Pace};
+use pumphouse_conduct::{EarlySeal, Pace};
 use pumphouse_decode::{Decoder, SchemaError, Undecoded};
 use pumphouse_delivery::{Task, TaskOptions};
 use pumphouse_kafka::{LaneQueue, MessageBatch, RecordView};
@@ -18,7 +18,7 @@ use super::block::{Block, ReadRows, RowOffsets};
 use super::encoder::Encoder;
 use super::failure::Failure;
 use super::letters::Letters;
-use super::memory::{Room, Share};
+use super::memory::{Room, Share, of_columns};
 use super::open_block::OpenBlock;
 use super::recipe::Recipe;
 use super::schemas::Fetched;
@@ -27,11 +27,20 @@ use super::spare::Spare;
 /// Messages of one call: some milliseconds of decoding, after which other work is looked at.
 const MESSAGES_PER_CALL: usize = 5_000;
 
+/// Messages in the hands of all lanes together: each takes a few hundred bytes beside its data.
+const MESSAGES_IN_HAND: usize = 20_000;
+
 /// Records that are told to the protocol at once.
 const RECORDS_PER_RUN: usize = 1_000;
 
 /// How often positions are told to the protocol while the queue is dry.
 const POSITIONS_MS: u64 = 50;
+
+/// How often it is told how much is still to come.
+const WAITING_MS: u64 = 50;
+
+/// Column data that is worth an insert by itself, however small the limits of a block are.
+const WORTH_BYTES: u64 = 8 << 20;
 
 /// Above every limit of a block's bytes, and far from where sums of them overflow.
 const FULL: u64 = 1 << 60;
@@ -59,12 +68,13 @@ pub(super) struct LaneShell {
     /// For another table, whose batch is open (R15).
     elsewhere: Option<Arc<Recipe>>,
     open: OpenBlock,
-    idle: IdleSeal,
+    early: EarlySeal,
     spare: Spare,
     share: Share,
     blocks: HashMap<BatchId, Held>,
     offsets: Vec<Offset>,
     told_positions_at: Millis,
+    told_waiting_at: Millis,
     /// The attempt under way; it ends with the lane.
     attempt: Option<AbortHandle>,
     /// Questions under way; they end with the lane, since nobody would hear their answers.
@@ -85,10 +95,10 @@ enum Held {
 }
 
 impl Held {
-    fn column_bytes(&self) -> u64 {
+    fn held_bytes(&self) -> u64 {
         match self {
             Held::Sealed(block) => block.held_bytes(),
-            Held::Read { rows, .. } => rows.column_bytes(),
+            Held::Read { rows, .. } => rows.held_bytes(),
         }
     }
 }
@@ -116,14 +126,14 @@ pub(super) struct Taken {
 
 impl LaneShell {
     /// `leaves_out`: bad records are left out, in place of a failure; `ends`: where it ends, if anywhere; `limits`: of
-    /// its batches, one of which is kept as emptied segments at most; `share`: of the connector's memory.
+    /// its batches; `share`: of the connector's memory; `lanes`: of this task, which have records in hand as well.
     pub(super) fn new(
         queue: LaneQueue,
         letters: Letters,
         leaves_out: bool,
         ends: Option<Ends>,
         limits: &TaskOptions,
-        share: Share,
+        (share, lanes): (Share, usize),
     ) -> LaneShell {
         LaneShell {
             topic: queue.topic().clone(),
@@ -131,7 +141,7 @@ impl LaneShell {
             leaves_out,
             ends,
             queue,
-            in_hand: MessageBatch::with_capacity(MESSAGES_PER_CALL),
+            in_hand: MessageBatch::with_capacity(MESSAGES_PER_CALL.min(MESSAGES_IN_HAND / lanes.max(1))),
             done: 0,
             decoder: None,
             needs: None,
@@ -139,12 +149,13 @@ impl LaneShell {
             newest: None,
             elsewhere: None,
             open: OpenBlock::default(),
-            idle: IdleSeal::new(limits.batch_linger_ms),
-            spare: Spare::new(limits.batch_bytes_max),
+            early: EarlySeal::new(limits.batch_linger_ms),
+            spare: Spare::default(),
             share,
             blocks: HashMap::new(),
             offsets: Vec::with_capacity(RECORDS_PER_RUN),
             told_positions_at: Millis::default(),
+            told_waiting_at: Millis::default(),
             attempt: None,
             questions: Vec::new(),
             audit: None,
@@ -198,6 +209,10 @@ impl LaneShell {
         if self.decoder.is_none() || self.needs.is_some() || !task.takes_any(&self.topic) {
             return Ok(Taken::default());
         }
+        if self.is_enough(task, now) {
+            task.seal_early(&self.topic, now);
+            return Ok(Taken::default());
+        }
         match self.room() {
             Room::Free => {}
             Room::Wait => return Ok(Taken::default()),
@@ -210,15 +225,16 @@ impl LaneShell {
             self.done = 0;
             let count = self.queue.consume_batch(Duration::ZERO, &mut self.in_hand)?;
             if count == 0 {
-                if self.blocks.is_empty() && self.idle.is_due(now) {
-                    task.seal_early(&self.topic, now);
+                let (queue, topic) = (&self.queue, &self.topic);
+                if !self.has_batch() && self.early.is_due(now, || waiting(queue, task) > 0) {
+                    task.seal_early(topic, now);
                 }
                 return Ok(Taken { ran_dry: true, ..Taken::default() });
             }
         }
         let taken = self.decode_run(task, now, encoder)?;
         if taken.records > 0 {
-            self.idle.took(now);
+            self.early.took(now);
         }
         self.needs = taken.needs;
         Ok(taken)
@@ -227,7 +243,8 @@ impl LaneShell {
     /// Tells the connector's memory what this lane holds now: blocks come to be encoded, and land, while nothing is
     /// taken.
     pub(super) fn account(&mut self) {
-        let spare_bytes = self.spare.bytes();
+        self.spare.bound(self.share.unpacked_max());
+        let spare_bytes = of_columns(self.spare.bytes());
         self.share.holds(self.bytes() + spare_bytes);
         // Spare segments are given back before anybody waits, also by a lane that takes nothing now.
         if spare_bytes > 0 && self.share.is_tight() {
@@ -236,10 +253,17 @@ impl LaneShell {
         }
     }
 
+    /// Whether the open block goes as it is, since the server has nothing to do.
+    fn is_enough(&mut self, task: &Task, now: Millis) -> bool {
+        self.open.bytes() >= WORTH_BYTES
+            && !self.has_batch()
+            && self.early.is_enough(task.percent_full(&self.topic), now)
+    }
+
     /// Whether there is memory for more records.
     fn room(&mut self) -> Room {
         self.account();
-        self.share.room(self.open.held_bytes())
+        self.share.room(self.open_bytes())
     }
 
     /// The topic whose records are read: the one that letters are about, where they are taken again.
@@ -270,6 +294,7 @@ impl LaneShell {
             leaves_out,
             running,
             ends,
+            share,
             ..
         } = self;
         let decoder = decoder.as_mut().expect("take_run looked");
@@ -330,7 +355,7 @@ impl LaneShell {
             }
         }
         let grown = segment.bytes() as u64 - bytes_before;
-        open.grew(partition, grown, encoder, spare);
+        open.grew((partition, grown), share.unpacked_max(), encoder, spare);
         let block_bytes = open.bytes() + letters.open_bytes(FULL);
         if !offsets.is_empty() {
             task.filled(topic, partition, offsets, block_bytes, now);
@@ -374,11 +399,19 @@ impl LaneShell {
         }
     }
 
+    /// Tells the protocol how much is still to come.
+    pub(super) fn tell_waiting(&mut self, task: &mut Task, now: Millis) {
+        if self.open.bytes() > 0 && now.since(self.told_waiting_at) >= WAITING_MS {
+            self.told_waiting_at = now;
+            task.waits(&self.topic, waiting(&self.queue, task));
+        }
+    }
+
     /// Closes the open block: it belongs to `batch` now.
     pub(super) fn seal(&mut self, batch: BatchId, now: Millis, encoder: &Encoder) {
         let recipe = Arc::clone(self.running.as_ref().expect("records were decoded with it"));
         self.letters.sealed();
-        self.idle.sealed(now);
+        self.early.sealed(now);
         let block = Block::close(&mut self.open, encoder, recipe, &self.spare);
         self.blocks.insert(batch, Held::Sealed(block));
     }
@@ -437,12 +470,29 @@ impl LaneShell {
         self.blocks.remove(&batch);
     }
 
-    /// What this lane holds of records, as columns and as they came, in bytes.
-    pub(super) fn bytes(&self) -> u64 {
+    /// Memory that the open block takes.
+    pub(super) fn open_bytes(&self) -> u64 {
         self.open.held_bytes()
-            + self.letters.bytes()
-            + self.blocks.values().map(Held::column_bytes).sum::<u64>()
     }
+
+    /// Whether a batch of the lane is under way, or in doubt.
+    pub(super) fn has_batch(&self) -> bool {
+        !self.blocks.is_empty()
+    }
+
+    /// Memory that this lane's records take, as columns, as frames and as they came, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.open_bytes() + self.letters.bytes() + self.blocks.values().map(Held::held_bytes).sum::<u64>()
+    }
+}
+
+/// Records of the lane's topic that are at the brokers or in the queue, as far as is known without asking.
+fn waiting(queue: &LaneQueue, task: &Task) -> u64 {
+    let of = |(partition, next): (Partition, Offset)| match queue.known_end(partition) {
+        Some(end) => end.get().saturating_sub(next.get()).max(0) as u64,
+        None => 0,
+    };
+    task.positions_of(queue.topic()).map(of).sum()
 }
 
 fn end_of(ends: &Ends, partition: Partition) -> Offset {

@@ -10,15 +10,28 @@ use super::encoder::Slots;
 
 /// What the process takes beside records: its code, threads, clients and the allocator's own tables, for which 25
 /// to 45 MiB were measured, and answers of the broker that are received and decompressed beyond a queue's limit.
-const PROCESS_BYTES: u64 = 88 << 20;
+const PROCESS_BYTES: u64 = 64 << 20;
+
+/// What another task adds to that: a client of its own, with buffers and threads, and an answer on its way in. Measured
+/// with two tasks; many may take half of all at most.
+const TASK_BYTES: u64 = 40 << 20;
+
+/// What is left for records.
+fn for_records(total: u64, tasks: usize) -> u64 {
+    let more_tasks = tasks.saturating_sub(1) as u64 * TASK_BYTES;
+    total.saturating_sub(PROCESS_BYTES + more_tasks).max(total / 2)
+}
+
+/// Frames of blocks that have landed, kept for the next ones: this part of what blocks may take.
+const IDLE_FRAMES_PART: u64 = 4;
 
 /// Of what is left, one part in so many is for records that were fetched but not taken.
-const QUEUES_PART: u64 = 3;
+const QUEUES_PART: u64 = 4;
 
-/// Columns grow by doubling, so a byte of data stands for up to two of memory; those that are filled again have
-/// grown before, and hold little more than they need.
-const fn as_data(memory_bytes: u64) -> u64 {
-    memory_bytes * 2 / 3
+/// What columns take that hold so much data: they grow by doubling, so a byte stands for up to two of memory; those
+/// that are filled again have grown before, and hold little more than they need. Frames are as large as they are.
+pub(super) const fn of_columns(data_bytes: u64) -> u64 {
+    data_bytes + data_bytes / 2
 }
 
 /// Fetched records exist twice at most: those in a lane's hand, and the queue that filled up meanwhile.
@@ -29,7 +42,7 @@ const QUEUE_BYTES_MAX: u64 = 32 << 20;
 const QUEUE_BYTES_MIN: u64 = 512 << 10;
 
 /// One answer of a broker, compressed.
-const FETCH_BYTES_MAX: u64 = 8 << 20;
+const FETCH_BYTES_MAX: u64 = 4 << 20;
 const FETCH_BYTES_MIN: u64 = 1 << 20;
 
 /// Messages at which a queue counts as full whatever their size: each costs a few hundred bytes beside its data.
@@ -44,7 +57,7 @@ const FETCH_PARTITION_BYTES_MIN: u64 = 64 << 10;
 
 /// The shares of a connector's memory, and what its lanes hold of them.
 pub(crate) struct Memory {
-    total: u64,
+    queues: u64,
     blocks_max: u64,
     held: AtomicU64,
     /// What lanes hold beyond their fair shares.
@@ -65,17 +78,18 @@ pub(super) enum Room {
 }
 
 impl Memory {
-    /// `total`: all that the process may take, in bytes.
-    pub(crate) fn new(total: u64) -> Arc<Memory> {
-        let records = total.saturating_sub(PROCESS_BYTES);
-        let blocks_max = as_data(records - records / QUEUES_PART);
+    /// `total`: all that the process may take, in bytes, with so many tasks.
+    pub(crate) fn new(total: u64, tasks: usize) -> Arc<Memory> {
+        let records = for_records(total, tasks);
+        let queues = records / QUEUES_PART;
+        let blocks_max = records - queues;
         Arc::new(Memory {
-            total,
+            queues,
             blocks_max,
             held: AtomicU64::new(0),
             beyond: AtomicU64::new(0),
             lanes: AtomicUsize::new(0),
-            encoding: Slots::new(),
+            encoding: Slots::new((blocks_max / IDLE_FRAMES_PART) as usize),
         })
     }
 
@@ -83,10 +97,10 @@ impl Memory {
     /// and as many consumers as tasks.
     pub(crate) fn bounded(&self, given: &Settings, tasks: usize, topics: usize) -> Settings {
         let queues = (tasks.max(1) * topics.max(1)) as u64 * FETCHED_TWICE;
-        let all = self.total.saturating_sub(PROCESS_BYTES) / QUEUES_PART;
+        let all = self.queues;
         let each = (all / queues).clamp(QUEUE_BYTES_MIN, QUEUE_BYTES_MAX);
         let messages = (each / BYTES_PER_QUEUED_MESSAGE).clamp(QUEUED_MESSAGES_MIN, QUEUED_MESSAGES_MAX);
-        let answer = (all / tasks.max(1) as u64 / 7).clamp(FETCH_BYTES_MIN, FETCH_BYTES_MAX);
+        let answer = (all / tasks.max(1) as u64 / 12).clamp(FETCH_BYTES_MIN, FETCH_BYTES_MAX);
         let partition = (each / 8).min(all / 56).clamp(FETCH_PARTITION_BYTES_MIN, FETCH_PARTITION_BYTES_MAX);
         let mut settings = given.clone();
         for (name, value) in [
@@ -111,11 +125,23 @@ impl Memory {
         Share { memory: Arc::clone(self), held: 0, beyond: 0 }
     }
 
-    /// The data that a lane may always fill: with all of them at it there is still room for as much in flight.
+    /// What the open blocks of so many lanes may hold together before the largest one goes: sooner than for want of
+    /// memory, so that lanes which fill side by side do not all send at once, and the others' blocks can grow.
+    pub(super) fn open_max(&self, lanes: usize) -> u64 {
+        self.fair() * 2 * lanes as u64 * OPEN_PERCENT / 100
+    }
+
+    /// What a lane may always hold: with all of them at it there is still room for as much in flight.
     fn fair(&self) -> u64 {
         self.blocks_max / 2 / self.lanes.load(Ordering::Relaxed).max(1) as u64
     }
 }
+
+/// Of what a task's lanes may hold, so many per cent in open blocks are enough: the largest one goes.
+const OPEN_PERCENT: u64 = 60;
+
+/// The part of a lane's fair share that columns may take before they are packed: blocks are meant to hold the rest.
+const UNPACKED_PART: u64 = 4;
 
 /// What one lane holds.
 pub(super) struct Share {
@@ -125,7 +151,7 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// The lane holds so many bytes of column data now, filled, kept and spare.
+    /// The lane holds so many bytes of memory now: filled, on their way and spare.
     pub(super) fn holds(&mut self, bytes: u64) {
         match bytes.checked_sub(self.held) {
             Some(more) => self.memory.held.fetch_add(more, Ordering::Relaxed),
@@ -136,6 +162,11 @@ impl Share {
         // Wraps where it has become less, and so takes the difference off.
         self.memory.beyond.fetch_add(beyond.wrapping_sub(self.beyond), Ordering::Relaxed);
         self.beyond = beyond;
+    }
+
+    /// Column data of all partitions together beyond which rows are better packed.
+    pub(super) fn unpacked_max(&self) -> u64 {
+        self.memory.fair() / UNPACKED_PART
     }
 
     /// Whether what lanes may have beyond their fair shares is used up.
@@ -172,8 +203,8 @@ mod tests {
 
     #[test]
     fn lanes_share_and_the_one_that_holds_much_seals() {
-        let memory = Memory::new(88 * MIB + 180 * MIB);
-        assert_eq!(memory.blocks_max, 80 * MIB);
+        let memory = Memory::new(256 * MIB, 1);
+        let memory = Arc::new(Memory { blocks_max: 80 * MIB, ..Arc::into_inner(memory).unwrap() });
         let (mut one, mut other) = (memory.share(), memory.share());
         one.holds(58 * MIB);
         assert_eq!(other.room(0), Room::Free);
@@ -188,10 +219,18 @@ mod tests {
         assert_eq!(memory.held.load(Ordering::Relaxed), 0);
     }
 
+    #[test]
+    fn tasks_beyond_the_first_take_some_of_it_and_never_more_than_half() {
+        assert_eq!(Memory::new(256 * MIB, 1).blocks_max, 144 * MIB);
+        assert_eq!(Memory::new(256 * MIB, 2).blocks_max, 114 * MIB);
+        assert_eq!(Memory::new(256 * MIB, 50).blocks_max, 96 * MIB);
+        assert_eq!(Memory::new(128 * MIB, 1).blocks_max, 48 * MIB);
+    }
+
     /// A table that is in trouble keeps its lane's memory, and no other one's.
     #[test]
     fn a_lane_that_never_lands_leaves_the_others_their_shares() {
-        let memory = Memory::new(256 * MIB);
+        let memory = Memory::new(256 * MIB, 1);
         let (mut stuck, mut other) = (memory.share(), memory.share());
         stuck.holds(memory.blocks_max);
         assert_eq!([stuck.room(0), other.room(0)], [Room::Wait, Room::Free]);
@@ -203,7 +242,7 @@ mod tests {
     #[test]
     fn open_blocks_alone_never_wait_for_one_another() {
         for lanes in 1..40 {
-            let memory = Memory::new(256 * MIB);
+            let memory = Memory::new(256 * MIB, 1);
             let mut shares: Vec<Share> = (0..lanes).map(|_| memory.share()).collect();
             let each = memory.blocks_max / lanes + 1;
             shares.iter_mut().for_each(|share| share.holds(each));
@@ -213,15 +252,17 @@ mod tests {
 
     #[test]
     fn queues_are_smaller_where_there_are_more_of_them() {
-        let memory = Memory::new(256 * MIB);
-        let of = |tasks, topics, name: &str| memory.bounded(&Settings::new(), tasks, topics)[name].clone();
-        assert_eq!(of(1, 1, "queued.max.messages.kbytes"), "28672");
-        assert_eq!(of(1, 1, "queued.min.messages"), "36700");
-        assert_eq!(of(1, 1, "max.partition.fetch.bytes"), "1048576");
-        assert_eq!(of(1, 1, "fetch.max.bytes"), "8388608");
-        assert_eq!(of(4, 1, "fetch.max.bytes"), "2097152");
-        assert_eq!(of(1, 20, "queued.max.messages.kbytes"), "1433");
+        let of = |tasks, topics, name: &str| {
+            Memory::new(256 * MIB, tasks).bounded(&Settings::new(), tasks, topics)[name].clone()
+        };
+        assert_eq!(of(1, 1, "queued.max.messages.kbytes"), "24576");
+        assert_eq!(of(1, 1, "queued.min.messages"), "31457");
+        assert_eq!(of(1, 1, "max.partition.fetch.bytes"), "898779");
+        assert_eq!(of(1, 1, "fetch.max.bytes"), "4194304");
+        assert_eq!(of(4, 1, "fetch.max.bytes"), "1048576");
+        assert_eq!(of(1, 20, "queued.max.messages.kbytes"), "1228");
         assert_eq!(of(4, 20, "queued.max.messages.kbytes"), "512");
+        let memory = Memory::new(256 * MIB, 1);
         let given = Settings::from([("queued.min.messages".to_owned(), "7".to_owned())]);
         assert_eq!(memory.bounded(&given, 1, 20)["queued.min.messages"], "7");
     }

@@ -11,10 +11,13 @@ use tokio::sync::oneshot;
 
 use super::block::Segments;
 use super::encoder::Encoder;
+use super::memory::of_columns;
 use super::spare::Spare;
 
-/// Column data of a partition that is worth packing: enough for a frame per column, little beside a block.
-const PACK_BYTES: usize = 1 << 20;
+/// Column data of a partition that is worth packing: enough for a frame per column, little beside a block; less where
+/// many partitions share what may stay unpacked.
+const PACK_BYTES_MAX: u64 = if cfg!(feature = "failpoints") { 8 << 10 } else { 1 << 20 };
+const PACK_BYTES_MIN: u64 = if cfg!(feature = "failpoints") { 1 << 10 } else { 64 << 10 };
 
 /// Memory that changes hands between threads, in bytes.
 #[derive(Debug, Clone, Default)]
@@ -68,7 +71,7 @@ impl OpenBlock {
 
     /// Memory held.
     pub(super) fn held_bytes(&self) -> u64 {
-        self.row_bytes.max(self.reused_bytes) + self.packed.get()
+        of_columns(self.row_bytes.max(self.reused_bytes)) + self.packed.get()
     }
 
     /// Where the partition's next rows go; `new` makes a segment where none is spare. To be followed by
@@ -88,11 +91,20 @@ impl OpenBlock {
         })
     }
 
-    /// The partition's segment holds so many bytes more; packs it when it is large enough.
-    pub(super) fn grew(&mut self, partition: Partition, bytes: u64, encoder: &Encoder, spare: &Spare) {
+    /// The partition's segment holds so many bytes more; packs it when it is large enough. `unpacked_max`: column data
+    /// of all partitions together that may stay as it is.
+    pub(super) fn grew(
+        &mut self,
+        (partition, bytes): (Partition, u64),
+        unpacked_max: u64,
+        encoder: &Encoder,
+        spare: &Spare,
+    ) {
         self.bytes += bytes;
         self.row_bytes += bytes;
-        let is_full = |segment: &Segment| segment.bytes() >= PACK_BYTES;
+        let each = unpacked_max / self.rows.len().max(1) as u64;
+        let pack_bytes = each.clamp(PACK_BYTES_MIN, PACK_BYTES_MAX);
+        let is_full = |segment: &Segment| segment.bytes() as u64 >= pack_bytes;
         if self.rows.get(&partition).is_some_and(is_full)
             && let Some(segment) = self.rows.remove(&partition)
         {
@@ -105,12 +117,12 @@ impl OpenBlock {
         let before = segment.bytes() as u64;
         self.row_bytes -= before;
         self.reused_bytes = self.reused_bytes.saturating_sub(segment.most_bytes() as u64);
-        self.packed.add(before);
+        self.packed.add(of_columns(before));
         self.packing.entry(partition).or_default().push(packing);
         let (held, spare, at) = (self.packed.clone(), spare.clone(), encoder.clone());
         encoder.run(move || {
             let packed = at.with_packer(|packer| packer.pack(&mut segment));
-            held.replace(before, packed.bytes() as u64);
+            held.replace(of_columns(before), packed.bytes() as u64);
             spare.keep(segment);
             // Nobody waits any more when the claim has ended.
             let _ = done.send(packed);
@@ -120,7 +132,7 @@ impl OpenBlock {
     /// Takes everything out: rows that are not packed, and what comes to hold the others, with the memory of both.
     pub(super) fn take(&mut self) -> (Segments, Packing, HeldBytes) {
         let OpenBlock { rows, packing, row_bytes, packed, .. } = std::mem::take(self);
-        packed.add(row_bytes);
+        packed.add(of_columns(row_bytes));
         (rows, packing, packed)
     }
 }

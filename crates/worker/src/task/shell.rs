@@ -278,12 +278,25 @@ impl<'a> Shell<'a> {
     }
 
     fn take_records(&mut self) -> bool {
+        self.seal_largest();
         let mut took = false;
         let topics: Vec<TopicName> = self.lanes.keys().cloned().collect();
         for topic in topics {
             took |= self.take_records_of(&topic);
         }
         took
+    }
+
+    /// Of several lanes that fill side by side one goes after the other ([`Memory::open_max`]).
+    fn seal_largest(&mut self) {
+        let open: u64 = self.lanes.values().map(LaneShell::open_bytes).sum();
+        if self.lanes.len() < 2 || open < self.cx.memory.open_max(self.lanes.len()) {
+            return;
+        }
+        let free = self.lanes.iter().filter(|(_, lane)| !lane.has_batch());
+        let Some((topic, _)) = free.max_by_key(|(_, lane)| lane.open_bytes()) else { return };
+        self.task.seal_early(topic, self.cx.clock.now());
+        self.perform();
     }
 
     fn take_records_of(&mut self, topic: &TopicName) -> bool {
@@ -381,6 +394,7 @@ impl<'a> Shell<'a> {
         let now = self.now();
         if now.since(self.ticked_at) >= TICK_MS {
             self.ticked_at = now;
+            self.lanes.values_mut().for_each(|lane| lane.tell_waiting(self.task, now));
             self.hear(Event::Tick);
             self.lanes.values_mut().for_each(LaneShell::account);
             let bytes = self.lanes.values().map(LaneShell::bytes).sum();

@@ -3,23 +3,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pumphouse_columns::Segment;
 
-/// A lane's; segments come back from the threads that packed them. What is kept is bounded.
-#[derive(Clone)]
+/// A lane's; segments come back from the threads that packed them. What is kept is bounded; nothing at first.
+#[derive(Clone, Default)]
 pub(super) struct Spare {
     kept: Arc<Mutex<Kept>>,
-    bytes_max: u64,
 }
 
 #[derive(Default)]
 struct Kept {
     segments: Vec<Segment>,
     bytes: u64,
+    bytes_max: u64,
 }
 
 impl Spare {
-    /// `bytes_max`: what segments may have held that are kept.
-    pub(super) fn new(bytes_max: u64) -> Spare {
-        Spare { kept: Arc::default(), bytes_max }
+    /// `bytes_max`: what segments may have held that are kept. What is beyond is dropped.
+    pub(super) fn bound(&self, bytes_max: u64) {
+        let mut kept = self.kept();
+        kept.bytes_max = bytes_max;
+        while kept.bytes > bytes_max
+            && let Some(segment) = kept.segments.pop()
+        {
+            kept.bytes -= segment.most_bytes() as u64;
+        }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -41,14 +47,16 @@ impl Spare {
 
     /// Gives all of it back.
     pub(super) fn clear(&self) {
-        *self.kept() = Kept::default();
+        let mut kept = self.kept();
+        kept.segments.clear();
+        kept.bytes = 0;
     }
 
     /// Shape: an empty segment of the lane's plan. What finds no room is dropped.
     pub(super) fn keep(&self, segment: Segment) {
         let bytes = segment.most_bytes() as u64;
         let mut kept = self.kept();
-        if kept.bytes + bytes <= self.bytes_max {
+        if kept.bytes + bytes <= kept.bytes_max {
             kept.bytes += bytes;
             kept.segments.push(segment);
         }
@@ -72,7 +80,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded() {
-        let spare = Spare::new(1_000);
+        let spare = Spare::default();
+        spare.bound(1_000);
         for rows in [50, 70, 75] {
             spare.keep(used(rows));
         }
@@ -82,7 +91,10 @@ mod tests {
         assert_eq!(spare.take().unwrap().most_bytes(), 600);
         assert_eq!(spare.take().unwrap().most_bytes(), 400);
         assert!(spare.take().is_none());
-        spare.keep(used(10));
+        spare.keep(used(50));
+        spare.keep(used(60));
+        spare.bound(500);
+        assert_eq!(spare.bytes(), 400);
         spare.clear();
         assert_eq!(spare.bytes(), 0);
         assert!(spare.take().is_none());

@@ -42,7 +42,7 @@ pub struct Options {
 
 /// A block is finished at so many rows or bytes of column data: the worker's defaults.
 const BLOCK_ROWS_MAX: usize = 1_000_000;
-const BLOCK_BYTES_MAX: usize = 96 << 20;
+const BLOCK_BYTES_MAX: usize = 128 << 20;
 
 /// Rows between two looks at a block's size, as in the worker.
 const ROWS_PER_LOOK: u64 = 1_000;

@@ -33,6 +33,25 @@ fn a_block_is_sealed_at_its_linger() {
 }
 
 #[test]
+fn a_block_with_as_many_records_behind_it_is_filled_for_five_lingers() {
+    check("claim p0; fill p0 3; waits p0 2; wait 999 | wait 1", "seal; write p0 open 0..3");
+    check("claim p0; fill p0 3; waits p0 3; wait 999; fill p0 1; waits p0 4; wait 998 | wait 1", "");
+    let lingering = "claim p0; fill p0 1; waits p0 9; wait 900; fill p0 1; wait 900; fill p0 1; wait 900; fill p0 1; \
+                     wait 900; fill p0 1; wait 900; fill p0 1; wait 499";
+    check(&format!("{lingering} | wait 1"), "seal; write p0 open 0..6");
+}
+
+#[test]
+fn a_block_does_not_wait_for_records_that_do_not_come() {
+    check(
+        "claim p0; fill p0 3; wait 500; fill p0 1; waits p0 50; wait 999 | wait 1",
+        "seal; write p0 open 0..4",
+    );
+    // Those of a transaction that was aborted may count as waiting before it is known that they are none.
+    check("claim p0; fill p0 3; waits p0 50; wait 500 | waits p0 0; wait 500", "seal; write p0 open 0..3");
+}
+
+#[test]
 fn r1_nothing_is_sent_before_the_ledger_carries_it() {
     check("claim p0 p1; fill p0 4 | fill p1 6; wait 100", "seal; write p0 open 0..4, p1 open 0..6");
     check("claim p0 p1; fill p0 4; fill p1 6 | recorded", "insert A #1");

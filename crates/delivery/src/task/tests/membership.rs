@@ -31,7 +31,7 @@ fn a_revocation_with_nothing_under_way_gives_up_at_once() {
 
 #[test]
 fn a_revocation_lets_an_attempt_end_and_marks_it() {
-    check("claim p0; fill p0 10; recorded | revoke; wait 999", "");
+    check("claim p0; fill p0 10; recorded | revoke; wait 4999", "");
     check(
         "claim p0; fill p0 10; recorded; revoke; refuses p0 | accepted; recorded",
         "landed A; write p0 at 10; give up",
@@ -40,8 +40,8 @@ fn a_revocation_lets_an_attempt_end_and_marks_it() {
 
 #[test]
 fn a_revocation_waits_for_a_second_at_most() {
-    check("claim p0; fill p0 10; recorded; revoke | wait 1000; accepted", "give up");
-    check("claim p0; fill p0 10; revoke | wait 1000; recorded", "give up");
+    check("claim p0; fill p0 10; recorded; revoke | wait 5000; accepted", "give up");
+    check("claim p0; fill p0 10; revoke | wait 5000; recorded", "give up");
 }
 
 /// p0 leads a batch that is open for p1 alone: its plain mark would tear it.

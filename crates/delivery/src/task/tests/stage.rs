@@ -183,6 +183,10 @@ impl Stage {
                 let (tp, to) = (tp(args[0]), offset(args[1].parse().unwrap()));
                 self.task.positioned(&tp.topic, tp.partition, to, self.now);
             }
+            "waits" => {
+                let tp = tp(args[0]);
+                self.task.waits(&tp.topic, args[1].parse().unwrap());
+            }
             "takes" => assert!(self.takes(args[0]), "{} is taken", args[0]),
             "refuses" => assert!(!self.takes(args[0]), "{} is not taken", args[0]),
             "wait" => {
