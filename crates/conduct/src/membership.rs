@@ -23,6 +23,7 @@ pub enum GroupEvent {
 }
 
 /// What a member does about it.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and not kept")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupStep {
     /// The protocol hears of it.

@@ -79,7 +79,10 @@ pub(crate) fn append_meaning(
                 list(b"{}", scanner, out, |scanner, out| match copy_name(scanner, out)? {
                     b"key" => append_meaning(key, scanner, scratch, out, depth + 2),
                     b"value" => append_meaning(value, scanner, scratch, out, depth + 2),
-                    _ => Ok(out.extend_from_slice(scanner.raw_value(depth + 2)?)),
+                    _ => {
+                        out.extend_from_slice(scanner.raw_value(depth + 2)?);
+                        Ok(())
+                    }
                 })
             })?;
         }

@@ -254,7 +254,10 @@ impl Run<'_> {
         let mut json = std::mem::take(&mut self.scratch.json);
         json.clear();
         let written = match given.is_empty() && field.presence {
-            true => Ok(json.extend_from_slice(b"null")),
+            true => {
+                json.extend_from_slice(b"null");
+                Ok(())
+            }
             false => self.append_field(field, given, &mut json, 0),
         };
         let result = written
