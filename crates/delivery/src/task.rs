@@ -206,6 +206,11 @@ impl Task {
         self.lanes.get(topic).into_iter().flat_map(Lane::positions)
     }
 
+    /// Whether nothing of the lane is under way, in doubt or sealed already: what is sealed now is the next to go.
+    pub fn is_idle(&self, topic: &TopicName) -> bool {
+        self.lanes.get(topic).is_some_and(|lane| lane.is_idle() && lane.ready.is_none())
+    }
+
     /// How full the lane's open block is, in per cent of the limit that it is closest to.
     pub fn percent_full(&self, topic: &TopicName) -> u64 {
         self.lanes.get(topic).map_or(0, |lane| lane.filling.percent_full(&self.options))

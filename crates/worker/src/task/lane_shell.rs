@@ -75,6 +75,11 @@ pub(super) struct LaneShell {
     offsets: Vec<Offset>,
     told_positions_at: Millis,
     told_waiting_at: Millis,
+    waiting: u64,
+    /// Where each partition stood, and since when.
+    progress: BTreeMap<Partition, (Offset, Millis)>,
+    linger_ms: u64,
+    is_alone: bool,
     /// The attempt under way; it ends with the lane.
     attempt: Option<AbortHandle>,
     /// Questions under way; they end with the lane, since nobody would hear their answers.
@@ -156,6 +161,10 @@ impl LaneShell {
             offsets: Vec::with_capacity(RECORDS_PER_RUN),
             told_positions_at: Millis::default(),
             told_waiting_at: Millis::default(),
+            waiting: 0,
+            progress: BTreeMap::new(),
+            linger_ms: limits.batch_linger_ms,
+            is_alone: lanes < 2,
             attempt: None,
             questions: Vec::new(),
             audit: None,
@@ -225,9 +234,11 @@ impl LaneShell {
             self.done = 0;
             let count = self.queue.consume_batch(Duration::ZERO, &mut self.in_hand)?;
             if count == 0 {
-                let (queue, topic) = (&self.queue, &self.topic);
-                if !self.has_batch() && self.early.is_due(now, || waiting(queue, task) > 0) {
-                    task.seal_early(topic, now);
+                // Alone in its task, a lane does not wait for its turn: what is still to come is on its way, or cannot be read
+                // yet.
+                let comes_more = self.waiting > 0 && !self.is_alone;
+                if self.blocks.is_empty() && self.early.is_due(now, || comes_more) {
+                    task.seal_early(&self.topic, now);
                 }
                 return Ok(Taken { ran_dry: true, ..Taken::default() });
             }
@@ -256,7 +267,7 @@ impl LaneShell {
     /// Whether the open block goes as it is, since the server has nothing to do.
     fn is_enough(&mut self, task: &Task, now: Millis) -> bool {
         self.open.bytes() >= WORTH_BYTES
-            && !self.has_batch()
+            && task.is_idle(&self.topic)
             && self.early.is_enough(task.percent_full(&self.topic), now)
     }
 
@@ -403,8 +414,25 @@ impl LaneShell {
     pub(super) fn tell_waiting(&mut self, task: &mut Task, now: Millis) {
         if self.open.bytes() > 0 && now.since(self.told_waiting_at) >= WAITING_MS {
             self.told_waiting_at = now;
-            task.waits(&self.topic, waiting(&self.queue, task));
+            self.waiting = self.count_waiting(task, now);
+            task.waits(&self.topic, self.waiting);
         }
+    }
+
+    /// Records that are at the brokers or in the queue, as far as is known without asking, of partitions that have come
+    /// forward within the linger. Others may stand before a transaction that is open for hours.
+    fn count_waiting(&mut self, task: &Task, now: Millis) -> u64 {
+        let mut waiting = 0;
+        for (partition, next) in task.positions_of(&self.topic) {
+            let (at, since) = self.progress.entry(partition).or_insert((next, now));
+            if *at != next {
+                (*at, *since) = (next, now);
+            }
+            let end = self.queue.known_end(partition).filter(|_| now.since(*since) < self.linger_ms);
+            let end = end.map(|end| self.ends.as_ref().map_or(end, |ends| end.min(end_of(ends, partition))));
+            waiting += end.map_or(0, |end| end.get().saturating_sub(next.get()).max(0) as u64);
+        }
+        waiting
     }
 
     /// Closes the open block: it belongs to `batch` now.
@@ -475,24 +503,15 @@ impl LaneShell {
         self.open.held_bytes()
     }
 
-    /// Whether a batch of the lane is under way, or in doubt.
-    pub(super) fn has_batch(&self) -> bool {
-        !self.blocks.is_empty()
+    /// Whether the open block takes as much as the lane may always hold.
+    pub(super) fn is_large(&self) -> bool {
+        self.open_bytes() >= self.share.fair()
     }
 
     /// Memory that this lane's records take, as columns, as frames and as they came, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.open_bytes() + self.letters.bytes() + self.blocks.values().map(Held::held_bytes).sum::<u64>()
     }
-}
-
-/// Records of the lane's topic that are at the brokers or in the queue, as far as is known without asking.
-fn waiting(queue: &LaneQueue, task: &Task) -> u64 {
-    let of = |(partition, next): (Partition, Offset)| match queue.known_end(partition) {
-        Some(end) => end.get().saturating_sub(next.get()).max(0) as u64,
-        None => 0,
-    };
-    task.positions_of(queue.topic()).map(of).sum()
 }
 
 fn end_of(ends: &Ends, partition: Partition) -> Offset {

@@ -22,8 +22,8 @@ fn for_records(total: u64, tasks: usize) -> u64 {
     total.saturating_sub(PROCESS_BYTES + more_tasks).max(total / 2)
 }
 
-/// Frames of blocks that have landed, kept for the next ones: this part of what blocks may take.
-const IDLE_FRAMES_PART: u64 = 4;
+/// Frames of blocks that have landed, kept for the next ones; part of what the process takes beside records.
+const IDLE_FRAMES_BYTES_MAX: usize = 8 << 20;
 
 /// Of what is left, one part in so many is for records that were fetched but not taken.
 const QUEUES_PART: u64 = 4;
@@ -89,7 +89,7 @@ impl Memory {
             held: AtomicU64::new(0),
             beyond: AtomicU64::new(0),
             lanes: AtomicUsize::new(0),
-            encoding: Slots::new((blocks_max / IDLE_FRAMES_PART) as usize),
+            encoding: Slots::new(IDLE_FRAMES_BYTES_MAX),
         })
     }
 
@@ -162,6 +162,11 @@ impl Share {
         // Wraps where it has become less, and so takes the difference off.
         self.memory.beyond.fetch_add(beyond.wrapping_sub(self.beyond), Ordering::Relaxed);
         self.beyond = beyond;
+    }
+
+    /// What a lane may always hold, and what makes a block large enough to go for want of memory.
+    pub(super) fn fair(&self) -> u64 {
+        self.memory.fair()
     }
 
     /// Column data of all partitions together beyond which rows are better packed.

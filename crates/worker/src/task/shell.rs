@@ -293,7 +293,8 @@ impl<'a> Shell<'a> {
         if self.lanes.len() < 2 || open < self.cx.memory.open_max(self.lanes.len()) {
             return;
         }
-        let free = self.lanes.iter().filter(|(_, lane)| !lane.has_batch());
+        // Where the large ones are under way, small ones would go again and again.
+        let free = self.lanes.iter().filter(|(topic, lane)| lane.is_large() && self.task.is_idle(topic));
         let Some((topic, _)) = free.max_by_key(|(_, lane)| lane.open_bytes()) else { return };
         self.task.seal_early(topic, self.cx.clock.now());
         self.perform();

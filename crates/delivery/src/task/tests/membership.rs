@@ -39,7 +39,7 @@ fn a_revocation_lets_an_attempt_end_and_marks_it() {
 }
 
 #[test]
-fn a_revocation_waits_for_a_second_at_most() {
+fn a_revocation_waits_for_five_seconds_at_most() {
     check("claim p0; fill p0 10; recorded; revoke | wait 5000; accepted", "give up");
     check("claim p0; fill p0 10; revoke | wait 5000; recorded", "give up");
 }
