@@ -54,9 +54,19 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
+/// Waits for the lock `<cache>/<name>.lock`, against other threads and other processes. It is held
+/// while the file is open: the kernel drops the lock of a process that dies.
+fn locked(cache: &Path, name: &str) -> Result<File> {
+    fs::create_dir_all(cache).map_err(io(format!("create {}", cache.display())))?;
+    let path = cache.join(format!("{name}.lock"));
+    let lock = File::create(&path).map_err(io(format!("open {}", path.display())))?;
+    lock.lock().map_err(io(format!("lock {}", path.display())))?;
+    Ok(lock)
+}
+
 /// Answers the directory `<cache>/<name>-<digest of what is pinned>`; makes it first if needed.
 /// `make` fills an empty scratch directory. Of several processes that ask at once one installs and
-/// the others wait for it: the kernel drops the lock of a process that dies.
+/// the others wait for it.
 fn installed_once(name: &str, pinned: &[&str], make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     installed_once_in(&cache_directory()?, name, pinned, make)
 }
@@ -71,10 +81,7 @@ fn installed_once_in(
     if target.is_dir() {
         return Ok(target);
     }
-    fs::create_dir_all(cache).map_err(io(format!("create {}", cache.display())))?;
-    let lock_path = cache.join(format!("{name}.lock"));
-    let lock = File::create(&lock_path).map_err(io(format!("open {}", lock_path.display())))?;
-    lock.lock().map_err(io(format!("lock {}", lock_path.display())))?;
+    let _lock = locked(cache, name)?;
     if target.is_dir() {
         return Ok(target);
     }
