@@ -10,8 +10,8 @@ const ROWS: u64 = 100;
 
 const NUMBERS: &str = "n UInt64, part UInt8 MATERIALIZED n % 3";
 
-/// A corner with one batch of which the worker died at `moment`, and whose token does not count any more.
-fn left_open(name: &str, engine: Engine, lineage: bool, moment: &str) -> Corner<'static> {
+/// A corner with one batch of which the worker died at `moment`.
+fn died_at(name: &str, engine: Engine, lineage: bool, moment: &str) -> Corner<'static> {
     let corner = Corner::new(bed(), name, 1).with_small_batches(ROWS, 50);
     let table = &corner.table;
     if lineage {
@@ -27,13 +27,22 @@ fn left_open(name: &str, engine: Engine, lineage: bool, moment: &str) -> Corner<
     let mut worker = corner.worker(&WorkerOptions::called("w").dying_at(moment));
     worker.wait_exit(LIMIT);
     drop(worker);
-    // Other settings than those that were recorded: the token does not count.
+    corner
+}
+
+/// The same, and the token does not count any more: the window is not the one that was recorded.
+fn left_open(name: &str, engine: Engine, lineage: bool, moment: &str) -> Corner<'static> {
+    let corner = died_at(name, engine, lineage, moment);
+    set_window(&corner, engine, 9_999);
+    corner
+}
+
+fn set_window(corner: &Corner<'_>, engine: Engine, blocks: u64) {
     let setting = match engine {
         Engine::Plain => "non_replicated_deduplication_window",
         Engine::Replicated => "replicated_deduplication_window",
     };
-    corner.sql().run(&format!("ALTER TABLE {table} MODIFY SETTING {setting} = 9999")).unwrap();
-    corner
+    corner.sql().run(&format!("ALTER TABLE {} MODIFY SETTING {setting} = {blocks}", corner.table)).unwrap();
 }
 
 fn write_numbers(corner: &Corner<'_>, first: u64) {
@@ -65,6 +74,28 @@ fn rows_that_are_all_there_have_landed() {
         let corner = left_open("all_there", engine, true, "accepted");
         assert_eq!(corner.rows(), ROWS);
         resolves(&corner, "R7: all rows of the batch are in the table");
+    }
+}
+
+/// The window is as it was recorded, and the token is forgotten all the same.
+#[test]
+fn a_window_that_was_small_for_a_moment_is_noticed() {
+    for engine in [Engine::Plain, Engine::Replicated] {
+        let corner = died_at("dipped", engine, true, "accepted");
+        let (table, topic, sql) = (&corner.table, &corner.topic, corner.sql());
+        assert_eq!(corner.rows(), ROWS);
+        set_window(&corner, engine, 1);
+        for block in 0..3 {
+            sql.run(&format!("INSERT INTO {table} (n) VALUES ({block})")).unwrap();
+        }
+        set_window(&corner, engine, 10_000);
+        let mut worker = corner.worker(&WorkerOptions::called("w"));
+        corner.wait_caught_up(&mut [&mut worker], LIMIT);
+        let ours = format!("SELECT count(), uniqExact(n) FROM {table} WHERE _topic = '{topic}'");
+        assert_eq!(sql.text(&ours).unwrap(), format!("{ROWS}\t{ROWS}"), "{}", worker.log());
+        for said in ["the table was altered", "R7: all rows of the batch are in the table"] {
+            assert!(worker.log().contains(said), "`{said}` is not in the log\n{}", worker.log());
+        }
     }
 }
 

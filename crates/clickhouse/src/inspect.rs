@@ -78,6 +78,8 @@ pub struct Inspection {
     pub server_version: String,
     /// Start of the server process: its clock less its uptime, whole seconds.
     pub server_started: ServerMillis,
+    /// Which server answered: a fingerprint of its `serverUUID()`, which outlives the process.
+    pub server: u64,
     /// The server's clock, half the round trip added.
     pub server_now: ServerMillis,
     /// When that was received.
@@ -102,7 +104,9 @@ pub struct Inspection {
     /// block for its data then says, as long as `definition` stays, that every earlier attempt at it was
     /// refused as well. Settings of the user's profile are not part of the table.
     pub pure_checks: bool,
-    /// Changes with every change of the table's definition, of comments and settings too.
+    /// Changes with every change of the table's definition, of comments and settings too, also where nothing of it is
+    /// left: each change has its time, in whole seconds, which is another one on another replica. With the
+    /// definitions of tables behind it.
     pub definition: u64,
 }
 
@@ -209,7 +213,8 @@ fn facts_sql(table: &TableName, lineage_names: &str) -> String {
          (SELECT groupArray([name, type, default_kind]) FROM system.columns WHERE {condition} \
          AND name IN ({lineage_names})), create_table_query, \
          toString(cityHash64(create_table_query, metadata_modification_time)), \
-         (SELECT groupArray(name) FROM system.functions WHERE origin <> 'System') \
+         (SELECT groupArray(name) FROM system.functions WHERE origin <> 'System'), \
+         toString(cityHash64(serverUUID())) \
          FROM system.tables WHERE {condition}",
         default(PLAIN_BLOCKS, "merge_tree_settings"),
         default(REPLICATED_BLOCKS, "replicated_merge_tree_settings"),
@@ -268,6 +273,7 @@ impl Client {
             has_views: dependants > 0,
             pure_checks: definition.impure.is_none(),
             definition: number(row, 16)?,
+            server: number(row, 18)?,
         })
     }
 }

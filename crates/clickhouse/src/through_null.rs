@@ -29,6 +29,7 @@ impl Client {
         found.window_blocks = weakest.window_blocks;
         found.window_ms = weakest.window_ms;
         found.blocks = weakest.blocks;
+        found.definition = both(found.definition, weakest.definition);
         Ok(found)
     }
 }
@@ -44,6 +45,12 @@ fn weaker(a: Inspection, b: Inspection) -> Inspection {
         },
         // Blocks of either count against both windows, which errs on the safe side.
         blocks: a.blocks.zip(b.blocks).map(|(a, b)| a + b),
+        definition: both(a.definition, b.definition),
         ..a
     }
+}
+
+/// A fingerprint of two, whose order counts: equal ones do not cancel out.
+fn both(a: u64, b: u64) -> u64 {
+    a.rotate_left(1) ^ b
 }

@@ -114,6 +114,8 @@ struct WholeText {
     engine: EngineText,
     version: String,
     started: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    server: Option<String>,
     window_blocks: u64,
     window_ms: Option<u64>,
     blocks: Option<u64>,
@@ -213,7 +215,7 @@ impl Entry {
             // The lead carries the batch until all of it is settled, also when its own rows are (R11).
             range: range(stored.offset.get(), share_text.end, lead == partition)?,
             rows: share_text.rows,
-            hash: OffsetsHash::from_bits(id::<ConfigVersion>(&share_text.hash)?.0),
+            hash: OffsetsHash::from_bits(fingerprint(&share_text.hash)?),
             left_out: share_text.left,
         };
         if share.rows.saturating_add(share.left_out) > share.range.positions() {
@@ -244,7 +246,7 @@ fn share_text(batch: BatchId, lead: Partition, share: &BatchRange) -> ShareText 
         lead: lead.0,
         end: share.range.end().get(),
         rows: share.rows,
-        hash: ConfigVersion(share.hash.get()).to_string(),
+        hash: fingerprint_text(share.hash.get()),
         left: share.left_out,
     }
 }
@@ -264,13 +266,14 @@ fn whole_text(batch: &Batch) -> WholeText {
         },
         version: table.server_version.clone(),
         started: table.server_started.0,
+        server: table.server.map(fingerprint_text),
         window_blocks: table.window_blocks,
         window_ms: table.window_ms,
         blocks: table.blocks,
         first: batch.first_recorded.0,
         deadline: batch.deadline.0,
         config: batch.config_version.to_string(),
-        definition: ConfigVersion(table.definition).to_string(),
+        definition: fingerprint_text(table.definition),
         piece: batch.piece_end.map(|cut| format!("{}:{}", cut.partition, cut.offset)),
         evidence: batch.by_evidence,
     }
@@ -308,10 +311,11 @@ fn read_whole(
         },
         server_version: whole.version,
         server_started: ServerMillis(whole.started),
+        server: whole.server.as_deref().map(fingerprint).transpose()?,
         window_blocks: whole.window_blocks,
         window_ms: whole.window_ms,
         blocks: whole.blocks,
-        definition: id::<ConfigVersion>(&whole.definition)?.0,
+        definition: fingerprint(&whole.definition)?,
     };
     Ok(Entry::Lead(Box::new(Batch {
         id: id_,
@@ -360,6 +364,14 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, EntryError> {
 
 fn id<T: std::str::FromStr<Err = pumphouse_types::ParseIdError>>(text: &str) -> Result<T, EntryError> {
     text.parse().map_err(|error: pumphouse_types::ParseIdError| broken(&error.to_string()))
+}
+
+fn fingerprint_text(fingerprint: u64) -> String {
+    format!("{fingerprint:016x}")
+}
+
+fn fingerprint(text: &str) -> Result<u64, EntryError> {
+    id::<ConfigVersion>(text).map(|bits| bits.0)
 }
 
 fn broken(what: &str) -> EntryError {

@@ -26,13 +26,15 @@ pub struct TableFacts {
     pub server_version: String,
     /// Start of the server process (now - uptime()), on its own clock.
     pub server_started: ServerMillis,
+    /// Which server that is: a fingerprint that outlives the process.
+    pub server: u64,
     /// Blocks that the window holds.
     pub window_blocks: u64,
     /// Time that the window holds; `None` where only blocks count.
     pub window_ms: Option<u64>,
     /// A count of inserted blocks that only grows; `None` if it could not be read.
     pub blocks: Option<u64>,
-    /// Fingerprint of the table's definition.
+    /// Fingerprint of the table's definition and of the time when this server changed it last.
     pub definition: u64,
     /// Views hang on the table: an error may come after a part of the block was committed (R10).
     pub has_views: bool,
@@ -76,6 +78,9 @@ pub enum NeedsEvidence {
     /// The window's settings or the engine are not the recorded ones.
     #[error("the table's deduplication settings have changed")]
     OtherWindow,
+    /// The window may have been smaller for a while, and tokens with it.
+    #[error("the table was altered since the token was first recorded")]
+    Altered,
     /// Half of the window has passed.
     #[error("the token is {age_ms} ms old, the table's window is {window_ms} ms")]
     TooOld {
@@ -140,6 +145,11 @@ pub fn may_send_again(batch: &Batch, facts: &TableFacts, now: Millis) -> Result<
         || seen.window_ms != facts.window_ms
     {
         return Err(NeedsEvidence::OtherWindow);
+    }
+    // Each replica has a time of its own, and without replication another server is another process (R8).
+    let is_comparable = seen.engine == TableEngine::Plain || seen.server == Some(facts.server);
+    if is_comparable && seen.definition != facts.definition {
+        return Err(NeedsEvidence::Altered);
     }
     if let Some(window_ms) = facts.window_ms {
         let age_ms = facts.server_clock(now).since(batch.first_recorded);

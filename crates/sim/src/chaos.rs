@@ -15,6 +15,11 @@ const OCCASION_MS: u64 = 100;
 /// A server process lives longer than the tolerance within which two starts are taken for one.
 const SERVER_LIFE_MS_MIN: u64 = 5_000;
 
+/// From the reading before an attempt until it is sent: as long as that reading counts for, and what deadlines grow by
+/// when attempts come too late.
+const RELIED_ON_MS: u64 = 5_000;
+const DEADLINES_GROWN: u64 = 8;
+
 /// A worker that was told to stop and does not is killed.
 pub(crate) const STOP_TIMEOUT_MS: u64 = 8_000;
 
@@ -62,6 +67,9 @@ impl World {
         }
         if self.strikes(self.plan.new_columns) {
             self.change_table();
+        }
+        if self.strikes(self.plan.window_dips) {
+            self.dip_window();
         }
         if self.strikes(self.plan.remaps) {
             self.remap();
@@ -125,6 +133,16 @@ impl World {
         }
         let version = self.server.config_version(self.homes[topic]);
         self.say(|| format!("topic {topic}'s table is altered, blocks are filled by {version}"));
+    }
+
+    /// ALTER TABLE, and back again: not between the reading before an attempt and the attempt's end (A9).
+    fn dip_window(&mut self) {
+        let topic = self.rng.below(self.topics.len() as u64) as usize;
+        let attempt_ms = RELIED_ON_MS + DEADLINES_GROWN * self.plan.deadline_ms + self.plan.commit_ms_max;
+        if self.server.dip_window(self.homes[topic], self.now, attempt_ms) {
+            self.saw("window dipped");
+            self.say(|| format!("the window of topic {topic}'s table was small for a moment"));
+        }
     }
 
     /// The topic goes to its other table from now on, in processes that are started from now on; one is started

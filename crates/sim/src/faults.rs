@@ -125,6 +125,8 @@ pub struct Plan {
     pub answers: bool,
     /// The table's columns or checks change: blocks are filled by another configuration version.
     pub new_columns: u64,
+    /// As ALTER TABLE, twice: a window that is small for a moment. Once in how many occasions.
+    pub window_dips: u64,
     /// A topic is to go to its other table.
     pub remaps: u64,
     /// A topic is deleted and created again.
@@ -185,6 +187,7 @@ impl Plan {
         // Too short for what R12 is about: a commit that takes longer than the table remembers.
         let (deadline_ms, commit_ms_max) =
             if short_window { (aside.between(6_000, 12_000), 12_000) } else { (deadline_ms, commit_ms_max) };
+        let window_dips = sometimes(&mut aside, 6, 60);
         let window_ms = if short_window { 3 * commit_ms_max / 4 } else { window_ms };
         let insert_timeout_ms = rng.between(1_000, deadline_ms + commit_ms_max);
         let (slow_body, slow_commit) = (sometimes(rng, 2, 2_000), sometimes(rng, 2, 2_000));
@@ -245,6 +248,7 @@ impl Plan {
             // who sets offsets back reads the log as it is now.
             rewriting: if compaction + resets + long_rests == 0 { sometimes(rng, 20, 300) } else { 0 },
             new_columns: sometimes(rng, 6, 60),
+            window_dips,
             remaps,
             rebirths,
             short_window,
@@ -284,6 +288,7 @@ impl Plan {
                         || self.other_version > 0
                         || self.resets > 0
                         || self.new_columns > 0
+                        || self.window_dips > 0
                         || (self.poison > 0 && !self.pure_checks))
             }
             // A view may have failed after the table took its part.

@@ -193,6 +193,9 @@ impl World {
                 Some(self.server.evidence(for_.table, *begin, *token, ranges, *rows))
             }
         };
+        if matches!(for_.reason, Reason::Settled { .. }) {
+            self.server.relied_on(for_.table, self.now);
+        }
         let reading = Box::new(Reading {
             facts: self.server.facts(for_.table, self.now),
             config_version: self.server.config_version(for_.table),

@@ -81,8 +81,10 @@ struct Table {
     rows: Vec<Vec<Vec<u8>>>,
     /// Attempts that wrote all their rows, without a dedup hit.
     query_log: BTreeMap<DedupToken, Finished>,
-    /// Changes with its columns and with its checks.
+    /// Changes with its columns, its checks and its settings.
     definition: u64,
+    /// When it was last read for whether it remembers a token.
+    relied_on_at: Option<u64>,
     /// The configuration version that fills blocks for its columns as they are ...
     columns: u64,
     /// ... and the oldest one whose blocks still fit.
@@ -135,6 +137,7 @@ impl Server {
             rows: vec![Vec::new(); plan.partitions as usize],
             query_log: BTreeMap::new(),
             definition: 1,
+            relied_on_at: None,
             columns: 1,
             columns_taken: 1,
         };
@@ -191,6 +194,7 @@ impl Server {
             window_blocks: self.window_blocks,
             window_ms: self.window_ms,
             blocks: Some(self.blocks(table, now)),
+            server: 1,
             definition: self.tables[table].definition,
             has_views: self.views,
             pure_checks: self.pure_checks,
@@ -226,6 +230,26 @@ impl Server {
         if !older_fit {
             table.columns_taken = table.columns;
         }
+    }
+
+    /// Somebody makes the table's window small and as large again: tokens are forgotten. Not while an attempt is
+    /// under way, nor within `attempt_ms` of a reading after which one may be sent.
+    pub fn dip_window(&mut self, at: usize, now: u64, attempt_ms: u64) -> bool {
+        let under_way = |attempt: &Attempt| attempt.table == at && attempt.stage != Stage::Ended;
+        let table = &mut self.tables[at];
+        let is_spared = table.relied_on_at.is_some_and(|read| now < read + attempt_ms);
+        if is_spared || self.attempts.iter().any(under_way) {
+            return false;
+        }
+        table.tokens.clear();
+        // The same checks, and another time of the last change.
+        table.definition += 2;
+        true
+    }
+
+    /// The table is read for whether it remembers a token.
+    pub fn relied_on(&mut self, table: usize, now: u64) {
+        self.tables[table].relied_on_at = Some(now);
     }
 
     /// The table gets other checks.

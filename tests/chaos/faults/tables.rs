@@ -27,9 +27,8 @@ pub fn tiny_window(run: &mut Run) -> Result<()> {
     set_window(run, 3)?;
     let many = 2 + run.rng.below(3);
     let met = break_requests(run, Fault::LoseAnswer { marker: b"INSERT" }, many);
-    // Wide again before a worker has read that it was small, the window says nothing of the tokens that were lost
-    // (PROTOCOL A9). It is read every five seconds, and the batch in doubt is looked for within a few more.
-    let pause = run.draw_ms(9_000, 10_000);
+    // Most often wide again before a worker has read that it was small: the time of the change tells (R7).
+    let pause = run.draw_ms(500, 4_000);
     run.let_pass(pause)?;
     set_window(run, 10_000)?;
     met

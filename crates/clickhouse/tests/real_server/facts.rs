@@ -1,4 +1,6 @@
 //! What an inspection says of lineage, rows, views and checks.
+use std::time::Duration;
+
 use pumphouse_clickhouse::{Inspection, LineageNames, TableName};
 use pumphouse_testkit::DATABASE;
 
@@ -67,4 +69,19 @@ fn a_view_and_a_change_show() {
     assert_eq!(inspect("facts_changed").definition, inspect("facts_changed").definition);
     server().sql.run("ALTER TABLE facts_changed ADD CONSTRAINT c CHECK a < 9").unwrap();
     assert_ne!(inspect("facts_changed").definition, before.definition);
+}
+
+/// The time of a change stays when the change is gone (R7). It counts whole seconds.
+#[test]
+fn a_setting_that_was_changed_and_changed_back_shows() {
+    let before = facts("facts_and_back", "a UInt64", PLAIN);
+    std::thread::sleep(Duration::from_millis(1_100));
+    for blocks in [1, 1_000] {
+        let set = format!("MODIFY SETTING non_replicated_deduplication_window = {blocks}");
+        server().sql.run(&format!("ALTER TABLE facts_and_back {set}")).unwrap();
+    }
+    let after = inspect("facts_and_back");
+    assert_eq!((after.window_blocks, after.schema_hash), (before.window_blocks, before.schema_hash));
+    assert_eq!(after.server, before.server);
+    assert_ne!(after.definition, before.definition);
 }

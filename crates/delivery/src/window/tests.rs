@@ -18,6 +18,7 @@ fn facts(engine: TableEngine) -> TableFacts {
         engine,
         server_version: "26.7.1".into(),
         server_started: ServerMillis(500_000),
+        server: 7,
         window_blocks: 10_000,
         window_ms: (engine == TableEngine::Replicated).then_some(HOUR_MS),
         blocks: Some(100),
@@ -75,6 +76,16 @@ fn another_table_version_or_setting_does_not_count() {
     assert_eq!(replicated(|f| f.window_ms = Some(2 * HOUR_MS)), Err(NeedsEvidence::OtherWindow));
     assert_eq!(replicated(|f| f.window_ms = None), Err(NeedsEvidence::OtherWindow));
     assert_eq!(plain(|f| f.engine = TableEngine::Replicated), Err(NeedsEvidence::OtherWindow));
+}
+
+/// A window that was made small and as large again leaves no other trace.
+#[test]
+fn a_table_that_was_altered_may_have_forgotten() {
+    assert_eq!(plain(|f| f.definition += 1), Err(NeedsEvidence::Altered));
+    assert_eq!(replicated(|f| f.definition += 1), Err(NeedsEvidence::Altered));
+    let on_another_replica = |f: &mut TableFacts| (f.server, f.definition) = (8, 1);
+    assert_eq!(replicated(on_another_replica), Ok(()));
+    assert_eq!(plain(on_another_replica), Err(NeedsEvidence::Altered));
 }
 
 #[test]
