@@ -19,6 +19,7 @@ mod restarts;
 mod server_codes;
 mod starts;
 mod trouble;
+mod turn;
 
 pub use asks::{ClaimStep, Claimed, EntriesAsked, PartitionsAsked};
 pub use early_seal::EarlySeal;
@@ -34,3 +35,4 @@ pub use restarts::{Restarts, may_pass};
 pub use server_codes::{DEADLINE_MARKER, ErrorClass, class_of, error_classes};
 pub use starts::{Start, is_outdated, start_of};
 pub use trouble::{AfterTrouble, Trouble};
+pub use turn::{BEHIND_RECORDS, FILLING_MAX, Turn};

@@ -14,8 +14,12 @@ const LEFT_OUT_MAX: usize = 1_000;
 /// Digits that the end of a range that is still growing may come to have.
 const RANGE_GROWTH_CHARS: usize = 20;
 
-/// For how many lingers a block is filled at most of which the source has as many records again.
+/// For how many lingers a block is filled at most while its lane is behind.
 const LINGERS_BEHIND: u64 = 5;
+
+/// A lane is behind while the source has one record more for so many that the block has: at the rate at which it was filled,
+/// what is still to come is another tenth of a linger and more.
+const ROWS_PER_WAITING: u64 = 10;
 
 #[derive(Debug, Clone, Copy)]
 struct FillRange {
@@ -158,13 +162,13 @@ impl Filling {
         self.no_room |= !self.is_empty();
     }
 
-    /// Whether its oldest row has waited for the linger. That is several times as long while the lane is behind, as many
-    /// records as the block has are still to come, and they do come: rows that are late already get into fewer
-    /// parts.
+    /// Whether its oldest row has waited for the linger. That is several times as long while the lane is behind and records
+    /// do come: rows that are late already get into fewer parts.
     pub(crate) fn is_due(&self, now: Millis, options: &TaskOptions) -> bool {
         let Some((first, last)) = self.since else { return false };
         let linger_ms = options.batch_linger_ms;
-        let is_behind = self.waiting >= self.rows.max(1) && now.since(last) < linger_ms;
+        let waits_for_more = self.waiting.saturating_mul(ROWS_PER_WAITING) >= self.rows.max(1);
+        let is_behind = waits_for_more && now.since(last) < linger_ms;
         let lingers = if is_behind { LINGERS_BEHIND } else { 1 };
         !self.is_empty() && now.since(first) >= linger_ms.saturating_mul(lingers)
     }

@@ -26,8 +26,8 @@ pub struct TaskOptions {
     pub batch_rows_max: u64,
     /// Bytes of column data at which a block is sealed.
     pub batch_bytes_max: u64,
-    /// Longest time that a row waits for its block to be sealed, in ms; five times as long while as many records as
-    /// the block has wait behind it.
+    /// Longest time that a row waits for its block to be sealed, in ms; five times as long while the lane is behind:
+    /// one record more waits for so many as ten that the block has.
     pub batch_linger_ms: u64,
     /// How far ahead an attempt's deadline is set, in ms.
     pub deadline_ms: u64,

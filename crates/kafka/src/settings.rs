@@ -11,10 +11,13 @@ pub type Settings = BTreeMap<String, String>;
 /// Every client.
 const COMMON_DEFAULTS: &[(&str, &str)] = &[("client.id", "pumphouse")];
 
-/// Consumers and readers. The queue and fetch limits bound a task's memory; the back-off of 10 ms
-/// (librdkafka: 1000) is what lets a consumer with such small queues run at full speed.
+/// Consumers and readers. The queue and fetch limits bound a task's memory. How long a full queue is not fetched for (librdkafka:
+/// 1000 ms), and how long a broker waits that has nothing (500 ms), are what a consumer with such small queues is
+/// held up by: a broker answers one fetch after the other, so one that asks only for partitions that are read to their end
+/// keeps those waiting whose queues were full at that moment.
 const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
-    ("fetch.queue.backoff.ms", "10"),
+    ("fetch.queue.backoff.ms", "2"),
+    ("fetch.wait.max.ms", "20"),
     ("queued.min.messages", "20000"),
     ("queued.max.messages.kbytes", "16384"),
     ("fetch.max.bytes", "4194304"),
@@ -212,7 +215,8 @@ mod tests {
     fn defaults_give_way() {
         let settings = member(&given("fetch.max.bytes", "1000000"), "g", Some("i")).unwrap();
         assert_eq!(settings["fetch.max.bytes"], "1000000");
-        assert_eq!(settings["fetch.queue.backoff.ms"], "10");
+        assert_eq!(settings["fetch.queue.backoff.ms"], "2");
+        assert_eq!(settings["fetch.wait.max.ms"], "20");
         assert_eq!(settings["group.instance.id"], "i");
     }
 

@@ -79,3 +79,17 @@ fn sealing_leaves_an_empty_block() {
 fn an_offset_that_was_taken_already_is_our_mistake() {
     filled(&[(0, &[4, 4])]);
 }
+
+/// One record more for so many as ten makes the linger five times as long.
+#[test]
+fn a_lane_is_behind_while_a_tenth_is_still_to_come() {
+    let options = TaskOptions::for_tests();
+    let now = Millis(options.batch_linger_ms);
+    let is_due = |rows: i64, waiting: u64| {
+        let mut filling = filled(&[(0, &(0..rows).collect::<Vec<_>>())]);
+        filling.take(Partition(1), at(0), &[at(0)], 1, Millis(1));
+        filling.waits(waiting);
+        filling.is_due(now, &options)
+    };
+    assert_eq!([is_due(19, 1), is_due(19, 2), is_due(20, 2)], [true, false, true]);
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pumphouse_conduct::{EarlySeal, Pace};
+use pumphouse_conduct::{BEHIND_RECORDS, EarlySeal, Pace, Turn};
 use pumphouse_decode::{Decoder, SchemaError, Undecoded};
 use pumphouse_delivery::{Task, TaskOptions};
 use pumphouse_kafka::{LaneQueue, MessageBatch, RecordView};
@@ -69,6 +69,7 @@ pub(super) struct LaneShell {
     elsewhere: Option<Arc<Recipe>>,
     open: OpenBlock,
     early: EarlySeal,
+    turn: Turn,
     spare: Spare,
     share: Share,
     blocks: HashMap<BatchId, Held>,
@@ -155,6 +156,7 @@ impl LaneShell {
             elsewhere: None,
             open: OpenBlock::default(),
             early: EarlySeal::new(limits.batch_linger_ms),
+            turn: Turn::new(limits.batch_linger_ms),
             spare: Spare::default(),
             share,
             blocks: HashMap::new(),
@@ -208,12 +210,14 @@ impl LaneShell {
 
     /// Takes one run of records of one partition. To be called again until nothing is taken; the
     /// protocol's actions are performed in between, since the open block may have been sealed.
+    /// `filling`: other lanes of this task that are behind and fill a block.
     /// Errors: a record that cannot become a row; what came before it is in the block.
     pub(super) fn take_run(
         &mut self,
         task: &mut Task,
         now: Millis,
         encoder: &Encoder,
+        filling: usize,
     ) -> Result<Taken, Failure> {
         if self.decoder.is_none() || self.needs.is_some() || !task.takes_any(&self.topic) {
             return Ok(Taken::default());
@@ -229,6 +233,9 @@ impl LaneShell {
                 task.seal_early(&self.topic, now);
                 return Ok(Taken::default());
             }
+        }
+        if !self.is_begun() && !self.begins(task, now, filling) {
+            return Ok(Taken::default());
         }
         if self.done >= self.in_hand.len() {
             self.done = 0;
@@ -254,7 +261,7 @@ impl LaneShell {
     /// Tells the connector's memory what this lane holds now: blocks come to be encoded, and land, while nothing is
     /// taken.
     pub(super) fn account(&mut self) {
-        self.spare.bound(self.share.unpacked_max());
+        self.spare.bound(self.share.unpacked_max(self.is_behind()));
         let spare_bytes = of_columns(self.spare.bytes());
         self.share.holds(self.bytes() + spare_bytes);
         // Spare segments are given back before anybody waits, also by a lane that takes nothing now.
@@ -269,6 +276,45 @@ impl LaneShell {
         self.open.bytes() >= WORTH_BYTES
             && task.is_idle(&self.topic)
             && self.early.is_enough(task.percent_full(&self.topic), now)
+    }
+
+    /// Whether the open block has something.
+    fn is_begun(&self) -> bool {
+        self.open.bytes() > 0
+    }
+
+    fn is_behind(&self) -> bool {
+        self.waiting >= BEHIND_RECORDS
+    }
+
+    /// Whether it is this lane's turn to fill a block.
+    fn begins(&mut self, task: &Task, now: Millis, filling: usize) -> bool {
+        if self.is_alone {
+            return true;
+        }
+        if self.turn.held_since().is_none() && now.since(self.told_waiting_at) >= WAITING_MS {
+            self.told_waiting_at = now;
+            self.progress.clear();
+            self.waiting = self.count_waiting(task, now);
+        }
+        let comes = self.turn.has_come(self.waiting, filling, now);
+        if comes {
+            // No partition has come forward while nothing was taken.
+            self.progress.clear();
+        } else {
+            self.spare.clear();
+        }
+        comes
+    }
+
+    /// Whether this lane fills a block and has much more to take.
+    pub(super) fn is_filling(&self, task: &mut Task) -> bool {
+        self.is_begun() && self.is_behind() && self.needs.is_none() && task.takes_any(&self.topic)
+    }
+
+    /// Lanes are asked in this order: those that fill, then those that are held back, longest first.
+    pub(super) fn turn_order(&self) -> (bool, Millis) {
+        (!self.is_begun(), self.turn.held_since().unwrap_or(Millis(u64::MAX)))
     }
 
     /// Whether there is memory for more records.
@@ -293,6 +339,7 @@ impl LaneShell {
     }
 
     fn decode_run(&mut self, task: &mut Task, now: Millis, encoder: &Encoder) -> Result<Taken, Failure> {
+        let unpacked_max = self.share.unpacked_max(self.is_behind());
         let LaneShell {
             topic,
             in_hand,
@@ -305,7 +352,6 @@ impl LaneShell {
             leaves_out,
             running,
             ends,
-            share,
             ..
         } = self;
         let decoder = decoder.as_mut().expect("take_run looked");
@@ -366,7 +412,7 @@ impl LaneShell {
             }
         }
         let grown = segment.bytes() as u64 - bytes_before;
-        open.grew((partition, grown), share.unpacked_max(), encoder, spare);
+        open.grew((partition, grown), unpacked_max, encoder, spare);
         let block_bytes = open.bytes() + letters.open_bytes(FULL);
         if !offsets.is_empty() {
             task.filled(topic, partition, offsets, block_bytes, now);
@@ -412,7 +458,7 @@ impl LaneShell {
 
     /// Tells the protocol how much is still to come.
     pub(super) fn tell_waiting(&mut self, task: &mut Task, now: Millis) {
-        if self.open.bytes() > 0 && now.since(self.told_waiting_at) >= WAITING_MS {
+        if self.is_begun() && now.since(self.told_waiting_at) >= WAITING_MS {
             self.told_waiting_at = now;
             self.waiting = self.count_waiting(task, now);
             task.waits(&self.topic, self.waiting);

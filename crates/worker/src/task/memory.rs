@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use pumphouse_conduct::FILLING_MAX;
 use pumphouse_kafka::Settings;
 
 use super::encoder::Slots;
@@ -34,9 +35,6 @@ pub(super) const fn of_columns(data_bytes: u64) -> u64 {
     data_bytes + data_bytes / 2
 }
 
-/// Fetched records exist twice at most: those in a lane's hand, and the queue that filled up meanwhile.
-const FETCHED_TWICE: u64 = 2;
-
 /// A queue's size at most, and at least: below it, a lane waits for the broker between two fetches.
 const QUEUE_BYTES_MAX: u64 = 32 << 20;
 const QUEUE_BYTES_MIN: u64 = 512 << 10;
@@ -63,6 +61,8 @@ pub(crate) struct Memory {
     /// What lanes hold beyond their fair shares.
     beyond: AtomicU64,
     lanes: AtomicUsize,
+    /// Lanes that fill large blocks at a time.
+    filling_max: usize,
     encoding: Slots,
 }
 
@@ -89,14 +89,16 @@ impl Memory {
             held: AtomicU64::new(0),
             beyond: AtomicU64::new(0),
             lanes: AtomicUsize::new(0),
+            filling_max: FILLING_MAX * tasks.max(1),
             encoding: Slots::new(IDLE_FRAMES_BYTES_MAX),
         })
     }
 
     /// A consumer's settings with limits for its queues, where the operator has set none: one queue per topic,
-    /// and as many consumers as tasks.
+    /// and as many consumers as tasks. Of lanes that fill, as much is in hand while their queues fill up again.
     pub(crate) fn bounded(&self, given: &Settings, tasks: usize, topics: usize) -> Settings {
-        let queues = (tasks.max(1) * topics.max(1)) as u64 * FETCHED_TWICE;
+        let taken = topics.clamp(1, FILLING_MAX);
+        let queues = (tasks.max(1) * (topics.max(1) + taken)) as u64;
         let all = self.queues;
         let each = (all / queues).clamp(QUEUE_BYTES_MIN, QUEUE_BYTES_MAX);
         let messages = (each / BYTES_PER_QUEUED_MESSAGE).clamp(QUEUED_MESSAGES_MIN, QUEUED_MESSAGES_MAX);
@@ -133,14 +135,19 @@ impl Memory {
 
     /// What a lane may always hold: with all of them at it there is still room for as much in flight.
     fn fair(&self) -> u64 {
-        self.blocks_max / 2 / self.lanes.load(Ordering::Relaxed).max(1) as u64
+        self.blocks_max / 2 / self.lanes() as u64
+    }
+
+    fn lanes(&self) -> usize {
+        self.lanes.load(Ordering::Relaxed).max(1)
     }
 }
 
 /// Of what a task's lanes may hold, so many per cent in open blocks are enough: the largest one goes.
 const OPEN_PERCENT: u64 = 60;
 
-/// The part of a lane's fair share that columns may take before they are packed: blocks are meant to hold the rest.
+/// The part of what a filling lane may hold that columns may take before they are packed: blocks are meant to hold the
+/// rest.
 const UNPACKED_PART: u64 = 4;
 
 /// What one lane holds.
@@ -153,15 +160,14 @@ pub(super) struct Share {
 impl Share {
     /// The lane holds so many bytes of memory now: filled, on their way and spare.
     pub(super) fn holds(&mut self, bytes: u64) {
-        match bytes.checked_sub(self.held) {
-            Some(more) => self.memory.held.fetch_add(more, Ordering::Relaxed),
-            None => self.memory.held.fetch_sub(self.held - bytes, Ordering::Relaxed),
-        };
-        self.held = bytes;
         let beyond = bytes.saturating_sub(self.memory.fair());
-        // Wraps where it has become less, and so takes the difference off.
-        self.memory.beyond.fetch_add(beyond.wrapping_sub(self.beyond), Ordering::Relaxed);
-        self.beyond = beyond;
+        for (all, own, now) in
+            [(&self.memory.held, &mut self.held, bytes), (&self.memory.beyond, &mut self.beyond, beyond)]
+        {
+            // Wraps where it has become less, and so takes the difference off.
+            all.fetch_add(now.wrapping_sub(*own), Ordering::Relaxed);
+            *own = now;
+        }
     }
 
     /// What a lane may always hold, and what makes a block large enough to go for want of memory.
@@ -169,9 +175,12 @@ impl Share {
         self.memory.fair()
     }
 
-    /// Column data of all partitions together beyond which rows are better packed.
-    pub(super) fn unpacked_max(&self) -> u64 {
-        self.memory.fair() / UNPACKED_PART
+    /// Column data of all partitions together beyond which rows are better packed. `is_behind`: the lane has much to
+    /// take, which few of them do at a time.
+    pub(super) fn unpacked_max(&self, is_behind: bool) -> u64 {
+        let lanes = self.memory.lanes();
+        let sharing = if is_behind { lanes.min(self.memory.filling_max) } else { lanes };
+        self.memory.blocks_max / 2 / sharing as u64 / UNPACKED_PART
     }
 
     /// Whether what lanes may have beyond their fair shares is used up.
@@ -265,7 +274,7 @@ mod tests {
         assert_eq!(of(1, 1, "max.partition.fetch.bytes"), "898779");
         assert_eq!(of(1, 1, "fetch.max.bytes"), "4194304");
         assert_eq!(of(4, 1, "fetch.max.bytes"), "1048576");
-        assert_eq!(of(1, 20, "queued.max.messages.kbytes"), "1228");
+        assert_eq!(of(1, 20, "queued.max.messages.kbytes"), "1890");
         assert_eq!(of(4, 20, "queued.max.messages.kbytes"), "512");
         let memory = Memory::new(256 * MIB, 1);
         let given = Settings::from([("queued.min.messages".to_owned(), "7".to_owned())]);

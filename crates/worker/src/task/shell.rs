@@ -280,11 +280,19 @@ impl<'a> Shell<'a> {
     fn take_records(&mut self) -> bool {
         self.seal_largest();
         let mut took = false;
-        let topics: Vec<TopicName> = self.lanes.keys().cloned().collect();
+        let mut topics: Vec<TopicName> = self.lanes.keys().cloned().collect();
+        topics.sort_by_cached_key(|topic| self.lanes[topic].turn_order());
+        let mut filling = topics.iter().filter(|topic| self.is_filling(topic)).count();
         for topic in topics {
-            took |= self.take_records_of(&topic);
+            let was_filling = self.is_filling(&topic);
+            took |= self.take_records_of(&topic, filling);
+            filling = filling + usize::from(self.is_filling(&topic)) - usize::from(was_filling);
         }
         took
+    }
+
+    fn is_filling(&mut self, topic: &TopicName) -> bool {
+        self.lanes.get(topic).is_some_and(|lane| lane.is_filling(self.task))
     }
 
     /// Of several lanes that fill side by side one goes after the other ([`Memory::open_max`]).
@@ -300,10 +308,10 @@ impl<'a> Shell<'a> {
         self.perform();
     }
 
-    fn take_records_of(&mut self, topic: &TopicName) -> bool {
+    fn take_records_of(&mut self, topic: &TopicName, filling: usize) -> bool {
         let now = self.now();
         let Some(lane) = self.lanes.get_mut(topic) else { return false };
-        match lane.take_run(self.task, now, &self.encoder) {
+        match lane.take_run(self.task, now, &self.encoder, filling) {
             Ok(taken) => {
                 if taken.ran_dry {
                     lane.tell_positions(self.task, self.member.assigned(), now);

@@ -33,9 +33,9 @@ fn a_block_is_sealed_at_its_linger() {
 }
 
 #[test]
-fn a_block_with_as_many_records_behind_it_is_filled_for_five_lingers() {
-    check("claim p0; fill p0 3; waits p0 2; wait 999 | wait 1", "seal; write p0 open 0..3");
-    check("claim p0; fill p0 3; waits p0 3; wait 999; fill p0 1; waits p0 4; wait 998 | wait 1", "");
+fn a_block_of_a_lane_that_is_behind_is_filled_for_five_lingers() {
+    check("claim p0; fill p0 3; waits p0 0; wait 999 | wait 1", "seal; write p0 open 0..3");
+    check("claim p0; fill p0 3; waits p0 1; wait 999; fill p0 1; wait 998 | wait 1", "");
     let lingering = "claim p0; fill p0 1; waits p0 9; wait 900; fill p0 1; wait 900; fill p0 1; wait 900; fill p0 1; \
                      wait 900; fill p0 1; wait 900; fill p0 1; wait 499";
     check(&format!("{lingering} | wait 1"), "seal; write p0 open 0..6");
