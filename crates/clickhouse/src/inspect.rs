@@ -78,8 +78,6 @@ pub struct Inspection {
     pub server_version: String,
     /// Start of the server process: its clock less its uptime, whole seconds.
     pub server_started: ServerMillis,
-    /// Which server answered: a fingerprint of its `serverUUID()`, which outlives the process.
-    pub server: u64,
     /// The server's clock, half the round trip added.
     pub server_now: ServerMillis,
     /// When that was received.
@@ -105,8 +103,8 @@ pub struct Inspection {
     /// refused as well. Settings of the user's profile are not part of the table.
     pub pure_checks: bool,
     /// Changes with every change of the table's definition, of comments and settings too, also where nothing of it is
-    /// left: each change has its time, in whole seconds, which is another one on another replica. With the
-    /// definitions of tables behind it.
+    /// left: the upper half is a hash of its text, without its settings, which come last; the lower one the time of its last change on this server, in seconds
+    /// since 1970. With the definitions of tables behind it.
     pub definition: u64,
 }
 
@@ -212,9 +210,9 @@ fn facts_sql(table: &TableName, lineage_names: &str) -> String {
          AND NOT is_session_expired AND zookeeper_exception = '')), \
          (SELECT groupArray([name, type, default_kind]) FROM system.columns WHERE {condition} \
          AND name IN ({lineage_names})), create_table_query, \
-         toString(cityHash64(create_table_query, metadata_modification_time)), \
+         toString(toUnixTimestamp(metadata_modification_time)), \
          (SELECT groupArray(name) FROM system.functions WHERE origin <> 'System'), \
-         toString(cityHash64(serverUUID())) \
+         toString(cityHash64(replaceRegexpOne(create_table_query, '(?s) SETTINGS .*', ''))) \
          FROM system.tables WHERE {condition}",
         default(PLAIN_BLOCKS, "merge_tree_settings"),
         default(REPLICATED_BLOCKS, "replicated_merge_tree_settings"),
@@ -272,8 +270,7 @@ impl Client {
             may_lose_rows,
             has_views: dependants > 0,
             pure_checks: definition.impure.is_none(),
-            definition: number(row, 16)?,
-            server: number(row, 18)?,
+            definition: number(row, 18)? << 32 | (number(row, 16)? & 0xffff_ffff),
         })
     }
 }

@@ -73,8 +73,12 @@ impl Client {
         Ok(())
     }
 
-    /// The tables behind the views of `table`, through views of views.
-    pub(crate) async fn targets_behind(&self, table: &TableName) -> Result<Vec<TableName>, ClickHouseError> {
+    /// The tables behind the views of `table`, through views of views: each once, and in an order that does not depend on
+    /// the server's.
+    pub(crate) async fn targets_behind(
+        &self,
+        table: &TableName,
+    ) -> Result<BTreeSet<TableName>, ClickHouseError> {
         Ok(self.behind(table).await?.0.into_iter().map(|behind| behind.target).collect())
     }
 

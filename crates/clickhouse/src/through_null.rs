@@ -50,7 +50,8 @@ fn weaker(a: Inspection, b: Inspection) -> Inspection {
     }
 }
 
-/// A fingerprint of two, whose order counts: equal ones do not cancel out.
+/// The texts of two definitions, whose order counts, so that equal ones do not cancel out; and the later of their times.
 fn both(a: u64, b: u64) -> u64 {
-    a.rotate_left(1) ^ b
+    let time = (a & 0xffff_ffff).max(b & 0xffff_ffff);
+    ((a >> 32).rotate_left(1) ^ (b >> 32)) << 32 | time
 }

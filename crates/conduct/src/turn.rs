@@ -13,20 +13,42 @@ pub const FILLING_MAX: usize = 6;
 /// Records that a lane has still to take, with which it counts as behind: some tens of milliseconds of decoding.
 pub const BEHIND_RECORDS: u64 = 20_000;
 
-/// For how many lingers a lane is held back at most.
+/// For how many lingers a lane is held back at most, and how long at most, in ms.
 const LINGERS_MAX: u64 = 5;
+const HELD_MS_MAX: u64 = 5_000;
+
+/// How long a lane keeps its turn, and its place among those that fill, while nothing comes of it, in ms.
+const IDLE_MS_MAX: u64 = 1_000;
 
 /// One lane's turn.
 #[derive(Debug)]
 pub struct Turn {
     held_max_ms: u64,
     since: Option<Millis>,
+    /// When the lane had records in hand last, or got its turn; `None` before its turn.
+    active_at: Option<Millis>,
 }
 
 impl Turn {
     /// `linger_ms`: how long a block is filled at most, unless its lane is behind.
     pub fn new(linger_ms: u64) -> Turn {
-        Turn { held_max_ms: linger_ms.saturating_mul(LINGERS_MAX), since: None }
+        let held_max_ms = linger_ms.saturating_mul(LINGERS_MAX).min(HELD_MS_MAX);
+        Turn { held_max_ms, since: None, active_at: None }
+    }
+
+    /// The lane took records, whatever became of them.
+    pub fn took(&mut self, now: Millis) {
+        self.active_at = Some(now);
+    }
+
+    /// Its block is sealed: the next one is another turn.
+    pub fn ended(&mut self) {
+        self.active_at = None;
+    }
+
+    /// Whether the lane has its turn and makes use of it.
+    pub fn is_used(&self, now: Millis) -> bool {
+        self.active_at.is_some_and(|at| now.since(at) < IDLE_MS_MAX)
     }
 
     /// Since when the lane is held back; who has waited longest is asked first.
@@ -41,6 +63,8 @@ impl Turn {
         let comes = waiting < BEHIND_RECORDS || filling < FILLING_MAX || now.since(since) >= self.held_max_ms;
         if comes {
             self.since = None;
+            // Who has little to take is asked anew each time: it may have come to have much.
+            self.active_at = (waiting >= BEHIND_RECORDS).then_some(now);
         }
         comes
     }
@@ -70,10 +94,27 @@ mod tests {
 
     #[test]
     fn nobody_is_held_back_for_long() {
-        let mut turn = Turn::new(1_000);
+        let mut turn = Turn::new(60_000);
         assert!(!turn.has_come(u64::MAX, 100, Millis(7)));
         assert!(!turn.has_come(u64::MAX, 100, Millis(5_006)));
         assert!(turn.has_come(u64::MAX, 100, Millis(5_007)));
         assert!(!turn.has_come(u64::MAX, 100, Millis(5_008)), "the next block waits anew");
+        let mut turn = Turn::new(100);
+        assert!(!turn.has_come(u64::MAX, 100, Millis(0)));
+        assert!(turn.has_come(u64::MAX, 100, Millis(500)));
+    }
+
+    /// Records that become no rows, and a queue that is empty for a moment, cost nobody its turn.
+    #[test]
+    fn a_turn_lasts_until_the_block_is_sealed_or_nothing_has_come_for_a_while() {
+        let mut turn = Turn::new(1_000);
+        assert!(!turn.is_used(Millis(0)));
+        assert!(turn.has_come(u64::MAX, 0, Millis(0)));
+        assert!(turn.is_used(Millis(999)));
+        turn.took(Millis(999));
+        assert!(turn.is_used(Millis(1_998)) && !turn.is_used(Millis(1_999)));
+        turn.took(Millis(2_000));
+        turn.ended();
+        assert!(!turn.is_used(Millis(2_000)));
     }
 }

@@ -50,8 +50,6 @@ pub struct TableSeen {
     pub server_version: String,
     /// Start of the server process, on its own clock.
     pub server_started: ServerMillis,
-    /// Which server that was; unknown in what earlier versions recorded.
-    pub server: Option<u64>,
     /// Blocks that its window holds.
     pub window_blocks: u64,
     /// Time that its window holds; `None` where only blocks count.
@@ -71,7 +69,6 @@ impl TableSeen {
             engine: facts.engine,
             server_version: facts.server_version.clone(),
             server_started: facts.server_started,
-            server: Some(facts.server),
             window_blocks: facts.window_blocks,
             window_ms: facts.window_ms,
             blocks: facts.blocks,

@@ -26,15 +26,14 @@ pub struct TableFacts {
     pub server_version: String,
     /// Start of the server process (now - uptime()), on its own clock.
     pub server_started: ServerMillis,
-    /// Which server that is: a fingerprint that outlives the process.
-    pub server: u64,
     /// Blocks that the window holds.
     pub window_blocks: u64,
     /// Time that the window holds; `None` where only blocks count.
     pub window_ms: Option<u64>,
     /// A count of inserted blocks that only grows; `None` if it could not be read.
     pub blocks: Option<u64>,
-    /// Fingerprint of the table's definition and of the time when this server changed it last.
+    /// Fingerprint of the table's definition: of its text without settings (the upper half) and the time of its last change on this
+    /// server, in seconds since 1970 (the lower half).
     pub definition: u64,
     /// Views hang on the table: an error may come after a part of the block was committed (R10).
     pub has_views: bool,
@@ -78,8 +77,8 @@ pub enum NeedsEvidence {
     /// The window's settings or the engine are not the recorded ones.
     #[error("the table's deduplication settings have changed")]
     OtherWindow,
-    /// The window may have been smaller for a while, and tokens with it.
-    #[error("the table was altered since the token was first recorded")]
+    /// The window may have been smaller for a while, and tokens are forgotten with it.
+    #[error("the table was altered, and altered back, since the token was first recorded")]
     Altered,
     /// Half of the window has passed.
     #[error("the token is {age_ms} ms old, the table's window is {window_ms} ms")]
@@ -146,9 +145,7 @@ pub fn may_send_again(batch: &Batch, facts: &TableFacts, now: Millis) -> Result<
     {
         return Err(NeedsEvidence::OtherWindow);
     }
-    // Each replica has a time of its own, and without replication another server is another process (R8).
-    let is_comparable = seen.engine == TableEngine::Plain || seen.server == Some(facts.server);
-    if is_comparable && seen.definition != facts.definition {
+    if is_altered_back(seen.definition, facts.definition, batch.first_recorded) {
         return Err(NeedsEvidence::Altered);
     }
     if let Some(window_ms) = facts.window_ms {
@@ -167,6 +164,14 @@ pub fn may_send_again(batch: &Batch, facts: &TableFacts, now: Millis) -> Result<
         return Err(NeedsEvidence::TooManyBlocks { blocks, window_blocks });
     }
     same_process(batch, facts.server_started)
+}
+
+/// Whether a table that looks as it did was changed since `recorded`. One that looks otherwise has been changed for that:
+/// its window, which is what counts, was compared. Each replica has a time of its own.
+fn is_altered_back(seen: u64, now: u64, recorded: ServerMillis) -> bool {
+    let halves = |definition: u64| (definition >> 32, definition & 0xffff_ffff);
+    let ((seen_text, seen_s), (text, s)) = (halves(seen), halves(now));
+    text == seen_text && s != seen_s && (s + 1) * 1_000 > recorded.0
 }
 
 /// R8: on plain MergeTree, the process that answers must be the one that first saw the token.

@@ -11,18 +11,19 @@ pub type Settings = BTreeMap<String, String>;
 /// Every client.
 const COMMON_DEFAULTS: &[(&str, &str)] = &[("client.id", "pumphouse")];
 
-/// Consumers and readers. The queue and fetch limits bound a task's memory. How long a full queue is not fetched for (librdkafka:
-/// 1000 ms), and how long a broker waits that has nothing (500 ms), are what a consumer with such small queues is
-/// held up by: a broker answers one fetch after the other, so one that asks only for partitions that are read to their end
-/// keeps those waiting whose queues were full at that moment.
+/// Consumers and readers. The queue and fetch limits bound a task's memory. How long a full queue is not fetched for
+/// (librdkafka: 1000 ms) is what a consumer with such small queues is held up by.
 const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "2"),
-    ("fetch.wait.max.ms", "20"),
     ("queued.min.messages", "20000"),
     ("queued.max.messages.kbytes", "16384"),
     ("fetch.max.bytes", "4194304"),
     ("max.partition.fetch.bytes", "262144"),
 ];
+
+/// Members. How long a broker waits that has nothing (librdkafka: 500 ms): it answers one fetch after the other, so one
+/// that asks only for partitions that are read to their end keeps those waiting whose queues were full at that moment.
+const MEMBER_DEFAULTS: &[(&str, &str)] = &[("fetch.wait.max.ms", "20")];
 
 /// Consumers and readers. Offsets are the ledger's alone to commit and to choose; an end-of-partition
 /// event would move the position one past the end, and a record would be skipped.
@@ -106,6 +107,7 @@ pub(crate) fn member(given: &Settings, group: &str, instance: Option<&str>) -> R
         &mut settings,
         &[("topic.metadata.refresh.interval.ms", "10000"), ("metadata.max.age.ms", "900000")],
     );
+    defaults(&mut settings, MEMBER_DEFAULTS);
     match protocol {
         Protocol::Eager | Protocol::Cooperative => {
             let strategy = given.get(STRATEGY).map_or("range,roundrobin", String::as_str);

@@ -136,7 +136,6 @@ impl World {
             window_blocks: WINDOW_BLOCKS,
             window_ms: None,
             blocks: Some(self.blocks),
-            server: 1,
             definition: 1,
             has_views: false,
             pure_checks: true,

@@ -81,8 +81,10 @@ struct Table {
     rows: Vec<Vec<Vec<u8>>>,
     /// Attempts that wrote all their rows, without a dedup hit.
     query_log: BTreeMap<DedupToken, Finished>,
-    /// Changes with its columns, its checks and its settings.
+    /// Changes with its columns and with its checks.
     definition: u64,
+    /// When it was altered last, in seconds of the server's clock; what is seen otherwise needs no time.
+    altered_s: u64,
     /// When it was last read for whether it remembers a token.
     relied_on_at: Option<u64>,
     /// The configuration version that fills blocks for its columns as they are ...
@@ -137,6 +139,7 @@ impl Server {
             rows: vec![Vec::new(); plan.partitions as usize],
             query_log: BTreeMap::new(),
             definition: 1,
+            altered_s: 0,
             relied_on_at: None,
             columns: 1,
             columns_taken: 1,
@@ -194,8 +197,7 @@ impl Server {
             window_blocks: self.window_blocks,
             window_ms: self.window_ms,
             blocks: Some(self.blocks(table, now)),
-            server: 1,
-            definition: self.tables[table].definition,
+            definition: self.tables[table].definition << 32 | self.tables[table].altered_s,
             has_views: self.views,
             pure_checks: self.pure_checks,
             server_now: self.clock(now),
@@ -242,8 +244,7 @@ impl Server {
             return false;
         }
         table.tokens.clear();
-        // The same checks, and another time of the last change.
-        table.definition += 2;
+        table.altered_s = (self.clock_ms + now) / 1_000;
         true
     }
 

@@ -14,7 +14,6 @@ fn found(engine: Engine, window_blocks: u64, window_ms: Option<u64>) -> Inspecti
         dependants: 0,
         server_version: "26.7".to_owned(),
         server_started: ServerMillis(0),
-        server: 0,
         server_now: ServerMillis(0),
         received: Instant::now(),
         window_blocks,

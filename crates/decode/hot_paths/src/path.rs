@@ -177,7 +177,6 @@ fn sealed(unit: i64) -> Batch {
             engine: TableEngine::Replicated,
             server_version: "26.7.1".to_owned(),
             server_started: ServerMillis(1_000),
-            server: Some(1),
             window_blocks: 10_000,
             window_ms: Some(3_600_000),
             blocks: Some(7),

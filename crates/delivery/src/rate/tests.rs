@@ -14,7 +14,6 @@ fn facts(at_ms: u64, blocks: Option<u64>) -> TableFacts {
         window_blocks: 1_000,
         window_ms: None,
         blocks,
-        server: 1,
         definition: 0,
         has_views: false,
         pure_checks: false,

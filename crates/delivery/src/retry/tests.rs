@@ -15,7 +15,6 @@ fn deadline_after(age_ms: u64, window_ms: Option<u64>) -> u64 {
         window_blocks: 100,
         window_ms,
         blocks: Some(0),
-        server: 1,
         definition: 0,
         has_views: false,
         pure_checks: false,

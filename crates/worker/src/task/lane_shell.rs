@@ -234,7 +234,7 @@ impl LaneShell {
                 return Ok(Taken::default());
             }
         }
-        if !self.is_begun() && !self.begins(task, now, filling) {
+        if !self.is_in_turn(now) && !self.begins(task, now, filling) {
             return Ok(Taken::default());
         }
         if self.done >= self.in_hand.len() {
@@ -250,6 +250,7 @@ impl LaneShell {
                 return Ok(Taken { ran_dry: true, ..Taken::default() });
             }
         }
+        self.turn.took(now);
         let taken = self.decode_run(task, now, encoder)?;
         if taken.records > 0 {
             self.early.took(now);
@@ -283,6 +284,10 @@ impl LaneShell {
         self.open.bytes() > 0
     }
 
+    fn is_in_turn(&self, now: Millis) -> bool {
+        self.is_begun() || self.turn.is_used(now)
+    }
+
     fn is_behind(&self) -> bool {
         self.waiting >= BEHIND_RECORDS
     }
@@ -294,27 +299,31 @@ impl LaneShell {
         }
         if self.turn.held_since().is_none() && now.since(self.told_waiting_at) >= WAITING_MS {
             self.told_waiting_at = now;
-            self.progress.clear();
             self.waiting = self.count_waiting(task, now);
         }
+        let was_held = self.turn.held_since().is_some();
         let comes = self.turn.has_come(self.waiting, filling, now);
-        if comes {
+        if comes && was_held {
             // No partition has come forward while nothing was taken.
             self.progress.clear();
-        } else {
+        }
+        if !comes {
             self.spare.clear();
+            if self.done >= self.in_hand.len() {
+                self.drop_in_hand();
+            }
         }
         comes
     }
 
     /// Whether this lane fills a block and has much more to take.
-    pub(super) fn is_filling(&self, task: &mut Task) -> bool {
-        self.is_begun() && self.is_behind() && self.needs.is_none() && task.takes_any(&self.topic)
+    pub(super) fn is_filling(&self, task: &mut Task, now: Millis) -> bool {
+        self.turn.is_used(now) && self.is_behind() && self.needs.is_none() && task.takes_any(&self.topic)
     }
 
     /// Lanes are asked in this order: those that fill, then those that are held back, longest first.
-    pub(super) fn turn_order(&self) -> (bool, Millis) {
-        (!self.is_begun(), self.turn.held_since().unwrap_or(Millis(u64::MAX)))
+    pub(super) fn turn_order(&self, now: Millis) -> (bool, Millis) {
+        (!self.is_in_turn(now), self.turn.held_since().unwrap_or(Millis(u64::MAX)))
     }
 
     /// Whether there is memory for more records.
@@ -471,7 +480,8 @@ impl LaneShell {
         let mut waiting = 0;
         for (partition, next) in task.positions_of(&self.topic) {
             let (at, since) = self.progress.entry(partition).or_insert((next, now));
-            if *at != next {
+            // A partition of which nothing waits does not stand still.
+            if *at != next || self.queue.known_end(partition).is_none_or(|end| end <= next) {
                 (*at, *since) = (next, now);
             }
             let end = self.queue.known_end(partition).filter(|_| now.since(*since) < self.linger_ms);
@@ -486,6 +496,7 @@ impl LaneShell {
         let recipe = Arc::clone(self.running.as_ref().expect("records were decoded with it"));
         self.letters.sealed();
         self.early.sealed(now);
+        self.turn.ended();
         let block = Block::close(&mut self.open, encoder, recipe, &self.spare);
         self.blocks.insert(batch, Held::Sealed(block));
     }

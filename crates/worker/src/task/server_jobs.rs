@@ -130,7 +130,6 @@ fn facts(
         engine,
         server_version: found.server_version.clone(),
         server_started: found.server_started,
-        server: found.server,
         window_blocks: found.window_blocks,
         window_ms: found.window_ms,
         blocks: found.blocks,

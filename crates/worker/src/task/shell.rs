@@ -281,18 +281,19 @@ impl<'a> Shell<'a> {
         self.seal_largest();
         let mut took = false;
         let mut topics: Vec<TopicName> = self.lanes.keys().cloned().collect();
-        topics.sort_by_cached_key(|topic| self.lanes[topic].turn_order());
-        let mut filling = topics.iter().filter(|topic| self.is_filling(topic)).count();
+        let now = self.now();
+        topics.sort_by_cached_key(|topic| self.lanes[topic].turn_order(now));
+        let mut filling = topics.iter().filter(|topic| self.is_filling(topic, now)).count();
         for topic in topics {
-            let was_filling = self.is_filling(&topic);
+            let was_filling = self.is_filling(&topic, now);
             took |= self.take_records_of(&topic, filling);
-            filling = filling + usize::from(self.is_filling(&topic)) - usize::from(was_filling);
+            filling = filling + usize::from(self.is_filling(&topic, now)) - usize::from(was_filling);
         }
         took
     }
 
-    fn is_filling(&mut self, topic: &TopicName) -> bool {
-        self.lanes.get(topic).is_some_and(|lane| lane.is_filling(self.task))
+    fn is_filling(&mut self, topic: &TopicName, now: Millis) -> bool {
+        self.lanes.get(topic).is_some_and(|lane| lane.is_filling(self.task, now))
     }
 
     /// Of several lanes that fill side by side one goes after the other ([`Memory::open_max`]).

@@ -20,7 +20,6 @@ pub(crate) fn batch(id: u128, ranges: BTreeMap<Partition, BatchRange>) -> Batch 
             window_blocks: 1,
             window_ms: None,
             blocks: None,
-            server: None,
             definition: 0,
         },
         first_recorded: ServerMillis(0),

@@ -36,7 +36,7 @@ pub fn run(input: &[u8]) -> Outcome {
 pub fn seeds() -> Vec<Vec<u8>> {
     let plain = r#"{"pumphouse":1,"topic":"00000000000000000000000000000070"}"#;
     let share = r#""share":{"batch":"0000000000000000000000000000000b","lead":2,"end":120,"rows":29,"hash":"00000000000000aa"}"#;
-    let whole = r#""whole":{"token":"0000000000000000000000000000000d","ranges":"2:90+30,5:5+4","table":"db.events","uuid":"0000000000000000000000000000000e","engine":"replicated","version":"26.7.1","started":1000,"server":"0000000000000005","window_blocks":10000,"window_ms":3600000,"blocks":7,"first":2000,"deadline":32000,"config":"000000000000000c","definition":"000000000000000f"}"#;
+    let whole = r#""whole":{"token":"0000000000000000000000000000000d","ranges":"2:90+30,5:5+4","table":"db.events","uuid":"0000000000000000000000000000000e","engine":"replicated","version":"26.7.1","started":1000,"window_blocks":10000,"window_ms":3600000,"blocks":7,"first":2000,"deadline":32000,"config":"000000000000000c","definition":"000000000000000f"}"#;
     let start = &plain[..plain.len() - 1];
     let other = share.replace("\"lead\":2", "\"lead\":0");
     vec![

@@ -78,7 +78,6 @@ pub fn facts(engine: TableEngine) -> TableFacts {
             TableEngine::Plain => None,
         },
         blocks: Some(100),
-        server: 1,
         definition: 5,
         has_views: false,
         pure_checks: false,
