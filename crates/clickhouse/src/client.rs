@@ -15,6 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::called_functions::ServersOwn;
 use crate::certificates::{self, Certificates};
 use crate::endpoint::Endpoint;
 use crate::error::ClickHouseError;
@@ -52,6 +53,7 @@ pub struct Client {
     /// Asks this host only; `None` = whichever answers.
     pub(crate) pinned: Option<usize>,
     pub(crate) lineage: Arc<LineageNames>,
+    pub(crate) servers_own: Arc<ServersOwn>,
 }
 
 /// One server: where it is, who we are there, and its connections.
@@ -186,14 +188,16 @@ impl Client {
         }
     }
 
-    /// The rows of an answer, each a JSON array; 64-bit numbers are texts.
+    /// The rows of an answer, each a JSON array; 64-bit numbers are texts. For what the server says of itself: one thread reads
+    /// that as soon as several, which only have to be started.
     pub(crate) async fn ask_json(
         &self,
         asked: &'static str,
         sql: &str,
     ) -> Result<Vec<serde_json::Value>, ClickHouseError> {
-        let sql =
-            format!("{sql} FORMAT JSONCompactEachRow SETTINGS output_format_json_quote_64bit_integers=1");
+        let sql = format!(
+            "{sql} FORMAT JSONCompactEachRow SETTINGS output_format_json_quote_64bit_integers=1, max_threads=1"
+        );
         let text = self.ask(asked, &sql).await?;
         text.lines()
             .map(|line| {

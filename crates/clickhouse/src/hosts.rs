@@ -13,7 +13,6 @@ use crate::certificates::Certificates;
 use crate::client::{Client, Host, Refused};
 use crate::endpoint::Endpoint;
 use crate::error::ClickHouseError;
-use crate::lineage::LineageNames;
 
 /// Answers of a host that cannot serve while another one may: time-outs and lost connections of its own,
 /// no Keeper, a replica that is read-only or shuts down.
@@ -101,7 +100,12 @@ impl Client {
         }
         let left_out = all.iter().map(|_| AtomicBool::new(false)).collect();
         let hosts = Hosts { all, current: AtomicUsize::new(0), left_out, identities: RwLock::default() };
-        Ok(Client { hosts: Arc::new(hosts), pinned: None, lineage: Arc::new(LineageNames::default()) })
+        Ok(Client {
+            hosts: Arc::new(hosts),
+            pinned: None,
+            lineage: Arc::default(),
+            servers_own: Arc::default(),
+        })
     }
 
     /// How many hosts there are.

@@ -19,6 +19,10 @@ const REPLICATED_SECONDS: &str = "replicated_deduplication_window_seconds";
 
 const ASKED: &str = "what the table is";
 
+/// Columns of the answer that are looked at before the rest of it.
+const VERSION: usize = 6;
+const CREATE_QUERY: usize = 14;
+
 /// Engines that keep every row as it was inserted; Replacing, Summing, Collapsing .. fold rows.
 const KEEPING_ENGINES: &[&str] = &["MergeTree", "ReplicatedMergeTree", "SharedMergeTree"];
 
@@ -103,8 +107,8 @@ pub struct Inspection {
     /// refused as well. Settings of the user's profile are not part of the table.
     pub pure_checks: bool,
     /// Changes with every change of the table's definition, of comments and settings too, also where nothing of it is
-    /// left: the upper half is a hash of its text, without its settings, which come last; the lower one the time of its last change on this server, in seconds
-    /// since 1970. With the definitions of tables behind it.
+    /// left: the upper half is a hash of its text, without its settings, which come last; the lower one the time of its
+    /// last change on this server, in seconds since 1970. With the definitions of tables behind it.
     pub definition: u64,
 }
 
@@ -126,8 +130,9 @@ impl Client {
         let Some(row) = rows.first() else {
             return Err(ClickHouseError::NoTable { table: table.to_string() });
         };
+        let foreign = self.foreign_functions(&text(row, CREATE_QUERY), &text(row, VERSION)).await?;
         let mut found = self
-            .read(row, received, round_trip)
+            .read(row, &foreign, received, round_trip)
             .ok_or_else(|| ClickHouseError::Strange { asked: ASKED, what: "a column".to_owned() })?;
         found.may_lose_rows = found.may_lose_rows.or(deletes?);
         found.keeps_rows = found.may_lose_rows.is_none();
@@ -199,29 +204,36 @@ impl Client {
 
 fn facts_sql(table: &TableName, lineage_names: &str) -> String {
     let condition = table.condition();
-    let default =
-        |name: &str, among: &str| format!("(SELECT any(value) FROM system.{among} WHERE name = '{name}')");
+    // Each look at such a list costs the server a millisecond.
+    let defaults = |names: &[&str], among: &str| {
+        let names = names.join("', '");
+        format!("(SELECT groupArray([name, value]) FROM system.{among} WHERE name IN ('{names}'))")
+    };
     format!(
         "SELECT toString(uuid), engine, engine_full, partition_key, toString(cityHash64(create_table_query)), \
          toString(length(dependencies_table)), version(), toString(toUnixTimestamp64Milli(now64(3, 'UTC'))), \
-         toString(uptime()), {}, {}, {}, \
+         toString(uptime()), {}, {}, \
          toString((SELECT max(max_block_number) FROM system.parts WHERE {condition})), \
          toString((SELECT maxOrNull(log_max_index) FROM system.replicas WHERE {condition} \
          AND NOT is_session_expired AND zookeeper_exception = '')), \
          (SELECT groupArray([name, type, default_kind]) FROM system.columns WHERE {condition} \
          AND name IN ({lineage_names})), create_table_query, \
          toString(toUnixTimestamp(metadata_modification_time)), \
-         (SELECT groupArray(name) FROM system.functions WHERE origin <> 'System'), \
          toString(cityHash64(replaceRegexpOne(create_table_query, '(?s) SETTINGS .*', ''))) \
          FROM system.tables WHERE {condition}",
-        default(PLAIN_BLOCKS, "merge_tree_settings"),
-        default(REPLICATED_BLOCKS, "replicated_merge_tree_settings"),
-        default(REPLICATED_SECONDS, "replicated_merge_tree_settings"),
+        defaults(&[PLAIN_BLOCKS], "merge_tree_settings"),
+        defaults(&[REPLICATED_BLOCKS, REPLICATED_SECONDS], "replicated_merge_tree_settings"),
     )
 }
 
 impl Client {
-    fn read(&self, row: &Value, received: Instant, round_trip: Duration) -> Option<Inspection> {
+    fn read(
+        &self,
+        row: &Value,
+        foreign_functions: &[String],
+        received: Instant,
+        round_trip: Duration,
+    ) -> Option<Inspection> {
         let engine_name = text(row, 1);
         let engine = Engine::of(&engine_name);
         let now: u64 = number(row, 7)?;
@@ -229,17 +241,16 @@ impl Client {
         let replicated = engine == Engine::Replicated;
         let engine_full = text(row, 2);
         // The table's own setting, else the server's default for tables of its kind.
-        let setting = |name: &str, default_at: usize| match setting_in_engine(&engine_full, name) {
+        let defaults: Vec<[String; 2]> = rows_of(if replicated { &row[10] } else { &row[9] })?;
+        let setting = |name: &str| match setting_in_engine(&engine_full, name) {
             Some(own) => own.parse().ok(),
-            None => number(row, default_at),
+            None => defaults.iter().find(|[known, _]| known == name)?[1].parse().ok(),
         };
-        let window_blocks =
-            if replicated { setting(REPLICATED_BLOCKS, 10) } else { setting(PLAIN_BLOCKS, 9) };
-        let window_ms =
-            if replicated { Some(setting(REPLICATED_SECONDS, 11)?.saturating_mul(1_000)) } else { None };
-        let definition = read_definition(&text(row, 15), &texts(&row[17])?);
-        let lineage_columns: Vec<[String; 3]> =
-            row[14].as_array()?.iter().map(|of| texts(of)?.try_into().ok()).collect::<Option<_>>()?;
+        let window_blocks: Option<u64> = setting(if replicated { REPLICATED_BLOCKS } else { PLAIN_BLOCKS });
+        let window_ms: Option<u64> =
+            if replicated { Some(setting(REPLICATED_SECONDS)?.saturating_mul(1_000)) } else { None };
+        let definition = read_definition(&text(row, CREATE_QUERY), foreign_functions);
+        let lineage_columns: Vec<[String; 3]> = rows_of(&row[13])?;
         let lineage = lineage_among(&lineage_columns, &definition.expiring_columns, &self.lineage);
         let may_lose_rows = if !KEEPING_ENGINES.contains(&engine_name.as_str()) {
             Some(format!("its engine {engine_name} merges, hides or does not hold rows"))
@@ -254,7 +265,7 @@ impl Client {
             partition_key: text(row, 3),
             schema_hash: text(row, 4),
             dependants,
-            server_version: text(row, 6),
+            server_version: text(row, VERSION),
             server_started: ServerMillis(now.saturating_sub(uptime_seconds * 1_000)),
             server_now: ServerMillis(now + half_round_trip_ms),
             received,
@@ -263,20 +274,24 @@ impl Client {
             window_ms,
             // Plain: `max` over no parts is 0, an empty table has counted nothing. Replicated: without a row or
             // a session there is no count, and 0 would look like one.
-            blocks: if replicated { number(row, 13) } else { Some(number(row, 12).unwrap_or(0)) },
+            blocks: if replicated { number(row, 12) } else { Some(number(row, 11).unwrap_or(0)) },
             engine,
             lineage,
             keeps_rows: may_lose_rows.is_none(),
             may_lose_rows,
             has_views: dependants > 0,
             pure_checks: definition.impure.is_none(),
-            definition: number(row, 18)? << 32 | (number(row, 16)? & 0xffff_ffff),
+            definition: number(row, 16)? << 32 | (number(row, 15)? & 0xffff_ffff),
         })
     }
 }
 
-fn texts(value: &Value) -> Option<Vec<String>> {
-    value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+/// An array of arrays of so many texts each.
+fn rows_of<const COLUMNS: usize>(value: &Value) -> Option<Vec<[String; COLUMNS]>> {
+    let texts = |row: &Value| -> Option<Vec<String>> {
+        row.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    value.as_array()?.iter().map(|row| texts(row)?.try_into().ok()).collect()
 }
 
 fn text(row: &Value, index: usize) -> String {

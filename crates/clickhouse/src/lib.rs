@@ -3,6 +3,7 @@
 //! Nothing outside this crate sees an HTTP status.
 #![forbid(unsafe_code)]
 
+mod called_functions;
 mod certificates;
 mod client;
 mod create_table;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::block::Body;
 use crate::column::Column;
 use crate::frame::{Compression, FrameMaker};
-use crate::frame_buffers::FrameBuffers;
+use crate::frame_buffers::{FrameBuffers, size_for};
 use crate::segment::Segment;
 use crate::stream::{Stream, encode_prefix, put_stream, streams_of};
 
@@ -112,13 +112,13 @@ impl Packer {
 
     /// Takes all rows out of `segment`, which keeps its memory.
     pub fn pack(&mut self, segment: &mut Segment) -> Packed {
-        self.frames = self.buffers.take();
+        self.frames.clear();
         let rows = segment.rows();
         let columns: Vec<PackedColumn> =
             segment.columns_mut().iter_mut().map(|column| self.pack_column(column)).collect();
         segment.clear();
-        let bytes = self.frames.capacity() + columns.iter().map(PackedColumn::bytes).sum::<usize>();
-        let frames = self.buffers.lend(mem::take(&mut self.frames));
+        let bytes = size_for(self.frames.len()) + columns.iter().map(PackedColumn::bytes).sum::<usize>();
+        let frames = self.buffers.lend(&self.frames);
         Packed { rows, columns, frames, bytes }
     }
 

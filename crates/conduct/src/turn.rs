@@ -2,7 +2,7 @@
 //!
 //! Lanes share their connector's memory, and their tables a server: with twenty of them behind, all filling at once, each
 //! block would be a twentieth of what it could be, and the server would merge for longer than it inserts. So a few
-//! of them fill at a time, and the others follow. Records that are not taken stay in Kafka.
+//! of them fill at a time, one before the other, and the rest follow. Records that are not taken stay in Kafka.
 //! A lane that has little to take is never held back: its block waits for its linger anyway, and is small.
 use pumphouse_types::Millis;
 
@@ -25,6 +25,7 @@ const IDLE_MS_MAX: u64 = 1_000;
 pub struct Turn {
     held_max_ms: u64,
     since: Option<Millis>,
+    began_at: Option<Millis>,
     /// When the lane had records in hand last, or got its turn; `None` before its turn.
     active_at: Option<Millis>,
 }
@@ -33,7 +34,7 @@ impl Turn {
     /// `linger_ms`: how long a block is filled at most, unless its lane is behind.
     pub fn new(linger_ms: u64) -> Turn {
         let held_max_ms = linger_ms.saturating_mul(LINGERS_MAX).min(HELD_MS_MAX);
-        Turn { held_max_ms, since: None, active_at: None }
+        Turn { held_max_ms, since: None, began_at: None, active_at: None }
     }
 
     /// The lane took records, whatever became of them.
@@ -51,6 +52,20 @@ impl Turn {
         self.active_at.is_some_and(|at| now.since(at) < IDLE_MS_MAX)
     }
 
+    /// When its turn began last; who began first goes on first.
+    pub fn began_at(&self) -> Option<Millis> {
+        self.began_at
+    }
+
+    /// Whether the lane, which is behind, stands back for one that comes before it: before its turn as long as it may be held
+    /// back, in its turn for half a linger, so that its block does not look as if nothing came any more.
+    pub fn stands_back(&mut self, now: Millis) -> bool {
+        match self.active_at {
+            Some(at) => now.since(at) < self.held_max_ms / LINGERS_MAX / 2,
+            None => now.since(*self.since.get_or_insert(now)) < self.held_max_ms,
+        }
+    }
+
     /// Since when the lane is held back; who has waited longest is asked first.
     pub fn held_since(&self) -> Option<Millis> {
         self.since
@@ -63,6 +78,7 @@ impl Turn {
         let comes = waiting < BEHIND_RECORDS || filling < FILLING_MAX || now.since(since) >= self.held_max_ms;
         if comes {
             self.since = None;
+            self.began_at = Some(now);
             // Who has little to take is asked anew each time: it may have come to have much.
             self.active_at = (waiting >= BEHIND_RECORDS).then_some(now);
         }
@@ -102,6 +118,20 @@ mod tests {
         let mut turn = Turn::new(100);
         assert!(!turn.has_come(u64::MAX, 100, Millis(0)));
         assert!(turn.has_come(u64::MAX, 100, Millis(500)));
+    }
+
+    #[test]
+    fn who_stands_back_is_served_now_and_then() {
+        let mut turn = Turn::new(1_000);
+        assert!(turn.stands_back(Millis(0)));
+        assert_eq!(turn.held_since(), Some(Millis(0)));
+        assert!(turn.stands_back(Millis(4_999)));
+        assert!(!turn.stands_back(Millis(5_000)));
+        assert!(turn.has_come(u64::MAX, FILLING_MAX, Millis(5_000)), "and has its turn then, whoever fills");
+        assert_eq!(turn.began_at(), Some(Millis(5_000)));
+        turn.took(Millis(5_000));
+        assert!(turn.stands_back(Millis(5_499)));
+        assert!(!turn.stands_back(Millis(5_500)));
     }
 
     /// Records that become no rows, and a queue that is empty for a moment, cost nobody its turn.

@@ -392,12 +392,12 @@ fn check_consumer(reading: &mut Reading<'_>, consumer: &KafkaOptions, worker: &W
             remedy,
         );
     }
-    // librdkafka's defaults, which are Java's.
+    // librdkafka's defaults, which are Java's. Without a heartbeat of its own, a member has one that fits its session.
     let number =
         |name: &str, default: u64| consumer.get(name).and_then(|t| t.trim().parse().ok()).unwrap_or(default);
     let (session_ms, poll_ms) =
         (number("session.timeout.ms", 45_000), number("max.poll.interval.ms", 300_000));
-    let heartbeat_ms = number("heartbeat.interval.ms", 3_000);
+    let heartbeat_ms = number("heartbeat.interval.ms", session_ms / 3);
     if poll_ms < session_ms {
         let message = format!("{poll_ms} is below session.timeout.ms, {session_ms}");
         let remedy = "Raise it, or lower session.timeout.ms.";

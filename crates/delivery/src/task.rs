@@ -14,6 +14,9 @@ use crate::talk::{Action, ClaimId, Decision, Event, LedgerAnswer, WriteId};
 /// How long a revocation waits for a write or an attempt that is under way (R5).
 const REVOKE_WAIT_MS: u64 = 5_000;
 
+/// Entries at which no marks of another lane go along: a write stays well below what a broker takes at once.
+const MARKS_PER_WRITE: usize = 1_000;
+
 /// Memberships under which the entries of a batch must have disagreed before a person is asked. Reads
 /// are not fenced: a member that was replaced while it stood still sees entries of different moments.
 /// That this happens twice in a row to the same batch would be a rare chance.
@@ -115,7 +118,7 @@ pub struct Task {
     claim: ClaimId,
     phase: Phase,
     lanes: BTreeMap<TopicName, Lane>,
-    ledger_busy: Option<(WriteId, TopicName)>,
+    ledger_busy: Option<(WriteId, Vec<TopicName>)>,
     next_write: u64,
     /// Lanes in the order in which they may write, so that none waits for ever.
     turns: VecDeque<TopicName>,
@@ -566,19 +569,23 @@ impl Task {
             // A write of a claim that has ended.
             Some(_) | None => return,
         }
-        let (_, topic) = self.ledger_busy.take().expect("just matched");
+        let (_, topics) = self.ledger_busy.take().expect("just matched");
         match answer {
             LedgerAnswer::Fenced => self.end_membership(),
             LedgerAnswer::Unknown => self.claim_again(),
             LedgerAnswer::OtherTopic(topic_id) => {
-                if self.is_claimed(&topic, topic_id) {
-                    self.with_lane(&topic, now, |lane, cx| {
+                // Who writes for partitions of others writes alone.
+                let topic = &topics[0];
+                if self.is_claimed(topic, topic_id) {
+                    self.with_lane(topic, now, |lane, cx| {
                         lane.ledger_answered(LedgerAnswer::NotRecorded, cx);
                     });
                 }
             }
             LedgerAnswer::Recorded | LedgerAnswer::NotRecorded | LedgerAnswer::Refused(_) => {
-                self.with_lane(&topic, now, |lane, cx| lane.ledger_answered(answer, cx));
+                for topic in topics {
+                    self.with_lane(&topic, now, |lane, cx| lane.ledger_answered(answer.clone(), cx));
+                }
             }
         }
     }
@@ -682,18 +689,37 @@ impl Task {
         }
     }
 
+    /// R14: one write at a time; plain marks of other lanes that are due go with plain marks, so that twenty topics do not
+    /// wait for twenty transactions at their start.
     fn write(&mut self, topic: TopicName, now: Millis) {
+        let is_marks = self.lanes[&topic].is_idle();
         let mut composed = Composed::default();
         self.with_lane(&topic, now, |lane, cx| composed = lane.compose(cx));
         let letters = composed.letters.into_iter().map(|letter| (topic.clone(), letter)).collect();
         let only_while = self.only_while(&topic, &composed.entries);
-        let entries = stored(&topic, composed.entries);
+        let mut entries = stored(&topic, composed.entries);
+        let mut topics = vec![topic];
+        if is_marks && only_while.is_none() {
+            let goes_along =
+                |lane: &&Lane| lane.is_idle() && lane.foreign_marks.is_empty() && lane.wants_write(now);
+            let others: Vec<TopicName> =
+                self.lanes.values().filter(goes_along).map(|lane| lane.topic.clone()).collect();
+            for topic in others {
+                if entries.len() >= MARKS_PER_WRITE {
+                    break;
+                }
+                self.with_lane(&topic, now, |lane, cx| {
+                    entries.extend(stored(&topic, lane.compose(cx).entries))
+                });
+                topics.push(topic);
+            }
+        }
         self.next_write += 1;
         let write = WriteId(self.next_write);
         // The write goes before an insert that a switched-off R1 may have asked for.
         let claim = self.claim;
         self.actions.push(Action::Record { claim, write, entries, letters, at_rest: false, only_while });
-        self.ledger_busy = Some((write, topic));
+        self.ledger_busy = Some((write, topics));
     }
 
     /// R15: whoever resolves a batch writes for partitions that others own. If their topic was created again, their owner

@@ -19,6 +19,9 @@ use crate::ffi::{codes, group, message};
 use crate::lane_queue::{DataQueue, LaneQueue};
 use crate::settings::{self, Protocol, Settings};
 
+/// For how long a member that has joined nothing yet is looked after; a group that takes longer waits for its others.
+const JOINING: Duration = Duration::from_secs(3);
+
 /// What the group protocol or the brokers say to a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConsumerEvent {
@@ -78,6 +81,7 @@ pub struct Consumer {
     owned: BTreeSet<TopicPartition>,
     /// Whether the group has given anything since the membership began, or was lost; be it nothing.
     heard: bool,
+    opened: Instant,
     /// What librdkafka fetches.
     fetched: BTreeSet<TopicPartition>,
 }
@@ -115,6 +119,7 @@ impl Consumer {
             protocol,
             owned: BTreeSet::new(),
             heard: false,
+            opened: Instant::now(),
             fetched: BTreeSet::new(),
         })
     }
@@ -144,6 +149,9 @@ impl Consumer {
     /// What happened; waits at most `timeout` for something. To be called again within
     /// `max.poll.interval.ms`, whatever the lanes do. Never returns records.
     pub fn poll_events(&mut self, timeout: Duration) -> Vec<ConsumerEvent> {
+        if !self.heard && self.opened.elapsed() < JOINING {
+            group::go_on_joining(&self.client);
+        }
         let mut events = Vec::new();
         let mut patience = timeout;
         loop {

@@ -302,6 +302,7 @@ fn listed(entries: &BTreeMap<TopicPartition, StoredEntry>) -> PartitionList {
 fn init(settings: &Settings, asker: &Asker, timeout: Duration) -> Result<Arc<Client>, KafkaError> {
     let client = Client::new(Kind::Producer, settings)?;
     let end = Instant::now() + timeout;
+    transaction::wait_for_broker(&client, timeout / 4);
     loop {
         let left = end.saturating_duration_since(Instant::now());
         match transaction::init(&client, left) {

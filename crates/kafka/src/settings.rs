@@ -25,6 +25,10 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
 /// that asks only for partitions that are read to their end keeps those waiting whose queues were full at that moment.
 const MEMBER_DEFAULTS: &[(&str, &str)] = &[("fetch.wait.max.ms", "20")];
 
+/// How often a classic member says that it lives (librdkafka, and Java: 3 s). The answer tells it that somebody joins or has
+/// left, so that a task which begins a moment after another one has its share this soon.
+const HEARTBEAT_MS: u64 = 1_000;
+
 /// Consumers and readers. Offsets are the ledger's alone to commit and to choose; an end-of-partition
 /// event would move the position one past the end, and a record would be skipped.
 const CONSUMER_FORCED: &[(&str, &str)] = &[
@@ -112,6 +116,9 @@ pub(crate) fn member(given: &Settings, group: &str, instance: Option<&str>) -> R
         Protocol::Eager | Protocol::Cooperative => {
             let strategy = given.get(STRATEGY).map_or("range,roundrobin", String::as_str);
             settings.insert(STRATEGY.to_owned(), strategy.to_owned());
+            let session_ms = settings.get("session.timeout.ms").and_then(|text| text.trim().parse().ok());
+            let heartbeat_ms = session_ms.map_or(HEARTBEAT_MS, |ms: u64| HEARTBEAT_MS.min(ms / 3));
+            defaults(&mut settings, &[("heartbeat.interval.ms", &heartbeat_ms.to_string())]);
             if let Some(instance) = instance {
                 force(&mut settings, &[("group.instance.id", instance)])?;
             }
@@ -220,6 +227,9 @@ mod tests {
         assert_eq!(settings["fetch.queue.backoff.ms"], "2");
         assert_eq!(settings["fetch.wait.max.ms"], "20");
         assert_eq!(settings["group.instance.id"], "i");
+        assert_eq!(settings["heartbeat.interval.ms"], "1000");
+        let short = member(&given("session.timeout.ms", "1800"), "g", None).unwrap();
+        assert_eq!(short["heartbeat.interval.ms"], "600");
     }
 
     #[test]
@@ -233,6 +243,7 @@ mod tests {
         assert!(of("group.protocol", "share").is_err());
         let dynamic = member(&given("group.protocol", "consumer"), "g", Some("i")).unwrap();
         assert!(!dynamic.contains_key("group.instance.id") && !dynamic.contains_key(STRATEGY));
+        assert!(!dynamic.contains_key("heartbeat.interval.ms"), "librdkafka refuses it there");
         // Who only reads is in no group.
         assert!(!consumer(&given("group.protocol", "consumer"), "g").unwrap().contains_key("group.protocol"));
     }

@@ -57,6 +57,22 @@ fn checks_are_pure_unless_something_in_them_is_made_up() {
     }
 }
 
+/// A function of somebody's own is found as soon as it is there, also by a client that has asked before. Its name stands before
+/// a bracket here, which is all that is looked at: where it is called, the server puts its text in its place.
+#[test]
+fn a_function_that_is_not_the_servers_own_makes_checks_impure() {
+    let columns = "a UInt64, d DateTime, PROJECTION facts_own (SELECT a, toYYYYMM(d) ORDER BY a)";
+    server().sql.run(&format!("CREATE TABLE facts_calls ({columns}) ENGINE = {PLAIN}")).unwrap();
+    let client = server().client("default", "");
+    let table = TableName { database: DATABASE.to_owned(), table: "facts_calls".to_owned() };
+    let is_pure = || RUNTIME.block_on(client.inspect(&table)).unwrap().pure_checks;
+    assert!(is_pure());
+    server().sql.run("CREATE FUNCTION facts_own AS a -> a + 1").unwrap();
+    assert!(!is_pure());
+    server().sql.run("DROP FUNCTION facts_own").unwrap();
+    assert!(is_pure());
+}
+
 #[test]
 fn a_view_and_a_change_show() {
     let before = facts("facts_changed", "a UInt64", PLAIN);

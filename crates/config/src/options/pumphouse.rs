@@ -28,7 +28,7 @@ pub(super) const PUMPHOUSE: &[OptionDef] = &[
         .group(GROUP),
     option(
         "pumphouse.memory.bytes.max",
-        "What the process may take altogether while it moves this connector's records: about 64 MiB for itself and for answers of the brokers on their way in (56 MiB more for each further task), the rest for records that are fetched, filled into blocks and sent, over all its tasks and topics. Records that find no room stay in Kafka. With several connectors in a process, each one's part is what it has beyond those 64 MiB.",
+        "What the process may take altogether while it moves this connector's records: about 64 MiB for itself and for answers of the brokers on their way in (as much for each further task, half of all at most), the rest for records that are fetched, filled into blocks and sent, over all its tasks and topics. Records that find no room stay in Kafka. With several connectors in a process, each one's part is what it has beyond those 64 MiB.",
     )
     .integer(134_217_728, 1 << 40)
     .default("268435456")

@@ -52,6 +52,17 @@ pub(crate) fn unassign(client: &Client) -> Result<(), RawError> {
 /// stops them one operation after the assignment, and a question to that thread, which serves its
 /// operations in order, is answered only after it.
 pub(crate) fn wait_for_stopped_fetches(client: &Client) {
+    ask_main_thread(client);
+}
+
+/// Has librdkafka's main thread look at once at how far joining has come. It takes the steps to the coordinator (a
+/// broker, who the coordinator is, its connection) when something wakes it, else every half second.
+pub(crate) fn go_on_joining(client: &Client) {
+    ask_main_thread(client);
+}
+
+/// Waits until librdkafka's main thread has served what it was asked for before.
+fn ask_main_thread(client: &Client) {
     let mut list = std::ptr::null_mut();
     // SAFETY: a living consumer; the list is ours to destroy. The answer is one of librdkafka's own
     // codes, and does not matter: the round trip does.

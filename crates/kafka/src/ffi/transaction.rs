@@ -11,6 +11,18 @@ use super::raw::{self, RawError};
 use crate::fence::Fence;
 use crate::outgoing_record::OutgoingRecord;
 
+/// Waits until a broker has answered, `timeout` at most. librdkafka looks for the transaction coordinator when it is asked to
+/// begin, and again half a second later if no broker is connected by then.
+pub(crate) fn wait_for_broker(client: &Client, timeout: Duration) {
+    // SAFETY: a living producer; the text is ours to free, and null is freed by nobody.
+    unsafe {
+        let cluster_id = rd::rd_kafka_clusterid(client.as_ptr(), raw::timeout_ms(timeout));
+        if !cluster_id.is_null() {
+            rd::rd_kafka_mem_free(client.as_ptr(), cluster_id.cast());
+        }
+    }
+}
+
 /// Ends whatever a predecessor of the same transactional id left open, and takes its place.
 pub(crate) fn init(client: &Client, timeout: Duration) -> Result<(), RawError> {
     // SAFETY: a living producer; the error is ours.

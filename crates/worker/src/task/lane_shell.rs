@@ -249,6 +249,9 @@ impl LaneShell {
                 }
                 return Ok(Taken { ran_dry: true, ..Taken::default() });
             }
+            if !self.is_in_turn(now) && !self.begins(task, now, filling) {
+                return Ok(Taken::default());
+            }
         }
         self.turn.took(now);
         let taken = self.decode_run(task, now, encoder)?;
@@ -288,7 +291,7 @@ impl LaneShell {
         self.is_begun() || self.turn.is_used(now)
     }
 
-    fn is_behind(&self) -> bool {
+    pub(super) fn is_behind(&self) -> bool {
         self.waiting >= BEHIND_RECORDS
     }
 
@@ -297,7 +300,10 @@ impl LaneShell {
         if self.is_alone {
             return true;
         }
-        if self.turn.held_since().is_none() && now.since(self.told_waiting_at) >= WAITING_MS {
+        // Records that have just come tell how many others wait.
+        let has_records = self.done < self.in_hand.len();
+        let is_old = has_records || now.since(self.told_waiting_at) >= WAITING_MS;
+        if self.turn.held_since().is_none() && is_old {
             self.told_waiting_at = now;
             self.waiting = self.count_waiting(task, now);
         }
@@ -321,9 +327,15 @@ impl LaneShell {
         self.turn.is_used(now) && self.is_behind() && self.needs.is_none() && task.takes_any(&self.topic)
     }
 
-    /// Lanes are asked in this order: those that fill, then those that are held back, longest first.
+    /// Lanes are asked in this order: those that fill, the first to begin first; then those that are held back, longest first.
     pub(super) fn turn_order(&self, now: Millis) -> (bool, Millis) {
-        (!self.is_in_turn(now), self.turn.held_since().unwrap_or(Millis(u64::MAX)))
+        let since = if self.is_in_turn(now) { self.turn.began_at() } else { self.turn.held_since() };
+        (!self.is_in_turn(now), since.unwrap_or(Millis(u64::MAX)))
+    }
+
+    /// Whether it leaves its records where they are for now, since a lane that is behind and comes before it has taken some.
+    pub(super) fn stands_back(&mut self, now: Millis) -> bool {
+        !self.is_alone && self.is_behind() && self.turn.stands_back(now)
     }
 
     /// Whether there is memory for more records.

@@ -42,10 +42,13 @@ pub(super) fn spawn(
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name).spawn(move || {
         let _report = PanicReport::new(&mail, None, "the ledger's thread");
+        // What was taken from the orders to see whether it goes along with the one before.
+        let mut taken = None;
         loop {
-            let order = match store.idle_within() {
-                Some(time) => orders.recv_timeout(time),
-                None => orders.recv().map_err(RecvTimeoutError::from),
+            let order = match (taken.take(), store.idle_within()) {
+                (Some(order), _) => Ok(order),
+                (None, Some(time)) => orders.recv_timeout(time),
+                (None, None) => orders.recv().map_err(RecvTimeoutError::from),
             };
             let letter = match order {
                 Ok(Order::Prepare { claim }) => match store.prepare(&abandoned) {
@@ -74,10 +77,32 @@ pub(super) fn spawn(
                     store.stands(&fence, &entries);
                     continue;
                 }
-                Ok(Order::Publish { claim, record }) => match store.publish(record) {
-                    Ok(()) => Mail::Published { claim },
-                    Err(error) => Mail::LedgerFailed { error },
-                },
+                Ok(Order::Publish { claim, record }) => {
+                    // Those of many topics come at once, when a claim begins.
+                    let (mut claims, mut records) = (vec![claim], vec![record]);
+                    while let Ok(order) = orders.try_recv() {
+                        match order {
+                            Order::Publish { claim, record } => {
+                                claims.push(claim);
+                                records.push(record);
+                            }
+                            other => {
+                                taken = Some(other);
+                                break;
+                            }
+                        }
+                    }
+                    match store.publish(&records) {
+                        Ok(()) => {
+                            let last = claims.pop().expect("the first one is in it");
+                            if claims.into_iter().any(|claim| mail.send(Mail::Published { claim }).is_err()) {
+                                break;
+                            }
+                            Mail::Published { claim: last }
+                        }
+                        Err(error) => Mail::LedgerFailed { error },
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => match store.idle() {
                     Ok(()) => continue,
                     Err(error) => Mail::LedgerFailed { error },

@@ -15,7 +15,7 @@ const PROCESS_BYTES: u64 = 64 << 20;
 
 /// What another task adds to that: a client of its own, with buffers and threads, and an answer on its way in. Measured
 /// with two tasks; many may take half of all at most.
-const TASK_BYTES: u64 = 56 << 20;
+const TASK_BYTES: u64 = 64 << 20;
 
 /// What is left for records.
 fn for_records(total: u64, tasks: usize) -> u64 {
@@ -34,6 +34,10 @@ const QUEUES_PART: u64 = 4;
 pub(super) const fn of_columns(data_bytes: u64) -> u64 {
     data_bytes + data_bytes / 2
 }
+
+/// A task's queues are no larger than if there were so many: a larger one makes nothing faster, and its records take more memory
+/// than their bytes.
+const QUEUES_MIN: usize = 3;
 
 /// A queue's size at most, and at least: below it, a lane waits for the broker between two fetches.
 const QUEUE_BYTES_MAX: u64 = 32 << 20;
@@ -98,7 +102,7 @@ impl Memory {
     /// and as many consumers as tasks. Of lanes that fill, as much is in hand while their queues fill up again.
     pub(crate) fn bounded(&self, given: &Settings, tasks: usize, topics: usize) -> Settings {
         let taken = topics.clamp(1, FILLING_MAX);
-        let queues = (tasks.max(1) * (topics.max(1) + taken)) as u64;
+        let queues = (tasks.max(1) * (topics + taken).max(QUEUES_MIN)) as u64;
         let all = self.queues;
         let each = (all / queues).clamp(QUEUE_BYTES_MIN, QUEUE_BYTES_MAX);
         let messages = (each / BYTES_PER_QUEUED_MESSAGE).clamp(QUEUED_MESSAGES_MIN, QUEUED_MESSAGES_MAX);
@@ -130,12 +134,19 @@ impl Memory {
     /// What the open blocks of so many lanes may hold together before the largest one goes: sooner than for want of
     /// memory, so that lanes which fill side by side do not all send at once, and the others' blocks can grow.
     pub(super) fn open_max(&self, lanes: usize) -> u64 {
-        self.fair() * 2 * lanes as u64 * OPEN_PERCENT / 100
+        self.blocks_max / self.lanes() as u64 * lanes as u64 * OPEN_PERCENT / 100
     }
 
-    /// What a lane may always hold: with all of them at it there is still room for as much in flight.
+    /// What a lane may always hold: with all of them at it there is still room for as much in flight. Of more than two, few
+    /// hold much at a time.
     fn fair(&self) -> u64 {
-        self.blocks_max / 2 / self.lanes() as u64
+        let lanes = self.lanes();
+        self.fair_shares() / lanes as u64
+    }
+
+    /// What all lanes may always hold together.
+    fn fair_shares(&self) -> u64 {
+        self.blocks_max / if self.lanes() > 2 { 4 } else { 2 }
     }
 
     fn lanes(&self) -> usize {
@@ -185,12 +196,12 @@ impl Share {
 
     /// Whether what lanes may have beyond their fair shares is used up.
     pub(super) fn is_tight(&self) -> bool {
-        self.memory.beyond.load(Ordering::Relaxed) >= self.memory.blocks_max / 2
+        self.memory.beyond.load(Ordering::Relaxed) >= self.memory.blocks_max - self.memory.fair_shares()
     }
 
     /// Whether the lane may take records, when its open block has `open_bytes`.
     /// A lane's fair share is its own, whatever the others hold: one whose table takes nothing for hours stands
-    /// still by itself. What is beyond is the other half of all.
+    /// still by itself. What is beyond is what the shares leave of all.
     pub(super) fn room(&self, open_bytes: u64) -> Room {
         if self.held < self.memory.fair() || !self.is_tight() {
             Room::Free
@@ -236,7 +247,7 @@ mod tests {
     #[test]
     fn tasks_beyond_the_first_take_some_of_it_and_never_more_than_half() {
         assert_eq!(Memory::new(256 * MIB, 1).blocks_max, 144 * MIB);
-        assert_eq!(Memory::new(256 * MIB, 2).blocks_max, 102 * MIB);
+        assert_eq!(Memory::new(512 * MIB, 2).blocks_max, 288 * MIB);
         assert_eq!(Memory::new(256 * MIB, 50).blocks_max, 96 * MIB);
         assert_eq!(Memory::new(128 * MIB, 1).blocks_max, 48 * MIB);
     }
@@ -269,8 +280,8 @@ mod tests {
         let of = |tasks, topics, name: &str| {
             Memory::new(256 * MIB, tasks).bounded(&Settings::new(), tasks, topics)[name].clone()
         };
-        assert_eq!(of(1, 1, "queued.max.messages.kbytes"), "24576");
-        assert_eq!(of(1, 1, "queued.min.messages"), "31457");
+        assert_eq!(of(1, 1, "queued.max.messages.kbytes"), "16384");
+        assert_eq!(of(1, 1, "queued.min.messages"), "20971");
         assert_eq!(of(1, 1, "max.partition.fetch.bytes"), "898779");
         assert_eq!(of(1, 1, "fetch.max.bytes"), "4194304");
         assert_eq!(of(4, 1, "fetch.max.bytes"), "1048576");

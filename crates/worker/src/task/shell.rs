@@ -277,6 +277,8 @@ impl<'a> Shell<'a> {
         }
     }
 
+    /// Of lanes that are behind, whoever began first goes on first, and others take what time is left while its queue fills up
+    /// again: so one block after the other becomes full, in place of all at the same moment.
     fn take_records(&mut self) -> bool {
         self.seal_largest();
         let mut took = false;
@@ -284,9 +286,15 @@ impl<'a> Shell<'a> {
         let now = self.now();
         topics.sort_by_cached_key(|topic| self.lanes[topic].turn_order(now));
         let mut filling = topics.iter().filter(|topic| self.is_filling(topic, now)).count();
+        let mut has_taken = false;
         for topic in topics {
+            if has_taken && self.lanes.get_mut(&topic).is_some_and(|lane| lane.stands_back(now)) {
+                continue;
+            }
             let was_filling = self.is_filling(&topic, now);
-            took |= self.take_records_of(&topic, filling);
+            let takes = self.take_records_of(&topic, filling);
+            took |= takes;
+            has_taken |= takes && self.lanes.get(&topic).is_some_and(LaneShell::is_behind);
             filling = filling + usize::from(self.is_filling(&topic, now)) - usize::from(was_filling);
         }
         took
@@ -299,11 +307,16 @@ impl<'a> Shell<'a> {
     /// Of several lanes that fill side by side one goes after the other ([`Memory::open_max`]).
     fn seal_largest(&mut self) {
         let open: u64 = self.lanes.values().map(LaneShell::open_bytes).sum();
-        if self.lanes.len() < 2 || open < self.cx.memory.open_max(self.lanes.len()) {
+        let open_max = self.cx.memory.open_max(self.lanes.len());
+        if self.lanes.len() < 2 || open < open_max {
             return;
         }
-        // Where the large ones are under way, small ones would go again and again.
-        let free = self.lanes.iter().filter(|(topic, lane)| lane.is_large() && self.task.is_idle(topic));
+        // Where the large ones are under way, small ones would go again and again; and one whose topic has no more than a
+        // little left goes by itself soon, with all of it.
+        let is_much = open >= open_max + open_max / 4;
+        let free = self.lanes.iter().filter(|(topic, lane)| {
+            lane.is_large() && (is_much || lane.is_behind()) && self.task.is_idle(topic)
+        });
         let Some((topic, _)) = free.max_by_key(|(_, lane)| lane.open_bytes()) else { return };
         self.task.seal_early(topic, self.cx.clock.now());
         self.perform();

@@ -13,6 +13,16 @@ fn one_write_is_under_way_at_a_time() {
     );
 }
 
+/// Their first marks are three lanes' in one write; an answer is all of theirs.
+#[test]
+fn plain_marks_that_are_due_go_together() {
+    check(
+        "no-entry p0; assign p0 u/p0 v/p0; claimed | started; not-recorded; wait 200; recorded; fill u/p0 10; wait 1000",
+        "write p0 at 0, u/p0 at 0, v/p0 at 0; fetch p0@0 u/p0@0 v/p0@0; write p0 at 0, u/p0 at 0, v/p0 at 0; u seal; write \
+         u/p0 open 0..10",
+    );
+}
+
 #[test]
 fn a_lane_that_always_has_something_to_write_holds_none_up() {
     // t is ready again as soon as it has landed, but u and v come first.

@@ -143,8 +143,8 @@ impl LedgerStore for KafkaStore {
         self.answer(outcome)
     }
 
-    fn publish(&mut self, record: OutgoingRecord) -> Result<(), KafkaError> {
-        match self.producer.produce_in_transaction(std::slice::from_ref(&record)) {
+    fn publish(&mut self, records: &[OutgoingRecord]) -> Result<(), KafkaError> {
+        match self.producer.produce_in_transaction(records) {
             RecordOutcome::Recorded => Ok(()),
             RecordOutcome::Unknown(error) => {
                 self.unsettled = true;

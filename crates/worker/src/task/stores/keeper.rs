@@ -163,8 +163,8 @@ impl LedgerStore for KeeperStore {
         self.due.clear();
     }
 
-    fn publish(&mut self, record: OutgoingRecord) -> Result<(), KafkaError> {
-        self.topics.publish(record)
+    fn publish(&mut self, records: &[OutgoingRecord]) -> Result<(), KafkaError> {
+        self.topics.publish(records)
     }
 
     fn idle_within(&self) -> Option<Duration> {

@@ -25,7 +25,7 @@ impl LedgerStore for MemoryStore {
         LedgerAnswer::Recorded
     }
 
-    fn publish(&mut self, _record: OutgoingRecord) -> Result<(), KafkaError> {
+    fn publish(&mut self, _records: &[OutgoingRecord]) -> Result<(), KafkaError> {
         Ok(())
     }
 }

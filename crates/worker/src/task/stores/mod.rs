@@ -52,8 +52,8 @@ pub(super) trait LedgerStore: Send {
     /// its writer has not read may leave out to look at the topic.
     fn record(&mut self, write: LedgerWrite) -> LedgerAnswer;
 
-    /// Writes to the state topic alone (R15). Errors: it is not certain to stand.
-    fn publish(&mut self, record: OutgoingRecord) -> Result<(), KafkaError>;
+    /// Writes to the state topic alone (R15), all of it or nothing. Errors: it is not certain to stand.
+    fn publish(&mut self, records: &[OutgoingRecord]) -> Result<(), KafkaError>;
 
     /// Has a write lie ready, if the store can (R14).
     fn stage(&mut self, _fence: &Fence, _entries: &BTreeMap<TopicPartition, StoredEntry>) {}
