@@ -31,7 +31,7 @@ impl Idle {
 
     /// Frees one of another size: segments of other tables, or of other lengths, may not come again.
     fn free_other(&mut self, size: usize) -> bool {
-        let other = self.by_size.keys().copied().find(|other| *other != size);
+        let other = self.by_size.keys().rev().copied().find(|other| *other != size);
         other.and_then(|other| self.take(other)).is_some()
     }
 }

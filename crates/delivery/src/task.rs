@@ -14,7 +14,7 @@ use crate::talk::{Action, ClaimId, Decision, Event, LedgerAnswer, WriteId};
 /// How long a revocation waits for a write or an attempt that is under way (R5).
 const REVOKE_WAIT_MS: u64 = 5_000;
 
-/// Entries at which no marks of another lane go along: a write stays well below what a broker takes at once.
+/// With more entries than these, no marks of another lane go along: a write stays well below what a store takes at once.
 const MARKS_PER_WRITE: usize = 1_000;
 
 /// Memberships under which the entries of a batch must have disagreed before a person is asked. Reads
@@ -705,8 +705,8 @@ impl Task {
             let others: Vec<TopicName> =
                 self.lanes.values().filter(goes_along).map(|lane| lane.topic.clone()).collect();
             for topic in others {
-                if entries.len() >= MARKS_PER_WRITE {
-                    break;
+                if entries.len() + self.lanes[&topic].marks().len() > MARKS_PER_WRITE {
+                    continue;
                 }
                 self.with_lane(&topic, now, |lane, cx| {
                     entries.extend(stored(&topic, lane.compose(cx).entries))

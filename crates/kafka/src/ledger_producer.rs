@@ -302,7 +302,7 @@ fn listed(entries: &BTreeMap<TopicPartition, StoredEntry>) -> PartitionList {
 fn init(settings: &Settings, asker: &Asker, timeout: Duration) -> Result<Arc<Client>, KafkaError> {
     let client = Client::new(Kind::Producer, settings)?;
     let end = Instant::now() + timeout;
-    transaction::wait_for_broker(&client, timeout / 4);
+    transaction::wait_for_broker(&client, timeout.min(CONNECTING));
     loop {
         let left = end.saturating_duration_since(Instant::now());
         match transaction::init(&client, left) {
@@ -316,6 +316,9 @@ fn init(settings: &Settings, asker: &Asker, timeout: Duration) -> Result<Arc<Cli
         }
     }
 }
+
+/// Beyond this, librdkafka's own way of asking again is no slower.
+const CONNECTING: Duration = Duration::from_secs(1);
 
 /// Callbacks that are served to find out why a handle did not open: a broker that cannot be reached is
 /// told a few times a second.

@@ -300,13 +300,7 @@ impl LaneShell {
         if self.is_alone {
             return true;
         }
-        // Records that have just come tell how many others wait.
-        let has_records = self.done < self.in_hand.len();
-        let is_old = has_records || now.since(self.told_waiting_at) >= WAITING_MS;
-        if self.turn.held_since().is_none() && is_old {
-            self.told_waiting_at = now;
-            self.waiting = self.count_waiting(task, now);
-        }
+        self.count_before_turn(task, now);
         let was_held = self.turn.held_since().is_some();
         let comes = self.turn.has_come(self.waiting, filling, now);
         if comes && was_held {
@@ -334,8 +328,25 @@ impl LaneShell {
     }
 
     /// Whether it leaves its records where they are for now, since a lane that is behind and comes before it has taken some.
-    pub(super) fn stands_back(&mut self, now: Millis) -> bool {
-        !self.is_alone && self.is_behind() && self.turn.stands_back(now)
+    pub(super) fn stands_back(&mut self, task: &Task, now: Millis) -> bool {
+        if self.is_alone {
+            return false;
+        }
+        if !self.is_in_turn(now) {
+            self.count_before_turn(task, now);
+        }
+        self.is_behind() && self.turn.stands_back(now)
+    }
+
+    /// What waits decides whether a lane without a turn is held back; while it is, nothing is taken, and nothing counted.
+    fn count_before_turn(&mut self, task: &Task, now: Millis) {
+        // Records that have just come tell how many others wait.
+        let has_records = self.done < self.in_hand.len();
+        let is_old = has_records || now.since(self.told_waiting_at) >= WAITING_MS;
+        if self.turn.held_since().is_none() && is_old {
+            self.told_waiting_at = now;
+            self.waiting = self.count_waiting(task, now);
+        }
     }
 
     /// Whether there is memory for more records.

@@ -16,6 +16,9 @@ use super::mail::{Mail, PanicReport};
 use super::stores::{LedgerStore, LedgerWrite};
 use crate::failpoint::{self, Moment};
 
+/// Configurations beyond which another one waits for the next transaction: a write takes several megabytes more.
+const PUBLISH_BYTES: usize = 1 << 20;
+
 /// What the ledger's thread is asked for.
 pub(super) enum Order {
     /// Make sure that the fate of every write so far is known; answered by [`Mail::Prepared`].
@@ -79,10 +82,14 @@ pub(super) fn spawn(
                 }
                 Ok(Order::Publish { claim, record }) => {
                     // Those of many topics come at once, when a claim begins.
+                    let mut bytes = record.bytes();
                     let (mut claims, mut records) = (vec![claim], vec![record]);
-                    while let Ok(order) = orders.try_recv() {
+                    while bytes < PUBLISH_BYTES
+                        && let Ok(order) = orders.try_recv()
+                    {
                         match order {
                             Order::Publish { claim, record } => {
+                                bytes += record.bytes();
                                 claims.push(claim);
                                 records.push(record);
                             }

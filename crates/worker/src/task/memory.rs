@@ -99,7 +99,8 @@ impl Memory {
     }
 
     /// A consumer's settings with limits for its queues, where the operator has set none: one queue per topic,
-    /// and as many consumers as tasks. Of lanes that fill, as much is in hand while their queues fill up again.
+    /// and as many consumers as tasks. Of lanes that fill, as much is in hand while their queues fill up again; what lanes that are
+    /// held back have in hand is a few records (`MESSAGES_IN_HAND` of all together).
     pub(crate) fn bounded(&self, given: &Settings, tasks: usize, topics: usize) -> Settings {
         let taken = topics.clamp(1, FILLING_MAX);
         let queues = (tasks.max(1) * (topics + taken).max(QUEUES_MIN)) as u64;

@@ -288,7 +288,7 @@ impl<'a> Shell<'a> {
         let mut filling = topics.iter().filter(|topic| self.is_filling(topic, now)).count();
         let mut has_taken = false;
         for topic in topics {
-            if has_taken && self.lanes.get_mut(&topic).is_some_and(|lane| lane.stands_back(now)) {
+            if has_taken && self.stands_back(&topic, now) {
                 continue;
             }
             let was_filling = self.is_filling(&topic, now);
@@ -298,6 +298,10 @@ impl<'a> Shell<'a> {
             filling = filling + usize::from(self.is_filling(&topic, now)) - usize::from(was_filling);
         }
         took
+    }
+
+    fn stands_back(&mut self, topic: &TopicName, now: Millis) -> bool {
+        self.lanes.get_mut(topic).is_some_and(|lane| lane.stands_back(self.task, now))
     }
 
     fn is_filling(&mut self, topic: &TopicName, now: Millis) -> bool {
