@@ -11,12 +11,13 @@ use crate::quote;
 
 const ASKED: &str = "which functions are the server's own";
 
-/// What stands before a bracket in a CREATE text without being a function, as the server prints it: keywords, types and codecs.
-/// A name that is missing here is asked for each time. A function of somebody's own that is named like one of these is not seen.
-const NO_FUNCTIONS: &str = "BY KEY IN AND OR NOT AS CHECK ASSUME CODEC DEFAULT MATERIALIZED ALIAS TTL WHERE WHEN THEN ELSE TYPE \
-    SETTINGS Array Tuple Map Nested Nullable LowCardinality Variant Dynamic JSON FixedString DateTime DateTime64 Time64 Decimal \
-    Decimal32 Decimal64 Decimal128 Decimal256 Enum8 Enum16 AggregateFunction SimpleAggregateFunction NONE LZ4 LZ4HC ZSTD Delta \
-    DoubleDelta Gorilla FPC T64";
+/// Keywords that stand before a bracket in a CREATE text, as the server prints it. One that is missing here is asked for each
+/// time.
+const KEYWORDS: &str = "BY KEY IN AND OR NOT AS CHECK ASSUME CODEC DEFAULT MATERIALIZED ALIAS EPHEMERAL TTL WHERE WHEN THEN ELSE";
+
+fn is_keyword(word: &str) -> bool {
+    KEYWORDS.split(' ').any(|keyword| keyword == word)
+}
 
 /// Functions that a version of the server brings itself; nobody can make another one of the same name.
 #[derive(Debug, Default)]
@@ -39,22 +40,53 @@ impl ServersOwn {
     }
 }
 
-/// Names before a bracket, behind the one that opens the columns, which may be functions.
+/// Names before a bracket, behind the one that opens the columns, which may be functions: not those of columns' types and
+/// codecs, by where they stand.
 fn called(create_query: &str) -> BTreeSet<String> {
     let tokens = tokens(create_query);
-    let columns = tokens.iter().position(|token| *token == Token::Mark('(')).unwrap_or(tokens.len());
-    tokens[columns..]
-        .windows(2)
-        .filter_map(|pair| match pair {
-            [Token::Word(word), Token::Mark('(')]
-                if !NO_FUNCTIONS.split(' ').any(|known| known == *word) && !word.ends_with("MergeTree") =>
-            {
-                Some((*word).to_owned())
+    let mut called = BTreeSet::new();
+    let Some(columns) = tokens.iter().position(|token| *token == Token::Mark('(')) else { return called };
+    let (mut at, mut depth) = (columns, 0_usize);
+    while at < tokens.len() {
+        let begins_item = depth == 1 && matches!(tokens[at - 1], Token::Mark('(' | ','));
+        match &tokens[at..] {
+            [Token::Name(_), Token::Word(kind), Token::Mark('('), ..] if begins_item && !is_keyword(kind) => {
+                at = past_brackets(&tokens, at + 2);
+                continue;
             }
-            [Token::Name(name), Token::Mark('(')] => Some(name.clone()),
-            _ => None,
-        })
-        .collect()
+            [Token::Word("CODEC"), Token::Mark('('), ..] => {
+                at = past_brackets(&tokens, at + 1);
+                continue;
+            }
+            [Token::Word(word), Token::Mark('('), ..]
+                if !is_keyword(word) && !word.ends_with("MergeTree") =>
+            {
+                called.insert((*word).to_owned());
+            }
+            [Token::Name(name), Token::Mark('('), ..] => {
+                called.insert(name.clone());
+            }
+            [Token::Mark('('), ..] => depth += 1,
+            [Token::Mark(')'), ..] => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    called
+}
+
+/// Where the brackets that open at `at` are closed, and one further.
+fn past_brackets(tokens: &[Token<'_>], at: usize) -> usize {
+    let mut depth = 0_usize;
+    for (index, token) in tokens.iter().enumerate().skip(at) {
+        match token {
+            Token::Mark('(') => depth += 1,
+            Token::Mark(')') if depth == 1 => return index + 1,
+            Token::Mark(')') => depth -= 1,
+            Token::Word(_) | Token::Name(_) | Token::Text | Token::Mark(_) => {}
+        }
+    }
+    tokens.len()
 }
 
 impl Client {
@@ -106,6 +138,16 @@ mod tests {
                      CHECK (id > 0) AND (c IN ('x', 'y'))) ENGINE = ReplicatedMergeTree('/t', 'r') ORDER BY (id, t) \
                      SETTINGS index_granularity = 8192";
         assert!(called(usual).is_empty(), "{:?}", called(usual));
+    }
+
+    /// In an expression, the name of a type or a codec may be somebody's function.
+    #[test]
+    fn types_and_codecs_are_known_by_where_they_stand() {
+        let text = "CREATE TABLE d.t (`a` Array(Decimal(18, 2)) DEFAULT Array(1), `b` Map(String, UInt8) CODEC(T64(1)) TTL \
+                    T64(a), CONSTRAINT c CHECK JSON(a) = 1, INDEX i set(a) TYPE minmax) ENGINE = MergeTree ORDER BY Tuple(a, (b))";
+        assert_eq!(texts(&called(text)), ["Array", "JSON", "T64", "Tuple", "set"]);
+        assert!(called("CREATE TABLE d.t").is_empty());
+        assert_eq!(texts(&called("CREATE TABLE d.t (`a` Array(b DEFAULT x(")), Vec::<&str>::new());
     }
 
     #[test]

@@ -503,11 +503,12 @@ impl LaneShell {
         let mut waiting = 0;
         for (partition, next) in task.positions_of(&self.topic) {
             let (at, since) = self.progress.entry(partition).or_insert((next, now));
+            let known_end = self.queue.known_end(partition);
             // A partition of which nothing waits does not stand still.
-            if *at != next || self.queue.known_end(partition).is_none_or(|end| end <= next) {
+            if *at != next || known_end.is_none_or(|end| end <= next) {
                 (*at, *since) = (next, now);
             }
-            let end = self.queue.known_end(partition).filter(|_| now.since(*since) < self.linger_ms);
+            let end = known_end.filter(|_| now.since(*since) < self.linger_ms);
             let end = end.map(|end| self.ends.as_ref().map_or(end, |ends| end.min(end_of(ends, partition))));
             waiting += end.map_or(0, |end| end.get().saturating_sub(next.get()).max(0) as u64);
         }

@@ -248,6 +248,7 @@ mod tests {
     #[test]
     fn tasks_beyond_the_first_take_some_of_it_and_never_more_than_half() {
         assert_eq!(Memory::new(256 * MIB, 1).blocks_max, 144 * MIB);
+        assert_eq!(Memory::new(256 * MIB, 2).blocks_max, 96 * MIB);
         assert_eq!(Memory::new(512 * MIB, 2).blocks_max, 288 * MIB);
         assert_eq!(Memory::new(256 * MIB, 50).blocks_max, 96 * MIB);
         assert_eq!(Memory::new(128 * MIB, 1).blocks_max, 48 * MIB);
