@@ -4,7 +4,8 @@
 //! Fields may come in any order and more than once, and lists in pieces, so a message's fields are
 //! first noted (number, place, length) and then taken in the schema's order: the last of a field that
 //! comes twice counts, lists are joined, parts of a message are merged, as the specification asks.
-//! Messages of plain fields in the schema's order, as serializers write them, are not noted first.
+//! Messages of plain fields, lists of them and instants, in the schema's order, as serializers write them, are not
+//! noted first.
 //!
 //! Names are those of the `.proto` file. Members of a oneof are fields like others. A field that is
 //! absent is null where the schema can tell (`optional`, oneof, messages, proto2), else its zero.
@@ -16,6 +17,7 @@ mod number;
 mod program;
 mod schema;
 mod times;
+mod usual_list;
 mod wire;
 
 pub use decoder::ProtobufDecoder;

@@ -255,7 +255,7 @@ pub fn run(options: &Options) -> Result<()> {
     let source = pages::source();
     let plan = options.plan();
     let mut loads = Vec::new();
-    if plan.contenders {
+    if plan.contenders || plan.profile {
         loads.push(options.main_workload()?);
     }
     if plan.matrix {
@@ -292,7 +292,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
     if plan.profile {
-        let stage = Stage::fill(&hall, profile::workload(options)?)?;
+        let stage = Stage::fill(&hall, options.main_workload()?)?;
         let profile = profile::measure(&stage, options)?;
         println!("\n{}\n", profile::text(options, &profile));
         if options.keep {

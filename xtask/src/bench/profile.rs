@@ -8,7 +8,6 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::Options;
-use super::load::{MATRIX, Workload};
 use super::pages::{self, aligned, machine_text};
 use super::pumphouse;
 use super::stage::Stage;
@@ -44,17 +43,12 @@ pub struct Profile {
     functions: Shares,
 }
 
-/// Profiles the worker on the first workload of the matrix.
+/// Profiles the worker on the main workload.
 pub fn measure(stage: &Stage, options: &Options) -> Result<Profile> {
     let file = tempfile::Builder::new().prefix("pumphouse-profile-").tempdir()?;
     let file = file.path().join("perf.data");
     pumphouse::record_profile(stage, options, &file)?;
     Ok(Profile { threads: report(&file, "comm")?, functions: report(&file, "symbol")? })
-}
-
-/// The workload that is profiled.
-pub fn workload(options: &Options) -> Result<Workload> {
-    MATRIX[0].scaled(options.records)
 }
 
 fn report(file: &Path, sort: &str) -> Result<Shares> {

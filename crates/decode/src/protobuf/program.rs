@@ -155,7 +155,7 @@ impl Program {
         }
         let message = self.schema.message(id);
         let binding = Binding::new(plan, message.fields.iter().map(|field| &*field.name));
-        let in_order = InOrder::new(message, &binding, plan);
+        let in_order = InOrder::new(&self.schema, message, &binding, plan);
         self.bound.push(Bound { id, binding, in_order, tries_left: TRIES_MAX });
         self.bound.len() - 1
     }

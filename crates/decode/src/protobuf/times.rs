@@ -1,12 +1,18 @@
 //! Instants, dates, times of day and durations, which Google's types spread over several fields.
 use super::known::Known;
+use super::number::int32;
 use super::program::{Entries, LOSSY, Run};
 use super::schema::MessageId;
 use crate::civil::{days_from_civil, days_in_month};
 use crate::error::DecodeReason;
 use crate::typed::{Moment, TextBuffer};
+use crate::varint::take_varint;
 
 const NANOS: i64 = 1_000_000_000;
+
+/// What stands before a Timestamp's numbers.
+const SECONDS_TAG: u8 = 1 << 3;
+const NANOS_TAG: u8 = 2 << 3;
 
 impl Run<'_> {
     /// What a Timestamp, Date or TimeOfDay counts. Shape: the message is one of these.
@@ -43,6 +49,20 @@ impl Run<'_> {
         let [seconds, nanos] = self.numbers(id, given, depth)?;
         duration_text(seconds, nanos)
     }
+}
+
+/// A Timestamp whose two numbers come in order, each at most once. `None`: it is another one, or none.
+pub(super) fn usual_instant(message: &[u8]) -> Option<(i64, Moment)> {
+    let (mut rest, mut seconds, mut nanos) = (message, 0, 0);
+    if let [SECONDS_TAG, behind @ ..] = rest {
+        rest = behind;
+        seconds = take_varint(&mut rest)? as i64;
+    }
+    if let [NANOS_TAG, behind @ ..] = rest {
+        rest = behind;
+        nanos = int32(take_varint(&mut rest)?);
+    }
+    rest.is_empty().then(|| instant(seconds, nanos.into()).ok())?
 }
 
 fn instant(seconds: i64, nanos: i64) -> Result<(i64, Moment), DecodeReason> {
