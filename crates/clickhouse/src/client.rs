@@ -21,6 +21,7 @@ use crate::endpoint::Endpoint;
 use crate::error::ClickHouseError;
 use crate::hosts::Hosts;
 use crate::lineage::LineageNames;
+use crate::together::Questions;
 
 /// The longest answer to a question that is read: a table of some thousand columns.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -54,6 +55,7 @@ pub struct Client {
     pub(crate) pinned: Option<usize>,
     pub(crate) lineage: Arc<LineageNames>,
     pub(crate) servers_own: Arc<ServersOwn>,
+    pub(crate) questions: Arc<Questions>,
 }
 
 /// One server: where it is, who we are there, and its connections.
@@ -147,7 +149,7 @@ impl Client {
     #[must_use]
     pub fn with_lineage_names(mut self, names: LineageNames) -> Client {
         self.lineage = Arc::new(names);
-        self
+        self.asking_alone()
     }
 
     /// Runs a statement and answers with its text.

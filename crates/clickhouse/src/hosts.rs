@@ -105,6 +105,7 @@ impl Client {
             pinned: None,
             lineage: Arc::default(),
             servers_own: Arc::default(),
+            questions: Arc::default(),
         })
     }
 
@@ -123,7 +124,7 @@ impl Client {
 
     /// The same client, asking only this host.
     pub(crate) fn at(&self, index: usize) -> Client {
-        Client { pinned: Some(index), ..self.clone() }
+        Client { pinned: Some(index), ..self.clone().asking_alone() }
     }
 
     /// The host that the next request goes to.

@@ -1,6 +1,7 @@
 //! What the server says of a table: identity, engine, deduplication, columns; and of itself: version,
-//! start, clock. One statement for the facts that are read every few seconds, one for the columns.
-use std::time::{Duration, Instant};
+//! start, clock.
+use std::collections::BTreeMap;
+use std::time::Instant;
 
 use pumphouse_types::{ServerMillis, TableUuid};
 use serde_json::Value;
@@ -8,20 +9,12 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::definition::read_definition;
 use crate::error::ClickHouseError;
+use crate::facts::{ASKED, Facts, PLAIN_BLOCKS, REPLICATED_BLOCKS, REPLICATED_SECONDS};
 use crate::lineage::{LineageColumns, lineage_among};
 use crate::quote;
 use crate::table_name::TableName;
 use crate::table_settings::setting_in_engine;
-
-const PLAIN_BLOCKS: &str = "non_replicated_deduplication_window";
-const REPLICATED_BLOCKS: &str = "replicated_deduplication_window";
-const REPLICATED_SECONDS: &str = "replicated_deduplication_window_seconds";
-
-const ASKED: &str = "what the table is";
-
-/// Columns of the answer that are looked at before the rest of it.
-const VERSION: usize = 6;
-const CREATE_QUERY: usize = 14;
+use crate::together::{Found, Tables};
 
 /// Engines that keep every row as it was inserted; Replacing, Summing, Collapsing .. fold rows.
 const KEEPING_ENGINES: &[&str] = &["MergeTree", "ReplicatedMergeTree", "SharedMergeTree"];
@@ -124,15 +117,16 @@ impl Client {
     }
 
     pub(crate) async fn inspect_one(&self, table: &TableName) -> Result<Inspection, ClickHouseError> {
-        let sql = facts_sql(table, &self.lineage.texts());
-        let (facts, deletes) = tokio::join!(self.timed(&sql), self.deletes(table));
-        let (rows, received, round_trip) = facts?;
-        let Some(row) = rows.first() else {
+        let (facts, deletes) = tokio::join!(
+            self.questions.facts.ask(table, |tables| self.facts(tables)),
+            self.questions.deletes.ask(table, |tables| self.deletes(tables)),
+        );
+        let Some(facts) = facts? else {
             return Err(ClickHouseError::NoTable { table: table.to_string() });
         };
-        let foreign = self.foreign_functions(&text(row, CREATE_QUERY), &text(row, VERSION)).await?;
+        let foreign = self.foreign_functions(&facts.table.create_query, &facts.server.version).await?;
         let mut found = self
-            .read(row, &foreign, received, round_trip)
+            .read(facts, &foreign)
             .ok_or_else(|| ClickHouseError::Strange { asked: ASKED, what: "a column".to_owned() })?;
         found.may_lose_rows = found.may_lose_rows.or(deletes?);
         found.keeps_rows = found.may_lose_rows.is_none();
@@ -141,14 +135,8 @@ impl Client {
         Ok(found)
     }
 
-    async fn timed(&self, sql: &str) -> Result<(Vec<Value>, Instant, Duration), ClickHouseError> {
-        let began = Instant::now();
-        let rows = self.ask_json(ASKED, sql).await?;
-        Ok((rows, Instant::now(), began.elapsed()))
-    }
-
     /// Why rows may have been deleted, by what the server remembers of mutations and patches.
-    async fn deletes(&self, table: &TableName) -> Result<Option<String>, ClickHouseError> {
+    async fn deletes(&self, tables: Tables) -> Found<String> {
         let touched: Vec<String> = ["DELETE", "_row_exists"]
             .into_iter()
             .chain(self.lineage.all())
@@ -156,43 +144,50 @@ impl Client {
             .filter(|word| !word.is_empty())
             .map(|word| format!("position(command, {}) > 0", quote::string(word)))
             .collect();
-        let condition = table.condition();
+        let condition = tables.condition();
         let sql = format!(
-            "SELECT toString((SELECT count() FROM system.mutations WHERE {condition} AND ({}))), \
-             toString((SELECT count() FROM system.parts WHERE {condition} AND startsWith(name, 'patch-')))",
+            "SELECT table FROM system.mutations WHERE {condition} AND ({}) UNION ALL \
+             SELECT table FROM system.parts WHERE {condition} AND startsWith(name, 'patch-')",
             touched.join(" OR ")
         );
         match self.ask_json("whether rows were deleted", &sql).await {
-            Ok(rows) => match rows.first().map(|row| (text(row, 0), text(row, 1))) {
-                Some((mutations, patches)) if mutations == "0" && patches == "0" => Ok(None),
-                Some(_) => Ok(Some("rows were deleted or changed by a mutation".to_owned())),
-                None => Err(ClickHouseError::Strange {
-                    asked: "whether rows were deleted",
-                    what: "no row".to_owned(),
-                }),
-            },
-            Err(ClickHouseError::Server { code: ACCESS_DENIED, .. }) => Ok(Some(format!(
-                "whether rows were deleted may not be read; GRANT SELECT ON system.mutations TO {}",
-                quote::identifier(self.username())
-            ))),
+            Ok(rows) => {
+                let why = "rows were deleted or changed by a mutation";
+                Ok(rows.iter().map(|row| (text(row, 0), why.to_owned())).collect())
+            }
+            Err(ClickHouseError::Server { code: ACCESS_DENIED, .. }) => {
+                let why = format!(
+                    "whether rows were deleted may not be read; GRANT SELECT ON system.mutations TO {}",
+                    quote::identifier(self.username())
+                );
+                Ok(tables.names().map(|name| (name.to_owned(), why.clone())).collect())
+            }
             Err(error) => Err(error),
         }
     }
 
     /// Reads the columns in their order.
     pub async fn columns(&self, table: &TableName) -> Result<Vec<Column>, ClickHouseError> {
+        let found = self.questions.columns.ask(table, |tables| self.columns_of(tables)).await?;
+        Ok(found.unwrap_or_default())
+    }
+
+    async fn columns_of(&self, tables: Tables) -> Found<Vec<Column>> {
         let sql = format!(
-            "SELECT name, type, default_kind, default_expression FROM system.columns WHERE {} ORDER BY position",
-            table.condition()
+            "SELECT table, name, type, default_kind, default_expression FROM system.columns WHERE {} \
+             ORDER BY table, position",
+            tables.condition()
         );
-        let rows = self.ask_json("the table's columns", &sql).await?;
-        let column = |row: &Value| Column {
-            name: text(row, 0),
-            type_text: text(row, 1),
-            default_kind: text(row, 2),
-            default_expression: text(row, 3),
-        };
-        Ok(rows.iter().map(column).collect())
+        let mut found: BTreeMap<String, Vec<Column>> = BTreeMap::new();
+        for row in self.ask_json("the table's columns", &sql).await? {
+            found.entry(text(&row, 0)).or_default().push(Column {
+                name: text(&row, 1),
+                type_text: text(&row, 2),
+                default_kind: text(&row, 3),
+                default_expression: text(&row, 4),
+            });
+        }
+        Ok(found)
     }
 
     /// Whether the database is there.
@@ -200,104 +195,54 @@ impl Client {
         let sql = format!("SELECT count() FROM system.databases WHERE name = {}", quote::string(database));
         Ok(self.ask("whether the database exists", &sql).await?.trim() != "0")
     }
-}
 
-fn facts_sql(table: &TableName, lineage_names: &str) -> String {
-    let condition = table.condition();
-    // Each look at such a list costs the server a millisecond.
-    let defaults = |names: &[&str], among: &str| {
-        let names = names.join("', '");
-        format!("(SELECT groupArray([name, value]) FROM system.{among} WHERE name IN ('{names}'))")
-    };
-    format!(
-        "SELECT toString(uuid), engine, engine_full, partition_key, toString(cityHash64(create_table_query)), \
-         toString(length(dependencies_table)), version(), toString(toUnixTimestamp64Milli(now64(3, 'UTC'))), \
-         toString(uptime()), {}, {}, \
-         toString((SELECT max(max_block_number) FROM system.parts WHERE {condition})), \
-         toString((SELECT maxOrNull(log_max_index) FROM system.replicas WHERE {condition} \
-         AND NOT is_session_expired AND zookeeper_exception = '')), \
-         (SELECT groupArray([name, type, default_kind]) FROM system.columns WHERE {condition} \
-         AND name IN ({lineage_names})), create_table_query, \
-         toString(toUnixTimestamp(metadata_modification_time)), \
-         toString(cityHash64(replaceRegexpOne(create_table_query, '(?s) SETTINGS .*', ''))) \
-         FROM system.tables WHERE {condition}",
-        defaults(&[PLAIN_BLOCKS], "merge_tree_settings"),
-        defaults(&[REPLICATED_BLOCKS, REPLICATED_SECONDS], "replicated_merge_tree_settings"),
-    )
-}
-
-impl Client {
-    fn read(
-        &self,
-        row: &Value,
-        foreign_functions: &[String],
-        received: Instant,
-        round_trip: Duration,
-    ) -> Option<Inspection> {
-        let engine_name = text(row, 1);
-        let engine = Engine::of(&engine_name);
-        let now: u64 = number(row, 7)?;
-        let uptime_seconds: u64 = number(row, 8)?;
+    fn read(&self, facts: Facts, foreign_functions: &[String]) -> Option<Inspection> {
+        let Facts { server, table, blocks, log_index, lineage } = facts;
+        let engine = Engine::of(&table.engine);
         let replicated = engine == Engine::Replicated;
-        let engine_full = text(row, 2);
         // The table's own setting, else the server's default for tables of its kind.
-        let defaults: Vec<[String; 2]> = rows_of(if replicated { &row[10] } else { &row[9] })?;
-        let setting = |name: &str| match setting_in_engine(&engine_full, name) {
+        let defaults = if replicated { &server.replicated_defaults } else { &server.plain_defaults };
+        let setting = |name: &str| match setting_in_engine(&table.engine_full, name) {
             Some(own) => own.parse().ok(),
             None => defaults.iter().find(|[known, _]| known == name)?[1].parse().ok(),
         };
         let window_blocks: Option<u64> = setting(if replicated { REPLICATED_BLOCKS } else { PLAIN_BLOCKS });
         let window_ms: Option<u64> =
             if replicated { Some(setting(REPLICATED_SECONDS)?.saturating_mul(1_000)) } else { None };
-        let definition = read_definition(&text(row, CREATE_QUERY), foreign_functions);
-        let lineage_columns: Vec<[String; 3]> = rows_of(&row[13])?;
-        let lineage = lineage_among(&lineage_columns, &definition.expiring_columns, &self.lineage);
-        let may_lose_rows = if !KEEPING_ENGINES.contains(&engine_name.as_str()) {
-            Some(format!("its engine {engine_name} merges, hides or does not hold rows"))
+        let definition = read_definition(&table.create_query, foreign_functions);
+        let may_lose_rows = if !KEEPING_ENGINES.contains(&table.engine.as_str()) {
+            Some(format!("its engine {} merges, hides or does not hold rows", table.engine))
         } else {
             definition.rows_expire.then(|| "its TTL removes rows".to_owned())
         };
-        let dependants = number(row, 5)?;
-        let half_round_trip_ms = u64::try_from(round_trip.as_millis() / 2).ok()?;
+        let half_round_trip_ms = u64::try_from(server.round_trip.as_millis() / 2).ok()?;
         Some(Inspection {
-            uuid: text(row, 0).replace('-', "").parse().ok()?,
-            engine_full: engine_full.clone(),
-            partition_key: text(row, 3),
-            schema_hash: text(row, 4),
-            dependants,
-            server_version: text(row, VERSION),
-            server_started: ServerMillis(now.saturating_sub(uptime_seconds * 1_000)),
-            server_now: ServerMillis(now + half_round_trip_ms),
-            received,
+            uuid: table.uuid.replace('-', "").parse().ok()?,
+            partition_key: table.partition_key,
+            schema_hash: table.schema_hash,
+            dependants: table.dependants,
+            server_version: server.version.clone(),
+            server_started: ServerMillis(server.now_ms.saturating_sub(server.uptime_seconds * 1_000)),
+            server_now: ServerMillis(server.now_ms + half_round_trip_ms),
+            received: server.received,
             // A server without the setting does not deduplicate.
             window_blocks: window_blocks.unwrap_or(0),
             window_ms,
-            // Plain: `max` over no parts is 0, an empty table has counted nothing. Replicated: without a row or
-            // a session there is no count, and 0 would look like one.
-            blocks: if replicated { number(row, 12) } else { Some(number(row, 11).unwrap_or(0)) },
+            // Plain: an empty table has counted nothing. Replicated: without a row or a session there is no count, and 0
+            // would look like one.
+            blocks: if replicated { log_index } else { Some(blocks.unwrap_or(0)) },
             engine,
-            lineage,
+            lineage: lineage_among(&lineage, &definition.expiring_columns, &self.lineage),
             keeps_rows: may_lose_rows.is_none(),
             may_lose_rows,
-            has_views: dependants > 0,
+            has_views: table.dependants > 0,
             pure_checks: definition.impure.is_none(),
-            definition: number(row, 16)? << 32 | (number(row, 15)? & 0xffff_ffff),
+            definition: table.definition_hash << 32 | (table.changed & 0xffff_ffff),
+            engine_full: table.engine_full,
         })
     }
 }
 
-/// An array of arrays of so many texts each.
-fn rows_of<const COLUMNS: usize>(value: &Value) -> Option<Vec<[String; COLUMNS]>> {
-    let texts = |row: &Value| -> Option<Vec<String>> {
-        row.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
-    };
-    value.as_array()?.iter().map(|row| texts(row)?.try_into().ok()).collect()
-}
-
 fn text(row: &Value, index: usize) -> String {
     row[index].as_str().unwrap_or_default().to_owned()
-}
-
-fn number(row: &Value, index: usize) -> Option<u64> {
-    row[index].as_str()?.parse().ok()
 }

@@ -7,14 +7,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pumphouse_conduct::Answer;
 use pumphouse_types::DedupToken;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::client::Client;
 use crate::error::ClickHouseError;
 use crate::insert::{InsertRequest, InsertStatement};
 use crate::inspect::{ACCESS_DENIED, Column, Engine, Inspection};
+use crate::proof_durability::CommonDurability;
 use crate::proof_engine::check_engine;
 use crate::proof_failure::ProofFailure;
 use crate::proof_key::made_up_in_key;
+use crate::proof_rights::CommonRights;
 use crate::proof_window::{check_fan_out, check_window};
 use crate::quote;
 use crate::table_name::TableName;
@@ -38,6 +41,18 @@ pub struct ProofLimits {
     pub lanes: u64,
 }
 
+/// Tables that are looked at at once.
+const AT_ONCE: usize = 16;
+
+/// What is asked for once, whatever the tables.
+#[derive(Debug, Default)]
+struct Common {
+    rights: CommonRights,
+    durability: CommonDurability,
+    /// Names of the settings that the server knows.
+    settings: OnceCell<Arc<BTreeSet<String>>>,
+}
+
 /// The proof's outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proof {
@@ -51,20 +66,47 @@ impl Client {
     /// Tries to prove that `table` can take batches exactly once.
     /// Errors: the server does not answer, or denies a right without which nothing can be asked.
     pub async fn prove(&self, table: &TableName, limits: ProofLimits) -> Result<Proof, ClickHouseError> {
+        self.prove_one(table, limits, &Common::default()).await
+    }
+
+    /// [`Client::prove`] for each of `tables`, in their order; some at a time, so that what the server says of tables is
+    /// asked for together.
+    pub async fn prove_all(
+        &self,
+        tables: impl IntoIterator<Item = (TableName, ProofLimits)>,
+    ) -> Vec<Result<Proof, ClickHouseError>> {
+        let (common, room) = (Arc::new(Common::default()), Arc::new(Semaphore::new(AT_ONCE)));
+        let prove = |(table, limits)| {
+            let (client, common, room) = (self.clone(), Arc::clone(&common), Arc::clone(&room));
+            tokio::spawn(async move {
+                let _room = room.acquire().await;
+                client.prove_one(&table, limits, &common).await
+            })
+        };
+        let mut proofs = Vec::new();
+        for job in tables.into_iter().map(prove).collect::<Vec<_>>() {
+            proofs.push(job.await.unwrap_or_else(|error| {
+                let what = format!("the proof ended without an answer: {error}");
+                Err(ClickHouseError::Strange { asked: "the start-up proof", what })
+            }));
+        }
+        proofs
+    }
+
+    async fn prove_one(
+        &self,
+        table: &TableName,
+        limits: ProofLimits,
+        common: &Common,
+    ) -> Result<Proof, ClickHouseError> {
         let mut proof = Proof::default();
         let user = self.username().to_owned();
-        if !self.database_exists(&table.database).await? {
-            proof.failed.push(ProofFailure::NoDatabase { database: table.database.clone(), user });
-            return Ok(proof);
-        }
         let found = match self.inspect(table).await {
             Ok(found) => found,
-            Err(ClickHouseError::NoTable { table }) => {
-                proof.failed.push(ProofFailure::NoTable { table, user });
-                return Ok(proof);
-            }
-            Err(ClickHouseError::Server { code: ACCESS_DENIED, message, .. }) => {
-                proof.failed.push(self.system_rights(message).await?);
+            Err(
+                why @ (ClickHouseError::NoTable { .. } | ClickHouseError::Server { code: ACCESS_DENIED, .. }),
+            ) => {
+                proof.failed.push(self.why_not_inspected(table, why, user).await?);
                 return Ok(proof);
             }
             Err(error) => return Err(error),
@@ -82,14 +124,33 @@ impl Client {
             proof.failed.push(ProofFailure::PartitionKey { table: table.to_string(), what });
         }
         self.prove_hosts(table, limits, &mut proof.failed, &mut proof.warnings).await?;
-        self.prove_views(table, limits, &mut proof.failed).await?;
-        self.check_rights(table, &mut proof).await?;
-        self.warn_of_rights(table, &found, &mut proof.warnings).await?;
-        self.warn_of_durability(table, &found, &mut proof.warnings).await?;
+        if found.has_views {
+            self.prove_views(table, limits, &mut proof.failed).await?;
+        }
+        self.check_rights(table, &common.rights, &mut proof).await?;
+        self.warn_of_rights(table, &found, &common.rights, &mut proof.warnings).await?;
+        self.warn_of_durability(table, &found, &common.durability, &mut proof.warnings).await?;
         if proof.failed.iter().all(|failure| !matches!(failure, ProofFailure::Right { .. })) {
-            self.probe_insert(table, &found, &columns, &mut proof.failed).await?;
+            let known = common.settings.get_or_try_init(|| self.known_settings()).await?;
+            self.probe_insert(table, &found, &columns, known, &mut proof.failed).await?;
         }
         Ok(proof)
+    }
+
+    /// There is no such database, or no such table, or we may not ask.
+    async fn why_not_inspected(
+        &self,
+        table: &TableName,
+        why: ClickHouseError,
+        user: String,
+    ) -> Result<ProofFailure, ClickHouseError> {
+        if !self.database_exists(&table.database).await? {
+            return Ok(ProofFailure::NoDatabase { database: table.database.clone(), user });
+        }
+        match why {
+            ClickHouseError::Server { message, .. } => self.system_rights(message).await,
+            _ => Ok(ProofFailure::NoTable { table: table.to_string(), user }),
+        }
     }
 
     /// An insert without rows: the server looks at the statement, its functions, its settings and the
@@ -99,9 +160,9 @@ impl Client {
         table: &TableName,
         found: &Inspection,
         columns: &[Column],
+        known: &BTreeSet<String>,
         failed: &mut Vec<ProofFailure>,
     ) -> Result<(), ClickHouseError> {
-        let known = self.known_settings().await?;
         if let Some(setting) = NEEDED_SETTINGS.iter().find(|name| !known.contains(**name)) {
             failed.push(ProofFailure::OldServer { setting });
             return Ok(());

@@ -10,7 +10,6 @@ use crate::error::ClickHouseError;
 use crate::inspect::{Engine, Inspection};
 use crate::proof::ProofLimits;
 use crate::proof_failure::ProofFailure;
-use crate::quote;
 use crate::table_name::TableName;
 
 /// Clocks may be apart by this part of the deadline.
@@ -184,44 +183,6 @@ fn clocks_apart(replicas: &[Replica], allowed_ms: u64) -> Option<ProofFailure> {
         allowed_ms,
     })
 }
-
-impl Client {
-    /// Warns where "landed" means less than it could: one replica's word, or a page cache's.
-    pub(crate) async fn warn_of_durability(
-        &self,
-        table: &TableName,
-        found: &Inspection,
-        warnings: &mut Vec<String>,
-    ) -> Result<(), ClickHouseError> {
-        let condition = table.condition();
-        let sql = format!(
-            "SELECT (SELECT value FROM system.settings WHERE name = 'insert_quorum'), \
-             toString((SELECT max(total_replicas) FROM system.replicas WHERE {condition})), \
-             (SELECT any(value) FROM system.merge_tree_settings WHERE name = {})",
-            quote::string(FSYNC)
-        );
-        let rows = self.ask_json("how durable an insert is", &sql).await?;
-        let text = |at: usize| rows.first().and_then(|row| row[at].as_str()).unwrap_or_default();
-        if text(1).parse().unwrap_or(0_u64) > 1 && text(0) == "0" {
-            warnings.push(format!(
-                "{table} has {} replicas and insert_quorum is 0: what one replica has acknowledged is lost \
-                 if it is lost before another one has fetched it; set insert_quorum = 'auto'",
-                text(1)
-            ));
-        }
-        let own = crate::table_settings::setting_in_engine(&found.engine_full, FSYNC);
-        if own.unwrap_or(text(2)) == "0" && !found.engine_full.starts_with("Shared") {
-            warnings.push(format!(
-                "{table} does not fsync: what it has acknowledged is lost if its machine loses power soon \
-                 after; ALTER TABLE {} MODIFY SETTING {FSYNC} = 1",
-                table.sql()
-            ));
-        }
-        Ok(())
-    }
-}
-
-const FSYNC: &str = "fsync_after_insert";
 
 #[cfg(test)]
 mod tests {

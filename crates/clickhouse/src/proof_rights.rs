@@ -1,5 +1,7 @@
 //! The rights that delivery needs, and those without which a fault may need a person (PROTOCOL R7, R12).
 //! Each missing one is named with its GRANT.
+use tokio::sync::OnceCell;
+
 use crate::client::Client;
 use crate::error::ClickHouseError;
 use crate::inspect::{ACCESS_DENIED, Engine, Inspection};
@@ -14,6 +16,23 @@ const SYNTAX_ERROR: i32 = 62;
 /// System tables that every inspection reads.
 const NEEDED_TABLES: &[&str] =
     &["merge_tree_settings", "replicated_merge_tree_settings", "parts", "replicas", "processes"];
+
+/// Rights that are no table's own; asked for once for all tables of a proof.
+#[derive(Debug, Default)]
+pub(crate) struct CommonRights(OnceCell<Missing>);
+
+/// Of those, what is missing.
+#[derive(Debug)]
+struct Missing {
+    /// Without these nothing can be proven.
+    needed: Vec<ProofFailure>,
+    /// Without these attempts of another user name run on.
+    to_kill_others: Option<String>,
+    /// GRANT statements: without these a person may be needed.
+    for_evidence: Vec<String>,
+    /// The same, for tables with lineage columns.
+    for_lineage: Vec<String>,
+}
 
 impl Client {
     /// Whether we have a right, as `GRANT` writes it; `None` if the server cannot say.
@@ -42,17 +61,19 @@ impl Client {
         Ok(ProofFailure::Right { user: self.username().to_owned(), grant: grants.join("; "), message })
     }
 
-    pub(crate) async fn check_rights(
-        &self,
-        table: &TableName,
-        proof: &mut Proof,
-    ) -> Result<(), ClickHouseError> {
-        let user = self.username().to_owned();
-        let insert = format!("INSERT ON {}", table.sql());
-        if self.may(&insert).await? == Some(false) {
-            let (grant, message) = (self.grant(&insert), format!("INSERT on {table}"));
-            proof.failed.push(ProofFailure::Right { grant, user: user.clone(), message });
+    /// GRANT statements for those of `rights` that we do not have.
+    async fn missing(&self, rights: &[&str]) -> Result<Vec<String>, ClickHouseError> {
+        let mut grants = Vec::new();
+        for right in rights {
+            if self.may(right).await? == Some(false) {
+                grants.push(self.grant(right));
+            }
         }
+        Ok(grants)
+    }
+
+    async fn missing_common(&self) -> Result<Missing, ClickHouseError> {
+        let mut needed = Vec::new();
         for (asked, sql) in [
             ("whether we may kill queries", "KILL QUERY WHERE query_id = 'pumphouse-probe' SYNC"),
             ("whether we may see processes", "SELECT count() FROM system.processes WHERE query_id = ''"),
@@ -62,18 +83,38 @@ impl Client {
                 Err(ClickHouseError::Server { code: ACCESS_DENIED, message, .. }) => {
                     let grants = ["KILL QUERY ON *.*", "SELECT ON system.processes"];
                     let grant = grants.map(|right| self.grant(right)).join("; ");
-                    proof.failed.push(ProofFailure::Right { user: user.clone(), grant, message });
+                    needed.push(ProofFailure::Right { user: self.username().to_owned(), grant, message });
                 }
                 Err(error) => return Err(error),
             }
         }
+        Ok(Missing {
+            needed,
+            to_kill_others: self.missing(&["KILL QUERY ON *.*"]).await?.pop(),
+            for_evidence: self.missing(&["SELECT ON system.query_log", "SYSTEM FLUSH LOGS ON *.*"]).await?,
+            for_lineage: self.missing(&["SELECT ON system.mutations"]).await?,
+        })
+    }
+
+    pub(crate) async fn check_rights(
+        &self,
+        table: &TableName,
+        common: &CommonRights,
+        proof: &mut Proof,
+    ) -> Result<(), ClickHouseError> {
+        let insert = format!("INSERT ON {}", table.sql());
+        if let Some(grant) = self.missing(&[&insert]).await?.pop() {
+            let (user, message) = (self.username().to_owned(), format!("INSERT on {table}"));
+            proof.failed.push(ProofFailure::Right { grant, user, message });
+        }
+        let common = common.0.get_or_try_init(|| self.missing_common()).await?;
+        proof.failed.extend(common.needed.iter().cloned());
         // Our own attempts we may kill without the right; those that another user sent, before the
         // configuration changed, KILL then skips silently, and they are waited for.
-        if self.may("KILL QUERY ON *.*").await? == Some(false) {
-            proof.warnings.push(format!(
-                "attempts of another user name cannot be ended, only waited for; {}",
-                self.grant("KILL QUERY ON *.*")
-            ));
+        if let Some(grant) = &common.to_kill_others {
+            proof
+                .warnings
+                .push(format!("attempts of another user name cannot be ended, only waited for; {grant}"));
         }
         Ok(())
     }
@@ -83,20 +124,18 @@ impl Client {
         &self,
         table: &TableName,
         found: &Inspection,
+        common: &CommonRights,
         warnings: &mut Vec<String>,
     ) -> Result<(), ClickHouseError> {
-        let mut rights = vec!["SELECT ON system.query_log".to_owned(), "SYSTEM FLUSH LOGS ON *.*".to_owned()];
+        let common = common.0.get_or_try_init(|| self.missing_common()).await?;
+        let mut grants = common.for_evidence.clone();
         if found.lineage.is_some() {
-            rights.push(format!("SELECT({}) ON {}", self.lineage.identifiers(), table.sql()));
-            rights.push("SELECT ON system.mutations".to_owned());
+            grants.extend(common.for_lineage.iter().cloned());
+            let lineage = format!("SELECT({}) ON {}", self.lineage.identifiers(), table.sql());
+            grants.extend(self.missing(&[&lineage]).await?);
             if found.engine == Engine::Replicated {
-                rights.push(format!("SYSTEM SYNC REPLICA ON {}", table.sql()));
-            }
-        }
-        let mut grants = Vec::new();
-        for right in rights {
-            if self.may(&right).await? == Some(false) {
-                grants.push(self.grant(&right));
+                let sync = format!("SYSTEM SYNC REPLICA ON {}", table.sql());
+                grants.extend(self.missing(&[&sync]).await?);
             }
         }
         if !grants.is_empty() {

@@ -15,7 +15,7 @@ use pumphouse_types::{Partition, TopicName, TopicPartition};
 use pumphouse_verify::with_matching_topics;
 use tokio::runtime::Runtime;
 
-use crate::connector::tables_with_limits;
+use crate::connector::proofs;
 use crate::promise::{Promise, promise};
 use crate::spec::ConnectorSpec;
 use crate::task::{Trial, Tried};
@@ -271,9 +271,9 @@ fn whose(stored: &StoredEntry) -> &'static str {
 
 fn prove(report: &mut CheckReport, config: &ConnectorConfig, spec: &ConnectorSpec, runtime: &Runtime) {
     let mut failed = Vec::new();
-    for (table, limits) in tables_with_limits(spec) {
+    for (table, proof) in proofs(spec, runtime.handle()) {
         let about = format!("table {table}");
-        match runtime.block_on(spec.client.prove(table, limits)) {
+        match proof {
             Ok(proof) => {
                 proof.warnings.iter().for_each(|warning| report.notice(&about, warning.clone()));
                 if proof.failed.is_empty() {

@@ -22,7 +22,7 @@ use crate::restart::{pause_or_stop, whole_ms};
 use crate::spec::ConnectorSpec;
 use crate::task::Failure;
 use crate::worker::Shared;
-pub(crate) use start::tables_with_limits;
+pub(crate) use start::proofs;
 use start::{Ready, prepare, with_letters};
 use task_run::{TaskRun, run_task, task_is};
 

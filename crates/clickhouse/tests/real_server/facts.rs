@@ -103,3 +103,49 @@ fn a_setting_that_was_changed_and_changed_back_shows() {
     let at_ms = (after.definition & 0xffff_ffff) * 1_000;
     assert!(after.server_now.0.abs_diff(at_ms) < 60_000);
 }
+
+/// Of many tables that are asked about at once each has its own facts, those of it alone: blocks, mutations, columns.
+#[test]
+fn tables_that_are_asked_about_together_are_told_apart() {
+    let server = server();
+    let lineage = "_topic String, _partition UInt32, _offset UInt64";
+    let name = |table: usize| format!("facts_together ' {table}");
+    for table in 0..12 {
+        let columns =
+            if table % 2 == 0 { format!("a UInt64, {lineage}") } else { "b String, a UInt64".to_owned() };
+        let create = format!("CREATE TABLE `{}` ({columns}) ENGINE = {PLAIN}", name(table));
+        server.sql.run(&create).unwrap();
+        for row in 0..table % 5 {
+            server.sql.run(&format!("INSERT INTO `{}` (a) VALUES ({row})", name(table))).unwrap();
+        }
+        if table % 3 == 0 {
+            let delete =
+                format!("ALTER TABLE `{}` DELETE WHERE a = 100 SETTINGS mutations_sync = 1", name(table));
+            server.sql.run(&delete).unwrap();
+        }
+    }
+    let client = server.client("default", "");
+    let jobs: Vec<_> = (0..13)
+        .map(|table| {
+            let (client, table) =
+                (client.clone(), TableName { database: DATABASE.to_owned(), table: name(table) });
+            RUNTIME
+                .spawn(async move { (client.inspect(&table).await, client.columns(&table).await.unwrap()) })
+        })
+        .collect();
+    for (table, job) in jobs.into_iter().enumerate() {
+        let (found, columns) = RUNTIME.block_on(job).unwrap();
+        if table == 12 {
+            assert!(found.is_err() && columns.is_empty(), "there is none");
+            continue;
+        }
+        let (found, alone) = (found.unwrap(), inspect(&name(table)));
+        // Two readings of the clock differ, and so does the start, which is reckoned from it.
+        let Inspection { server_now, server_started, received, .. } = found.clone();
+        assert_eq!(found, Inspection { server_now, server_started, received, ..alone });
+        assert_eq!(found.lineage.is_some(), table % 2 == 0);
+        assert_eq!(found.keeps_rows, table % 3 != 0);
+        assert!(found.blocks.unwrap() >= (table % 5) as u64, "{table}: {:?}", found.blocks);
+        assert_eq!(columns.len(), if table % 2 == 0 { 4 } else { 2 });
+    }
+}

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use pumphouse_clickhouse::{ClickHouseError, CreateTable, ProofLimits, TableName};
+use pumphouse_clickhouse::{ClickHouseError, CreateTable, Proof, ProofLimits, TableName};
 use pumphouse_kafka::{Admin, DeadLetterTopic, KafkaError, Remedy};
 use pumphouse_types::TopicName;
+use tokio::runtime::Handle;
 use tracing::{info, warn};
 
 use crate::promise::{Promise, promise};
@@ -82,7 +83,7 @@ impl From<KafkaError> for NotYet {
 }
 
 /// Each table, and what its deduplication window has to suffice for.
-pub(crate) fn tables_with_limits(spec: &ConnectorSpec) -> impl Iterator<Item = (&TableName, ProofLimits)> {
+fn tables_with_limits(spec: &ConnectorSpec) -> impl Iterator<Item = (&TableName, ProofLimits)> {
     let distinct: BTreeSet<&TableName> = spec.tables.values().collect();
     distinct.into_iter().map(|table| {
         let topics = spec.tables.values().filter(|other| *other == table).count() as u64;
@@ -94,6 +95,16 @@ pub(crate) fn tables_with_limits(spec: &ConnectorSpec) -> impl Iterator<Item = (
         };
         (table, limits)
     })
+}
+
+/// The start-up proof of each table.
+pub(crate) fn proofs<'a>(
+    spec: &'a ConnectorSpec,
+    runtime: &Handle,
+) -> impl Iterator<Item = (&'a TableName, Result<Proof, ClickHouseError>)> {
+    let tables = tables_with_limits(spec).map(|(table, limits)| (table.clone(), limits));
+    let proofs = runtime.block_on(spec.client.prove_all(tables));
+    tables_with_limits(spec).map(|(table, _)| table).zip(proofs)
 }
 
 /// Creates those that are missing, if that is asked for.
@@ -114,8 +125,8 @@ fn create_tables(spec: &ConnectorSpec, shared: &Shared) -> Result<(), NotYet> {
 
 fn prove_tables(spec: &ConnectorSpec, shared: &Shared) -> Result<Promise, NotYet> {
     let mut failed = Vec::new();
-    for (table, limits) in tables_with_limits(spec) {
-        let proof = shared.runtime.block_on(spec.client.prove(table, limits))?;
+    for (table, proof) in proofs(spec, &shared.runtime) {
+        let proof = proof?;
         shared.metrics.pulses.proved(&spec.name, table, &proof);
         for warning in &proof.warnings {
             warn!(connector = spec.name, warning, "start-up proof (R12)");
