@@ -13,7 +13,7 @@ const ASKED: &str = "which functions are the server's own";
 
 /// Keywords that stand before a bracket in a CREATE text, as the server prints it. One that is missing here is asked for each
 /// time.
-const KEYWORDS: &str = "BY KEY IN AND OR NOT AS CHECK ASSUME CODEC DEFAULT MATERIALIZED ALIAS EPHEMERAL TTL WHERE WHEN THEN ELSE";
+const KEYWORDS: &str = "BY KEY IN AND OR NOT AS CHECK ASSUME CODEC DEFAULT MATERIALIZED ALIAS EPHEMERAL TTL WHERE WHEN THEN ELSE SETTINGS STATISTICS";
 
 fn is_keyword(word: &str) -> bool {
     KEYWORDS.split(' ').any(|keyword| keyword == word)

@@ -146,8 +146,8 @@ impl Client {
             .collect();
         let condition = tables.condition();
         let sql = format!(
-            "SELECT table FROM system.mutations WHERE {condition} AND ({}) UNION ALL \
-             SELECT table FROM system.parts WHERE {condition} AND startsWith(name, 'patch-')",
+            "SELECT DISTINCT table FROM system.mutations WHERE {condition} AND ({}) UNION ALL \
+             SELECT DISTINCT table FROM system.parts WHERE {condition} AND startsWith(name, 'patch-')",
             touched.join(" OR ")
         );
         match self.ask_json("whether rows were deleted", &sql).await {

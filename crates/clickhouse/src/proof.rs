@@ -41,8 +41,8 @@ pub struct ProofLimits {
     pub lanes: u64,
 }
 
-/// Tables that are looked at at once.
-const AT_ONCE: usize = 16;
+/// Tables that are looked at at once, with two questions each at most: a user's profile may bound them.
+const AT_ONCE: usize = 4;
 
 /// What is asked for once, whatever the tables.
 #[derive(Debug, Default)]
@@ -70,7 +70,7 @@ impl Client {
     }
 
     /// [`Client::prove`] for each of `tables`, in their order; some at a time, so that what the server says of tables is
-    /// asked for together.
+    /// asked for together. After an error that says that the server is in trouble no others are asked about: they have that error too.
     pub async fn prove_all(
         &self,
         tables: impl IntoIterator<Item = (TableName, ProofLimits)>,
@@ -84,11 +84,19 @@ impl Client {
             })
         };
         let mut proofs = Vec::new();
+        let mut trouble: Option<ClickHouseError> = None;
         for job in tables.into_iter().map(prove).collect::<Vec<_>>() {
-            proofs.push(job.await.unwrap_or_else(|error| {
+            if let Some(error) = &trouble {
+                job.abort();
+                proofs.push(Err(error.clone()));
+                continue;
+            }
+            let proof = job.await.unwrap_or_else(|error| {
                 let what = format!("the proof ended without an answer: {error}");
                 Err(ClickHouseError::Strange { asked: "the start-up proof", what })
-            }));
+            });
+            trouble = proof.as_ref().err().filter(|error| error.is_transient()).cloned();
+            proofs.push(proof);
         }
         proofs
     }

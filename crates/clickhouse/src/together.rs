@@ -1,8 +1,9 @@
 //! Questions about tables that are asked at the same time go to the server as one: what it says of twenty tables takes it
 //! hardly longer than what it says of one (ADR 17). While one statement is under way, those who ask meanwhile gather for
-//! the next; nobody waits for others to come.
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+//! the next; nobody waits for others to come. Tables about which a statement failed are asked about one by one, until an answer
+//! comes: one that is locked, or has too long a definition, does not keep the others from theirs.
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::client::Client;
 use crate::error::ClickHouseError;
@@ -11,8 +12,8 @@ use crate::inspect::Column;
 use crate::quote;
 use crate::table_name::TableName;
 
-/// Of a few hundred tables with long definitions an answer is still far from the longest one that is read.
-const TABLES_MAX: usize = 50;
+/// Of so many tables with a thousand columns each, an answer is still far from the longest one that is read.
+const TABLES_MAX: usize = 20;
 
 /// Tables of one database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub(crate) struct Together<T> {
     waiting: Mutex<Vec<Arc<Waiting<T>>>>,
     /// Whose turn it is asks for all who wait.
     turn: tokio::sync::Mutex<()>,
+    /// Of these nothing has been answered since a statement about them and others failed.
+    alone: Mutex<BTreeSet<TableName>>,
 }
 
 /// The questions that are asked so.
@@ -61,7 +64,7 @@ struct Waiting<T> {
 
 impl<T> Default for Together<T> {
     fn default() -> Together<T> {
-        Together { waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
+        Together { waiting: Mutex::default(), turn: tokio::sync::Mutex::default(), alone: Mutex::default() }
     }
 }
 
@@ -73,26 +76,33 @@ struct Asked<'a, T> {
 
 impl<T> Drop for Asked<'_, T> {
     fn drop(&mut self) {
-        self.among.locked().retain(|one| !Arc::ptr_eq(one, &self.mine));
+        self.among.waiting().retain(|one| !Arc::ptr_eq(one, &self.mine));
     }
 }
 
 impl<T> Together<T> {
-    fn locked(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Waiting<T>>>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<Arc<Waiting<T>>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn alone(&self) -> MutexGuard<'_, BTreeSet<TableName>> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ask_for(&self, table: &TableName) -> Asked<'_, T> {
         let mine = Arc::new(Waiting { table: table.clone(), answer: OnceLock::new() });
-        self.locked().push(Arc::clone(&mine));
+        self.waiting().push(Arc::clone(&mine));
         Asked { among: self, mine }
     }
 
     /// `mine`, and others of its database that have no answer yet.
     fn batch_with(&self, mine: &Arc<Waiting<T>>) -> Vec<Arc<Waiting<T>>> {
-        let waiting = self.locked();
+        let (waiting, alone) = (self.waiting(), self.alone());
         let others = waiting.iter().filter(|one| {
-            !Arc::ptr_eq(one, mine) && one.table.database == mine.table.database && one.answer.get().is_none()
+            !Arc::ptr_eq(one, mine)
+                && one.table.database == mine.table.database
+                && one.answer.get().is_none()
+                && !alone.contains(&one.table)
         });
         std::iter::once(mine).chain(others.take(TABLES_MAX - 1)).cloned().collect()
     }
@@ -100,7 +110,7 @@ impl<T> Together<T> {
 
 impl<T: Clone> Together<T> {
     /// What `read` finds of `table`, read after this call began; `None`: nothing. Whoever asks passes the same `read`.
-    /// Errors: those of `read`. One that asking again later does not cure is not shared: each then asks alone.
+    /// Errors: those of `read`. One that asking again later does not cure is nobody else's.
     pub(crate) async fn ask<F: Future<Output = Found<T>>>(
         &self,
         table: &TableName,
@@ -109,18 +119,40 @@ impl<T: Clone> Together<T> {
         let asked = self.ask_for(table);
         // Whoever asks in the same moment is let in.
         tokio::task::yield_now().await;
-        let _turn = self.turn.lock().await;
-        if let Some(answer) = asked.mine.answer.get() {
-            return answer.clone();
-        }
-        // Who is dropped while it asks for others leaves them waiting: the next of them has its turn then.
-        let batch = self.batch_with(&asked.mine);
-        let found = match read(tables(&batch)).await {
-            Err(error) if batch.len() > 1 && !error.is_transient() => {
-                return read(tables(&batch[..1])).await.map(|mut found| found.remove(&table.table));
+        if !self.alone().contains(table) {
+            let _turn = self.turn.lock().await;
+            if let Some(answer) = asked.mine.answer.get() {
+                return answer.clone();
             }
-            found => found,
-        };
+            // It may have come to that while others had their turns.
+            if !self.alone().contains(table)
+                && let Some(answer) = self.ask_with_others(&asked.mine, &read).await
+            {
+                return answer;
+            }
+        }
+        let mut found = read(tables(&[Arc::clone(&asked.mine)])).await?;
+        self.alone().remove(table);
+        Ok(found.remove(&table.table))
+    }
+
+    /// `None`: each is to ask for itself. Whoever is dropped in here leaves the others waiting, and one of them has its
+    /// turn then.
+    async fn ask_with_others<F: Future<Output = Found<T>>>(
+        &self,
+        mine: &Arc<Waiting<T>>,
+        read: &impl Fn(Tables) -> F,
+    ) -> Option<Result<Option<T>, ClickHouseError>> {
+        let batch = self.batch_with(mine);
+        let found = read(tables(&batch)).await;
+        if let Err(error) = &found
+            && batch.len() > 1
+        {
+            self.alone().extend(batch.iter().map(|one| one.table.clone()));
+            if !error.is_transient() {
+                return None;
+            }
+        }
         let answer_of = |table: &TableName| match &found {
             Ok(found) => Ok(found.get(&table.table).cloned()),
             Err(error) => Err(error.clone()),
@@ -129,7 +161,7 @@ impl<T: Clone> Together<T> {
             // Only whose turn it is answers.
             let _ = other.answer.set(answer_of(&other.table));
         }
-        answer_of(table)
+        Some(answer_of(&mine.table))
     }
 }
 
@@ -188,27 +220,34 @@ mod tests {
         }
     }
 
-    /// What all get who ask at once, in their order.
-    fn ask_all(server: &Arc<Server>, names: &[&str]) -> Vec<Result<Option<String>, ClickHouseError>> {
+    type Answers = Vec<Result<Option<String>, ClickHouseError>>;
+
+    /// What all get who ask at once, in their order; as often as that.
+    fn ask_all_again(server: &Arc<Server>, names: &[&str], times: usize) -> Vec<Answers> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let together = Arc::new(Together::default());
-            let jobs: Vec<_> = names
-                .iter()
-                .map(|name| {
-                    let (together, server, table) = (Arc::clone(&together), Arc::clone(server), table(name));
-                    tokio::spawn(async move {
-                        together.ask(&table, |tables| Arc::clone(&server).read(tables)).await
-                    })
-                })
-                .collect();
-            let mut answers = Vec::new();
-            for job in jobs {
-                answers.push(job.await.unwrap());
+            let ask = |name: &&str| {
+                let (together, server, table) = (Arc::clone(&together), Arc::clone(server), table(name));
+                tokio::spawn(
+                    async move { together.ask(&table, |tables| Arc::clone(&server).read(tables)).await },
+                )
+            };
+            let mut all = Vec::new();
+            for _ in 0..times {
+                let mut answers = Vec::new();
+                for job in names.iter().map(ask).collect::<Vec<_>>() {
+                    answers.push(job.await.unwrap());
+                }
+                assert!(together.waiting().is_empty(), "nobody is left");
+                all.push(answers);
             }
-            assert!(together.locked().is_empty(), "nobody is left");
-            answers
+            all
         })
+    }
+
+    fn ask_all(server: &Arc<Server>, names: &[&str]) -> Answers {
+        ask_all_again(server, names, 1).remove(0)
     }
 
     #[test]
@@ -226,7 +265,7 @@ mod tests {
         let names: Vec<String> = (0..120).map(|table| format!("d.t{table}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         assert!(ask_all(&server, &names).iter().all(|found| matches!(found, Ok(Some(_)))));
-        assert_eq!(server.asked(), [50, 50, 20]);
+        assert_eq!(server.asked(), [20; 6]);
     }
 
     #[test]
@@ -244,6 +283,29 @@ mod tests {
         let server = Server::new(1, one_is_broken);
         let found = ask_all(&server, &["d.a", "d.broken", "d.c"]);
         assert_eq!(found.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(server.asked(), [3, 1, 1, 1]);
+    }
+
+    /// A statement takes too long because of one table: the others have their answers when they ask again.
+    #[test]
+    fn one_table_that_is_locked_does_not_keep_the_others_from_their_answers() {
+        fn one_is_locked(tables: &Tables) -> Option<ClickHouseError> {
+            let locked = tables.names.iter().any(|name| name == "locked");
+            locked.then(|| ClickHouseError::NoAnswer { asked: "a test", why: "too late".to_owned() })
+        }
+        let server = Server::new(1, one_is_locked);
+        let times = ask_all_again(&server, &["d.a", "d.locked", "d.c"], 3);
+        let answered = |answers: &Answers| answers.iter().map(Result::is_ok).collect::<Vec<_>>();
+        assert_eq!(answered(&times[0]), [false; 3]);
+        assert_eq!(answered(&times[1]), [true, false, true]);
+        assert_eq!(answered(&times[2]), [true, false, true]);
+        let mut asked = server.asked();
+        asked[4..].sort_unstable();
+        assert_eq!(
+            asked,
+            [3, 1, 1, 1, 1, 2],
+            "together, each alone, and those two together that were answered"
+        );
     }
 
     /// What is asked for while a statement is under way may be younger than that statement.
@@ -267,7 +329,7 @@ mod tests {
             assert!(
                 first.await.unwrap().is_ok() && second.await.unwrap().is_ok() && third.await.unwrap().is_ok()
             );
-            assert!(together.locked().is_empty());
+            assert!(together.waiting().is_empty());
         });
         assert_eq!(server.asked(), [1, 2], "the second is asked for again, the dropped one is not");
     }

@@ -1,8 +1,10 @@
 //! What the start-up proof refuses, and what it names.
-use pumphouse_clickhouse::{Proof, ProofLimits, TableName};
+use std::time::{Duration, Instant};
+
+use pumphouse_clickhouse::{ClickHouseError, Client, Proof, ProofLimits, TableName};
 use pumphouse_testkit::DATABASE;
 
-use crate::server::{PLAIN, RUNTIME, replicated, server};
+use crate::server::{PLAIN, RUNTIME, endpoint_of, replicated, server};
 
 const LIMITS: ProofLimits =
     ProofLimits { deadline_ms: 10_000, max_execution_ms: 60_000, linger_ms: 1_000, lanes: 1 };
@@ -230,4 +232,40 @@ fn a_user_that_may_only_read_is_refused() {
     let table = server().table("proof_readonly", PLAIN);
     let proof = prove_as("reader", "r", &table);
     assert!(proof.failed.iter().any(|failure| failure.to_string().contains("INSERT")), "{proof:?}");
+}
+
+/// Many tables at a time, each proven as if it were alone.
+#[test]
+fn tables_that_are_proven_together_are_proven_each() {
+    let server = server();
+    let mut tables: Vec<TableName> = (0..6).map(|n| server.table(&format!("proof_all_{n}"), PLAIN)).collect();
+    tables.insert(2, server.table("proof_all_window", "MergeTree ORDER BY a"));
+    tables.insert(4, TableName { database: DATABASE.to_owned(), table: "proof_all_none".to_owned() });
+    tables.push(TableName { database: "proof_no_such".to_owned(), table: "t".to_owned() });
+    for (user, password) in [("default", ""), ("writer", "w"), ("reader", "r")] {
+        let client = server.client(user, password);
+        let limited = tables.iter().map(|table| (table.clone(), LIMITS));
+        let together = RUNTIME.block_on(client.prove_all(limited));
+        assert_eq!(together.len(), tables.len());
+        for (table, proof) in tables.iter().zip(together) {
+            assert_eq!(proof.unwrap(), prove_as(user, password, table), "{table} as {user}");
+        }
+    }
+}
+
+/// Who is gone is not asked about one table after the other.
+#[test]
+fn a_server_that_does_not_answer_ends_the_proofs_of_all_tables() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let client = Client::new(endpoint_of(port)).unwrap();
+    // It takes connections and never says a word: the first question waits for its 15 s, and no other one does so after it.
+    let since = Instant::now();
+    let tables = (0..12).map(|n| (TableName { database: "d".to_owned(), table: format!("t{n}") }, LIMITS));
+    let proofs = RUNTIME.block_on(client.prove_all(tables));
+    assert!(
+        proofs.len() == 12
+            && proofs.iter().all(|proof| proof.as_ref().is_err_and(ClickHouseError::is_transient))
+    );
+    assert!(since.elapsed() < Duration::from_secs(40), "{:?}", since.elapsed());
 }

@@ -137,9 +137,7 @@ impl UsualField {
                     Some(if kind == Kind::String && is_text(inner) { Way::Texts } else { Way::List(kind) }),
                 )
             }
-            (_, Kind::Message(id))
-                if !field.repeated && schema.message(id).known == Some(Known::Timestamp) =>
-            {
+            (_, Kind::Message(id)) if !field.repeated && is_timestamp(schema.message(id)) => {
                 (false, Some(Way::Timestamp))
             }
             (_, Kind::Message(_) | Kind::Group(_)) => return None,
@@ -288,6 +286,12 @@ fn tag_of(field: &Field) -> u64 {
         Wire::Fixed32 => 5,
     };
     u64::from(field.number) << 3 | form
+}
+
+/// Google's Timestamp, with the fields that it has: a schema's file may bring another one of that name.
+fn is_timestamp(message: &Message) -> bool {
+    let fields = message.fields.iter().map(|field| (field.number, field.kind, field.repeated));
+    message.known == Some(Known::Timestamp) && fields.eq([(1, Kind::Int64, false), (2, Kind::Int32, false)])
 }
 
 /// Texts as they are, listed or not.

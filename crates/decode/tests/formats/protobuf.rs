@@ -183,6 +183,18 @@ fn a_message_means_the_same_in_one_pass_and_in_two() {
     }
 }
 
+/// A schema's own file may bring a Timestamp of that name whose numbers are written otherwise.
+#[test]
+fn a_timestamp_of_somebodys_own_is_read_as_it_is_declared() {
+    let proto = "syntax = \"proto3\"; package google.protobuf; message R { Timestamp c = 1; } \
+                 message Timestamp { sint64 seconds = 1; int32 nanos = 2; }";
+    let body = b(1, &v(1, 10));
+    let in_one = decode("DateTime64(3)", proto, &[0], &body);
+    assert_eq!(in_one, decode("DateTime64(3)", proto, &[0], &[body, v(99, 1)].concat()));
+    let plan = plan(&[column("c", "DateTime64(3)", "")]);
+    assert_eq!(in_one, Ok(json_block(&plan, &[r#"{"c":"1970-01-01T00:00:05.000Z"}"#])));
+}
+
 /// What no column takes stands between what columns take.
 #[test]
 fn lists_that_no_column_takes_are_passed_over() {
