@@ -182,6 +182,8 @@ impl Client {
 mod tests {
     use std::time::Duration;
 
+    use tokio::task::JoinHandle;
+
     use super::*;
 
     fn table(name: &str) -> TableName {
@@ -220,23 +222,27 @@ mod tests {
         }
     }
 
-    type Answers = Vec<Result<Option<String>, ClickHouseError>>;
+    type Answer = Result<Option<String>, ClickHouseError>;
+
+    /// Asks beside the caller.
+    fn spawn_ask(together: &Arc<Together<String>>, server: &Arc<Server>, name: &str) -> JoinHandle<Answer> {
+        let (together, server, table) = (Arc::clone(together), Arc::clone(server), table(name));
+        tokio::spawn(async move { together.ask(&table, |tables| Arc::clone(&server).read(tables)).await })
+    }
+
+    fn run<T>(test: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(test)
+    }
 
     /// What all get who ask at once, in their order; as often as that.
-    fn ask_all_again(server: &Arc<Server>, names: &[&str], times: usize) -> Vec<Answers> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(async {
+    fn ask_all_again(server: &Arc<Server>, names: &[&str], times: usize) -> Vec<Vec<Answer>> {
+        run(async {
             let together = Arc::new(Together::default());
-            let ask = |name: &&str| {
-                let (together, server, table) = (Arc::clone(&together), Arc::clone(server), table(name));
-                tokio::spawn(
-                    async move { together.ask(&table, |tables| Arc::clone(&server).read(tables)).await },
-                )
-            };
             let mut all = Vec::new();
             for _ in 0..times {
+                let jobs: Vec<_> = names.iter().map(|name| spawn_ask(&together, server, name)).collect();
                 let mut answers = Vec::new();
-                for job in names.iter().map(ask).collect::<Vec<_>>() {
+                for job in jobs {
                     answers.push(job.await.unwrap());
                 }
                 assert!(together.waiting().is_empty(), "nobody is left");
@@ -246,7 +252,7 @@ mod tests {
         })
     }
 
-    fn ask_all(server: &Arc<Server>, names: &[&str]) -> Answers {
+    fn ask_all(server: &Arc<Server>, names: &[&str]) -> Vec<Answer> {
         ask_all_again(server, names, 1).remove(0)
     }
 
@@ -295,7 +301,7 @@ mod tests {
         }
         let server = Server::new(1, one_is_locked);
         let times = ask_all_again(&server, &["d.a", "d.locked", "d.c"], 3);
-        let answered = |answers: &Answers| answers.iter().map(Result::is_ok).collect::<Vec<_>>();
+        let answered = |answers: &[Answer]| answers.iter().map(Result::is_ok).collect::<Vec<_>>();
         assert_eq!(answered(&times[0]), [false; 3]);
         assert_eq!(answered(&times[1]), [true, false, true]);
         assert_eq!(answered(&times[2]), [true, false, true]);
@@ -311,16 +317,10 @@ mod tests {
     /// What is asked for while a statement is under way may be younger than that statement.
     #[test]
     fn who_comes_later_is_not_answered_with_what_was_asked_before() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let server = Server::new(20, |_| None);
-        runtime.block_on(async {
+        run(async {
             let together = Arc::new(Together::default());
-            let ask = |name: &str| {
-                let (together, server, table) = (Arc::clone(&together), Arc::clone(&server), table(name));
-                tokio::spawn(
-                    async move { together.ask(&table, |tables| Arc::clone(&server).read(tables)).await },
-                )
-            };
+            let ask = |name| spawn_ask(&together, &server, name);
             let first = ask("d.a");
             tokio::time::sleep(Duration::from_millis(5)).await;
             let (second, dropped, third) = (ask("d.a"), ask("d.b"), ask("d.c"));
@@ -337,16 +337,10 @@ mod tests {
     /// Whose turn it was is dropped in the middle: those it asked for are asked for again.
     #[test]
     fn nobody_is_left_waiting_for_one_who_was_dropped() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let server = Server::new(50, |_| None);
-        runtime.block_on(async {
+        run(async {
             let together = Arc::new(Together::default());
-            let ask = |name: &str| {
-                let (together, server, table) = (Arc::clone(&together), Arc::clone(&server), table(name));
-                tokio::spawn(
-                    async move { together.ask(&table, |tables| Arc::clone(&server).read(tables)).await },
-                )
-            };
+            let ask = |name: &str| spawn_ask(&together, &server, name);
             let mut jobs =
                 BTreeMap::from(["a", "b", "c"].map(|name| (name.to_owned(), ask(&format!("d.{name}")))));
             tokio::time::sleep(Duration::from_millis(10)).await;

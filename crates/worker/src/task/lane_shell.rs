@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pumphouse_conduct::{BEHIND_RECORDS, EarlySeal, Pace, Turn};
+use pumphouse_conduct::{EarlySeal, Pace, Turn};
 use pumphouse_decode::{Decoder, SchemaError, Undecoded};
 use pumphouse_delivery::{Task, TaskOptions};
 use pumphouse_kafka::{LaneQueue, MessageBatch, RecordView};
@@ -23,6 +23,7 @@ use super::open_block::OpenBlock;
 use super::recipe::Recipe;
 use super::schemas::Fetched;
 use super::spare::Spare;
+use super::waiting::Waiting;
 
 /// Messages of one call: some milliseconds of decoding, after which other work is looked at.
 const MESSAGES_PER_CALL: usize = 5_000;
@@ -35,9 +36,6 @@ const RECORDS_PER_RUN: usize = 1_000;
 
 /// How often positions are told to the protocol while the queue is dry.
 const POSITIONS_MS: u64 = 50;
-
-/// How often it is told how much is still to come.
-const WAITING_MS: u64 = 50;
 
 /// Column data that is worth an insert by itself, however small the limits of a block are.
 const WORTH_BYTES: u64 = 8 << 20;
@@ -75,11 +73,7 @@ pub(super) struct LaneShell {
     blocks: HashMap<BatchId, Held>,
     offsets: Vec<Offset>,
     told_positions_at: Millis,
-    told_waiting_at: Millis,
-    waiting: u64,
-    /// Where each partition stood, and since when.
-    progress: BTreeMap<Partition, (Offset, Millis)>,
-    linger_ms: u64,
+    waiting: Waiting,
     is_alone: bool,
     /// The attempt under way; it ends with the lane.
     attempt: Option<AbortHandle>,
@@ -162,10 +156,7 @@ impl LaneShell {
             blocks: HashMap::new(),
             offsets: Vec::with_capacity(RECORDS_PER_RUN),
             told_positions_at: Millis::default(),
-            told_waiting_at: Millis::default(),
-            waiting: 0,
-            progress: BTreeMap::new(),
-            linger_ms: limits.batch_linger_ms,
+            waiting: Waiting::new(limits.batch_linger_ms),
             is_alone: lanes < 2,
             attempt: None,
             questions: Vec::new(),
@@ -243,7 +234,7 @@ impl LaneShell {
             if count == 0 {
                 // Alone in its task, a lane does not wait for its turn: what is still to come is on its way, or cannot be read
                 // yet.
-                let comes_more = self.waiting > 0 && !self.is_alone;
+                let comes_more = self.waiting.records() > 0 && !self.is_alone;
                 if self.blocks.is_empty() && self.early.is_due(now, || comes_more) {
                     task.seal_early(&self.topic, now);
                 }
@@ -292,7 +283,7 @@ impl LaneShell {
     }
 
     pub(super) fn is_behind(&self) -> bool {
-        self.waiting >= BEHIND_RECORDS
+        self.waiting.is_behind()
     }
 
     /// Whether it is this lane's turn to fill a block.
@@ -302,10 +293,9 @@ impl LaneShell {
         }
         self.count_before_turn(task, now);
         let was_held = self.turn.held_since().is_some();
-        let comes = self.turn.has_come(self.waiting, filling, now);
+        let comes = self.turn.has_come(self.waiting.records(), filling, now);
         if comes && was_held {
-            // No partition has come forward while nothing was taken.
-            self.progress.clear();
+            self.waiting.begin_anew();
         }
         if !comes {
             self.spare.clear();
@@ -342,10 +332,8 @@ impl LaneShell {
     fn count_before_turn(&mut self, task: &Task, now: Millis) {
         // Records that have just come tell how many others wait.
         let has_records = self.done < self.in_hand.len();
-        let is_old = has_records || now.since(self.told_waiting_at) >= WAITING_MS;
-        if self.turn.held_since().is_none() && is_old {
-            self.told_waiting_at = now;
-            self.waiting = self.count_waiting(task, now);
+        if self.turn.held_since().is_none() && (has_records || self.waiting.is_old(now)) {
+            self.count_waiting(task, now);
         }
     }
 
@@ -490,29 +478,19 @@ impl LaneShell {
 
     /// Tells the protocol how much is still to come.
     pub(super) fn tell_waiting(&mut self, task: &mut Task, now: Millis) {
-        if self.is_begun() && now.since(self.told_waiting_at) >= WAITING_MS {
-            self.told_waiting_at = now;
-            self.waiting = self.count_waiting(task, now);
-            task.waits(&self.topic, self.waiting);
+        if self.is_begun() && self.waiting.is_old(now) {
+            self.count_waiting(task, now);
+            task.waits(&self.topic, self.waiting.records());
         }
     }
 
-    /// Records that are at the brokers or in the queue, as far as is known without asking, of partitions that have come
-    /// forward within the linger. Others may stand before a transaction that is open for hours.
-    fn count_waiting(&mut self, task: &Task, now: Millis) -> u64 {
-        let mut waiting = 0;
-        for (partition, next) in task.positions_of(&self.topic) {
-            let (at, since) = self.progress.entry(partition).or_insert((next, now));
-            let known_end = self.queue.known_end(partition);
-            // A partition of which nothing waits does not stand still.
-            if *at != next || known_end.is_none_or(|end| end <= next) {
-                (*at, *since) = (next, now);
-            }
-            let end = known_end.filter(|_| now.since(*since) < self.linger_ms);
-            let end = end.map(|end| self.ends.as_ref().map_or(end, |ends| end.min(end_of(ends, partition))));
-            waiting += end.map_or(0, |end| end.get().saturating_sub(next.get()).max(0) as u64);
-        }
-        waiting
+    fn count_waiting(&mut self, task: &Task, now: Millis) {
+        let (queue, ends) = (&self.queue, &self.ends);
+        let known_end = |partition| {
+            let end = queue.known_end(partition)?;
+            Some(ends.as_ref().map_or(end, |ends| end.min(end_of(ends, partition))))
+        };
+        self.waiting.count(task.positions_of(&self.topic), known_end, now);
     }
 
     /// Closes the open block: it belongs to `batch` now.

@@ -29,6 +29,7 @@ mod stores;
 #[cfg(test)]
 mod test_batch;
 mod trial;
+mod waiting;
 
 use std::time::{Duration, Instant};
 
