@@ -11,6 +11,7 @@ const ROWS: u64 = 100;
 fn left_open(name: &str, moment: &str, kept: i64) -> Corner<'static> {
     let corner = Corner::new(bed(), name, 1).with_small_batches(ROWS, 50);
     corner.create_table("n UInt64", "n", Engine::Plain);
+    corner.settle_table();
     write_numbers(&corner, 0);
     corner.worker(&WorkerOptions::called("w").dying_at(moment)).wait_exit(LIMIT);
     bed().topics().unwrap().delete_records(&corner.topic, &[(0, kept)].into()).unwrap();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pumphouse_testkit::filling::FillRecord;
 use pumphouse_testkit::filling::{FillReport, TransactionalFill, fill_fast, fill_in_transactions};
 use pumphouse_testkit::history::{HistoryReport, WholeRecord, check_json_history, read_whole_topic};
-use pumphouse_testkit::wait::LOOK_EVERY;
+use pumphouse_testkit::wait::{LOOK_EVERY, wait_until};
 use pumphouse_testkit::{ConnectorFile, DATABASE, Sql, Testbed, WorkerSetup, events, unique_name};
 use tempfile::TempDir;
 
@@ -119,6 +119,24 @@ impl<'b> Corner<'b> {
             }
         };
         self.sql().run(&format!("CREATE TABLE {table} ({columns}, {LINEAGE}) ENGINE = {engine}")).unwrap();
+    }
+
+    /// Waits until the second in which the table was made is over. A token that was recorded in it counts for nothing
+    /// once its attempt is unproven, since the table may have been changed after it (R7).
+    pub fn settle_table(&self) {
+        let is_over = format!(
+            "SELECT now() > metadata_modification_time FROM system.tables WHERE database = '{DATABASE}' AND name = '{}'",
+            self.table
+        );
+        wait_until(
+            "the second in which the table was made to be over",
+            Duration::from_secs(5),
+            || match self.sql().text(&is_over).map_err(|error| error.to_string())?.as_str() {
+                "1" => Ok(()),
+                said => Err(format!("`{said}`")),
+            },
+        )
+        .unwrap();
     }
 
     /// A table for the testkit's events.

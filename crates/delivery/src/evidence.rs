@@ -7,7 +7,7 @@ use crate::piece::{self, RowList};
 use crate::rules::Rule;
 use crate::stop::StopReason;
 use crate::talk::{Action, Decision, Evidence, Verdict};
-use crate::window::TableFacts;
+use crate::window::{TableFacts, may_have_changed_since};
 use crate::work::{Doubt, Open, Purpose, Work};
 
 impl Lane {
@@ -151,6 +151,7 @@ impl Lane {
             facts.pure_checks
                 && !facts.has_views
                 && facts.definition == seen.definition
+                && !may_have_changed_since(facts.definition, open.batch.first_recorded)
                 && facts.uuid == seen.uuid
                 && facts.server_version == seen.server_version
         })

@@ -166,12 +166,17 @@ pub fn may_send_again(batch: &Batch, facts: &TableFacts, now: Millis) -> Result<
     same_process(batch, facts.server_started)
 }
 
-/// Whether a table that looks as it did was changed since `recorded`. One that looks otherwise has been changed for that:
-/// its window, which is what counts, was compared. Each replica has a time of its own.
+/// Whether a table that looks as it did may have been changed since `recorded`. One that looks otherwise has been changed for
+/// that: its window, which is what counts, was compared. Each replica has a time of its own.
 fn is_altered_back(seen: u64, now: u64, recorded: ServerMillis) -> bool {
-    let halves = |definition: u64| (definition >> 32, definition & 0xffff_ffff);
-    let ((seen_text, seen_s), (text, s)) = (halves(seen), halves(now));
-    text == seen_text && s != seen_s && (s + 1) * 1_000 > recorded.0
+    seen >> 32 == now >> 32 && may_have_changed_since(now, recorded)
+}
+
+/// Whether the last change that `definition` tells of may be later than `moment`. Its time has no milliseconds, so a change
+/// in the moment's own second may be: a time that is the same as before says nothing there.
+pub fn may_have_changed_since(definition: u64, moment: ServerMillis) -> bool {
+    let changed_s = definition & 0xffff_ffff;
+    (changed_s + 1) * 1_000 > moment.0
 }
 
 /// R8: on plain MergeTree, the process that answers must be the one that first saw the token.

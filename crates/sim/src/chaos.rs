@@ -69,7 +69,7 @@ impl World {
             self.change_table();
         }
         if self.strikes(self.plan.window_dips) {
-            self.dip_window();
+            self.alter_window();
         }
         if self.strikes(self.plan.remaps) {
             self.remap();
@@ -135,9 +135,20 @@ impl World {
         self.say(|| format!("topic {topic}'s table is altered, blocks are filled by {version}"));
     }
 
-    /// ALTER TABLE, and back again: not between the reading before an attempt and the attempt's end (A9).
-    fn dip_window(&mut self) {
+    /// Somebody works on a table's window: ALTER TABLE, sometimes just after another ALTER, so that the time of the last
+    /// change, which is in seconds, may stay as it was.
+    fn alter_window(&mut self) {
         let topic = self.rng.below(self.topics.len() as u64) as usize;
+        if self.rng.below(2) == 0 {
+            return self.dip_window(topic);
+        }
+        self.server.alter_a_comment(self.homes[topic], self.now);
+        let ms = self.rng.between(50, 950);
+        self.after(ms, Ev::DipWindow(topic));
+    }
+
+    /// ALTER TABLE, and back again: not between the reading before an attempt and the attempt's end (A9).
+    pub fn dip_window(&mut self, topic: usize) {
         let attempt_ms = RELIED_ON_MS + DEADLINES_GROWN * self.plan.deadline_ms + self.plan.commit_ms_max;
         if self.server.dip_window(self.homes[topic], self.now, attempt_ms) {
             self.saw("window dipped");

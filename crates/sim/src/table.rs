@@ -83,7 +83,7 @@ struct Table {
     query_log: BTreeMap<DedupToken, Finished>,
     /// Changes with its columns and with its checks.
     definition: u64,
-    /// When it was altered last, in seconds of the server's clock; what is seen otherwise needs no time.
+    /// When it was altered last, in seconds of the server's clock, or long ago; what is seen otherwise needs no time.
     altered_s: u64,
     /// When it was last read for whether it remembers a token.
     relied_on_at: Option<u64>,
@@ -246,6 +246,11 @@ impl Server {
         table.tokens.clear();
         table.altered_s = (self.clock_ms + now) / 1_000;
         true
+    }
+
+    /// The table is altered in a way that changes nothing but the time of its last change.
+    pub fn alter_a_comment(&mut self, table: usize, now: u64) {
+        self.tables[table].altered_s = (self.clock_ms + now) / 1_000;
     }
 
     /// The table is read for whether it remembers a token.

@@ -34,7 +34,17 @@ fn facts(engine: TableEngine) -> TableFacts {
 
 /// What is said of a batch recorded with the facts as they were, after `change` happened to them.
 fn after(engine: TableEngine, change: impl FnOnce(&mut TableFacts)) -> Result<(), NeedsEvidence> {
+    recorded(engine, |_| {}, change)
+}
+
+/// The same, for facts that were otherwise from the beginning.
+fn recorded(
+    engine: TableEngine,
+    before: impl FnOnce(&mut TableFacts),
+    change: impl FnOnce(&mut TableFacts),
+) -> Result<(), NeedsEvidence> {
     let mut facts = facts(engine);
+    before(&mut facts);
     let end = Offset::ZERO.next();
     let range = OffsetRange::new(Offset::ZERO, end).unwrap();
     let batch = Batch {
@@ -87,6 +97,10 @@ fn a_table_that_was_altered_back_may_have_forgotten() {
     for engine in [TableEngine::Plain, TableEngine::Replicated] {
         assert_eq!(after(engine, changed_at(1_001)), Err(NeedsEvidence::Altered));
         assert_eq!(after(engine, changed_at(1_000)), Err(NeedsEvidence::Altered), "in the same second");
+        // As the batch has it, which was recorded in that second: before the change, or after it.
+        let recorded_at = |ms| recorded(engine, |f| f.server_now = ServerMillis(ms), |_| {});
+        assert_eq!(recorded_at(500_999), Err(NeedsEvidence::Altered));
+        assert_eq!(recorded_at(501_000), Ok(()));
         // Another replica, which was not changed since.
         assert_eq!(after(engine, changed_at(999)), Ok(()));
         // What an operator does about a refused row.
