@@ -251,7 +251,7 @@ mod tests {
                 if expected.is_ok() {
                     let mut last = segment.clone();
                     last.truncate(rows + 1);
-                    let last = last.select(&[rows..rows + 1]);
+                    let last = last.select(std::slice::from_ref(&(rows..rows + 1)));
                     prop_assert!(block(&plan, &last) == block(&plan, &alone), "{}", value.escape_ascii());
                 } else {
                     prop_assert_eq!(segment.rows(), rows);

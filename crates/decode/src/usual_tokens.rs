@@ -182,7 +182,7 @@ mod tests {
             start in "[a-z!#\\[\\]~]{0,20}", byte: u8, behind: Vec<u8>,
         ) {
             let bytes = [start.as_bytes(), &[byte], &behind[..]].concat();
-            let special = |&b: &u8| b == b'"' || b == b'\\' || b < 0x20 || b >= 0x80;
+            let special = |&b: &u8| b == b'"' || b == b'\\' || !(0x20..0x80).contains(&b);
             let plain = bytes.iter().position(special).unwrap_or(bytes.len());
             proptest::prop_assert_eq!(plain_length(&bytes), plain);
         }

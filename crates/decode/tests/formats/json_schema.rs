@@ -21,11 +21,10 @@ fn rows_with(
     let mut segment = plan.new_segment();
     let added = decoder.add_schema(&schema(7, SchemaKind::JsonSchema, text, references));
     for value in values {
-        decoder.decode(&mut segment, record(Some(&framed(7, value.as_bytes())))).map_err(|error| {
+        decoder.decode(&mut segment, record(Some(&framed(7, value.as_bytes())))).inspect_err(|_| {
             if let Err(why) = &added {
                 eprintln!("{why}");
             }
-            error
         })?;
     }
     Ok(block(plan, &segment))
