@@ -397,7 +397,8 @@ impl LaneShell {
         if !task.takes(topic, partition) {
             return Ok(Taken::default());
         }
-        let segment = open.segment(partition, spare, || decoder.plan().new_segment());
+        let new = || decoder.plan().new_segment();
+        let segment = open.segment(partition, unpacked_max, (encoder, spare), new);
         let bytes_before = segment.bytes() as u64;
         let rows_max = task.rows_left(topic).min(RECORDS_PER_RUN as u64);
         let (mut taken, mut failed) = (Taken::default(), None);
@@ -432,7 +433,7 @@ impl LaneShell {
             }
         }
         let grown = segment.bytes() as u64 - bytes_before;
-        open.grew((partition, grown), unpacked_max, encoder, spare);
+        open.grew((partition, grown), unpacked_max, (encoder, spare));
         let block_bytes = open.bytes() + letters.open_bytes(FULL);
         if !offsets.is_empty() {
             task.filled(topic, partition, offsets, block_bytes, now);

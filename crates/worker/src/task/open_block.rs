@@ -14,10 +14,14 @@ use super::encoder::Encoder;
 use super::memory::of_columns;
 use super::spare::Spare;
 
-/// Column data of a partition that is worth packing: enough for a frame per column, little beside a block; less where
-/// many partitions share what may stay unpacked.
+/// Column data of a partition that is worth packing: enough for a frame per column, little beside a block. Less where
+/// many partitions share what may stay unpacked, once the records of another one come.
 const PACK_BYTES_MAX: u64 = if cfg!(feature = "failpoints") { 8 << 10 } else { 1 << 20 };
 const PACK_BYTES_MIN: u64 = if cfg!(feature = "failpoints") { 1 << 10 } else { 64 << 10 };
+
+/// This part of what may stay unpacked is for the partition whose records come, and as much for all others together: it
+/// takes many for that to be less than what is worth packing.
+const FILLING_PART: u64 = 4;
 
 /// Memory that changes hands between threads, in bytes.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +56,8 @@ type Packing = BTreeMap<Partition, Vec<oneshot::Receiver<Packed>>>;
 #[derive(Default)]
 pub(super) struct OpenBlock {
     rows: Segments,
+    /// Where the newest rows went.
+    filling: Option<Partition>,
     packing: Packing,
     /// Column data of all rows, packed or not.
     bytes: u64,
@@ -75,13 +81,19 @@ impl OpenBlock {
     }
 
     /// Where the partition's next rows go; `new` makes a segment where none is spare. To be followed by
-    /// [`OpenBlock::grew`].
+    /// [`OpenBlock::grew`]. `unpacked_max`: column data of all partitions together that may stay as it is.
     pub(super) fn segment(
         &mut self,
         partition: Partition,
-        spare: &Spare,
+        unpacked_max: u64,
+        (encoder, spare): (&Encoder, &Spare),
         new: impl FnOnce() -> Segment,
     ) -> &mut Segment {
+        if let Some(left) = self.filling.replace(partition)
+            && left != partition
+        {
+            self.leave(left, unpacked_max, encoder, spare);
+        }
         self.rows.entry(partition).or_insert_with(|| match spare.take() {
             Some(kept) => {
                 self.reused_bytes += kept.most_bytes() as u64;
@@ -91,23 +103,41 @@ impl OpenBlock {
         })
     }
 
-    /// The partition's segment holds so many bytes more; packs it when it is large enough. `unpacked_max`: column data
-    /// of all partitions together that may stay as it is.
+    /// Records of another partition come: a broker answers with many of one after the other, and rows that wait for
+    /// more of theirs are to take little, with as many such partitions as there are.
+    fn leave(&mut self, left: Partition, unpacked_max: u64, encoder: &Encoder, spare: &Spare) {
+        let each = (unpacked_max / FILLING_PART / self.rows.len().max(1) as u64)
+            .clamp(PACK_BYTES_MIN, PACK_BYTES_MAX);
+        let Some(segment) = self.rows.get_mut(&left) else { return };
+        if segment.bytes() as u64 >= each {
+            self.pack_rows_of(left, encoder, spare);
+        } else if segment.most_bytes() as u64 >= 2 * each {
+            let all = 0..segment.rows();
+            let small = segment.select(std::slice::from_ref(&all));
+            let mut large = std::mem::replace(segment, small);
+            self.reused_bytes = self.reused_bytes.saturating_sub(large.most_bytes() as u64);
+            large.clear();
+            spare.keep(large);
+        }
+    }
+
+    /// The partition's segment holds so many bytes more; packs it when it is large enough.
     pub(super) fn grew(
         &mut self,
         (partition, bytes): (Partition, u64),
         unpacked_max: u64,
-        encoder: &Encoder,
-        spare: &Spare,
+        (encoder, spare): (&Encoder, &Spare),
     ) {
         self.bytes += bytes;
         self.row_bytes += bytes;
-        let each = unpacked_max / self.rows.len().max(1) as u64;
-        let pack_bytes = each.clamp(PACK_BYTES_MIN, PACK_BYTES_MAX);
-        let is_full = |segment: &Segment| segment.bytes() as u64 >= pack_bytes;
-        if self.rows.get(&partition).is_some_and(is_full)
-            && let Some(segment) = self.rows.remove(&partition)
-        {
+        let enough = (unpacked_max / FILLING_PART).clamp(PACK_BYTES_MIN, PACK_BYTES_MAX);
+        if self.rows.get(&partition).is_some_and(|segment| segment.bytes() as u64 >= enough) {
+            self.pack_rows_of(partition, encoder, spare);
+        }
+    }
+
+    fn pack_rows_of(&mut self, partition: Partition, encoder: &Encoder, spare: &Spare) {
+        if let Some(segment) = self.rows.remove(&partition) {
             self.pack(partition, segment, encoder, spare);
         }
     }
@@ -147,4 +177,110 @@ pub(super) async fn all_packed(packing: Packing) -> Option<PackedParts> {
         }
     }
     Some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pumphouse_columns::{Compression, DataType};
+    use tokio::runtime::Runtime;
+
+    use super::super::encoder::Slots;
+
+    const UNPACKED_MAX: u64 = 4 * PACK_BYTES_MAX;
+    const ROW_BYTES: u64 = 8;
+
+    struct Bench {
+        open: OpenBlock,
+        spare: Spare,
+        encoder: Encoder,
+        runtime: Runtime,
+    }
+
+    fn bench() -> Bench {
+        let runtime = Runtime::new().unwrap();
+        let slots = Slots::new(0);
+        let encoder = Encoder { runtime: runtime.handle().clone(), compression: Compression::Lz4, slots };
+        let spare = Spare::default();
+        spare.bound(UNPACKED_MAX);
+        Bench { open: OpenBlock::default(), spare, encoder, runtime }
+    }
+
+    impl Bench {
+        fn fill(&mut self, partition: u32, bytes: u64) {
+            let partition = Partition(partition);
+            let at = (&self.encoder, &self.spare);
+            let new = || Segment::new(&["UInt64".parse::<DataType>().unwrap()]).unwrap();
+            let segment = self.open.segment(partition, UNPACKED_MAX, at, new);
+            for _ in 0..bytes / ROW_BYTES {
+                segment.columns_mut()[0].push_default();
+                segment.commit_row();
+            }
+            self.open.grew((partition, bytes), UNPACKED_MAX, at);
+        }
+
+        /// Rows of each partition: packed parts, then what is not packed.
+        fn taken(mut self) -> Vec<Vec<usize>> {
+            let (rows, packing, _) = self.open.take();
+            let packed = self.runtime.block_on(all_packed(packing)).unwrap();
+            let of = |partition: Partition| {
+                let parts = packed.get(&partition).into_iter().flatten().map(Packed::rows);
+                parts.chain(rows.get(&partition).map(Segment::rows)).collect()
+            };
+            (0..64).map(Partition).map(of).collect()
+        }
+
+        fn unpacked_partitions(&self) -> usize {
+            self.open.rows.len()
+        }
+    }
+
+    #[test]
+    fn a_partition_is_packed_when_it_has_much_whoever_comes_next() {
+        let mut bench = bench();
+        bench.fill(0, PACK_BYTES_MAX - ROW_BYTES);
+        assert_eq!(bench.unpacked_partitions(), 1);
+        bench.fill(0, 4 * ROW_BYTES);
+        assert_eq!(bench.unpacked_partitions(), 0);
+        bench.fill(0, ROW_BYTES);
+        assert_eq!(bench.taken()[0], [(PACK_BYTES_MAX / ROW_BYTES) as usize + 3, 1]);
+    }
+
+    #[test]
+    fn partitions_that_others_follow_keep_little_unpacked() {
+        let mut bench = bench();
+        for partition in 0..64 {
+            bench.fill(partition, PACK_BYTES_MAX / 4);
+        }
+        // From the fourth on: PACK_BYTES_MAX / 4 for each of them.
+        assert!(bench.unpacked_partitions() <= 5, "{}", bench.unpacked_partitions());
+        for partition in 0..64 {
+            bench.fill(partition, ROW_BYTES);
+        }
+        let rows = (PACK_BYTES_MAX / 4 / ROW_BYTES) as usize;
+        for parts in bench.taken() {
+            assert_eq!(parts.iter().sum::<usize>(), rows + 1);
+        }
+    }
+
+    #[test]
+    fn few_rows_do_not_keep_the_memory_of_many() {
+        let mut bench = bench();
+        let mut much = Segment::new(&["UInt64".parse::<DataType>().unwrap()]).unwrap();
+        for _ in 0..2 * PACK_BYTES_MAX / ROW_BYTES {
+            much.columns_mut()[0].push_default();
+            much.commit_row();
+        }
+        much.clear();
+        bench.spare.keep(much);
+        bench.fill(0, ROW_BYTES);
+        assert_eq!((bench.spare.bytes(), bench.open.reused_bytes), (0, 2 * PACK_BYTES_MAX));
+        bench.fill(1, ROW_BYTES);
+        // The second one has it now, and the first what it needs.
+        assert_eq!((bench.spare.bytes(), bench.open.reused_bytes), (0, 2 * PACK_BYTES_MAX));
+        assert_eq!(bench.open.rows[&Partition(0)].most_bytes(), 0);
+        bench.fill(0, ROW_BYTES);
+        assert_eq!(bench.spare.bytes(), 2 * PACK_BYTES_MAX);
+        assert_eq!(bench.taken()[..2], [[2], [1]]);
+    }
 }
