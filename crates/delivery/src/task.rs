@@ -418,10 +418,12 @@ impl Task {
 
     fn revoking(&mut self, now: Millis) {
         match self.phase {
-            Phase::Member { .. } => self.phase = Phase::Revoking { until: now.plus(REVOKE_WAIT_MS) },
+            // Also a stop that meets a rebalance: what is under way may end, the rest is the next owner's.
+            Phase::Member { .. } | Phase::Closing => {
+                self.phase = Phase::Revoking { until: now.plus(REVOKE_WAIT_MS) };
+                self.lanes.values_mut().for_each(Lane::let_go_of_unrecorded);
+            }
             Phase::Out | Phase::Claiming { .. } => self.give_up(),
-            // A stop that meets a rebalance: what is under way may end, the rest is the next owner's.
-            Phase::Closing => self.phase = Phase::Revoking { until: now.plus(REVOKE_WAIT_MS) },
             Phase::Resting { .. } => self.give_up(),
             Phase::Revoking { .. } | Phase::Ended => {}
         }

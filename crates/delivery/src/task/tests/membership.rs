@@ -63,6 +63,16 @@ fn a_revocation_begins_nothing_new() {
     check("claim p0; fill p0 10; recorded; revoke | lost-answer; wait 5000", "give up");
 }
 
+/// Its write waits for that of another lane, and with it the mark of the batch before it.
+#[test]
+fn r5_a_revocation_marks_what_landed_before_a_batch_that_is_not_recorded() {
+    check(
+        "claim p0 u/p0; fill p0 10; recorded; fill u/p0 10; fill p0 10; accepted; revoke \
+         | recorded; recorded; accepted; recorded",
+        "u insert B #1; write p0 at 10; u landed B; write u/p0 at 10; give up",
+    );
+}
+
 #[test]
 fn a_lost_assignment_is_given_up_at_once() {
     check("claim p0; fill p0 10; recorded | lost; accepted; wait 1000", "give up");
