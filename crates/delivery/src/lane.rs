@@ -513,7 +513,8 @@ impl Lane {
     /// R5: a revocation begins nothing. A batch that was sealed and that nobody has recorded is the next owner's to fill again, so
     /// that what landed before it is marked: left open in the ledger, it would hold the next owner up until its deadline.
     pub(crate) fn let_go_of_unrecorded(&mut self) {
-        if matches!(&self.work, Work::New { draft } if draft.notes.in_ledger.is_none() && !draft.by_evidence) {
+        if matches!(&self.work, Work::New { draft } if draft.notes.in_ledger.is_none() && !draft.by_evidence)
+        {
             self.work = Work::Idle;
         }
     }
