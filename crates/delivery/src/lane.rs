@@ -510,11 +510,14 @@ impl Lane {
         })
     }
 
-    /// R5: a revocation begins nothing. A batch that was sealed and that nobody has recorded is the next owner's to fill again, so
-    /// that what landed before it is marked: left open in the ledger, it would hold the next owner up until its deadline.
+    /// R5: a revocation begins nothing. A batch as it was sealed, which nobody has recorded or sent, is the next owner's to fill
+    /// again, so that what landed before it is marked: left open in the ledger, it would hold the next owner up until its
+    /// deadline. Of one whose records were read again some may be passed already, by dead letters that it still carries (R4).
     pub(crate) fn let_go_of_unrecorded(&mut self) {
-        if matches!(&self.work, Work::New { draft } if draft.notes.in_ledger.is_none() && !draft.by_evidence)
-        {
+        let as_sealed = |draft: &Draft| {
+            draft.notes.in_ledger.is_none() && draft.notes.rows.is_none() && !draft.by_evidence
+        };
+        if matches!(&self.work, Work::New { draft } if as_sealed(draft)) {
             self.work = Work::Idle;
         }
     }

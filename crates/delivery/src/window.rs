@@ -78,7 +78,7 @@ pub enum NeedsEvidence {
     #[error("the table's deduplication settings have changed")]
     OtherWindow,
     /// The window may have been smaller for a while, and tokens are forgotten with it.
-    #[error("the table was altered, and altered back, since the token was first recorded")]
+    #[error("the table may have been altered, and altered back, since the token was first recorded")]
     Altered,
     /// Half of the window has passed.
     #[error("the token is {age_ms} ms old, the table's window is {window_ms} ms")]

@@ -138,21 +138,21 @@ impl World {
     /// Somebody works on a table's window: ALTER TABLE, sometimes just after another ALTER, so that the time of the last
     /// change, which is in seconds, may stay as it was.
     fn alter_window(&mut self) {
-        let topic = self.rng.below(self.topics.len() as u64) as usize;
+        let table = self.homes[self.rng.below(self.topics.len() as u64) as usize];
         if self.rng.below(2) == 0 {
-            return self.dip_window(topic);
+            return self.dip_window(table);
         }
-        self.server.alter_a_comment(self.homes[topic], self.now);
+        self.server.alter_a_comment(table, self.now);
         let ms = self.rng.between(50, 950);
-        self.after(ms, Ev::DipWindow(topic));
+        self.after(ms, Ev::DipWindow(table));
     }
 
     /// ALTER TABLE, and back again: not between the reading before an attempt and the attempt's end (A9).
-    pub fn dip_window(&mut self, topic: usize) {
+    pub fn dip_window(&mut self, table: usize) {
         let attempt_ms = RELIED_ON_MS + DEADLINES_GROWN * self.plan.deadline_ms + self.plan.commit_ms_max;
-        if self.server.dip_window(self.homes[topic], self.now, attempt_ms) {
+        if !self.calm && self.server.dip_window(table, self.now, attempt_ms) {
             self.saw("window dipped");
-            self.say(|| format!("the window of topic {topic}'s table was small for a moment"));
+            self.say(|| format!("the window of table {table} was small for a moment"));
         }
     }
 

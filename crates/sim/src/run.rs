@@ -303,7 +303,7 @@ impl World {
             Ev::FactsBack { proc, for_, sent, reading } => self.facts_back(proc, for_, sent, reading),
             Ev::KillAsked(quieting) => self.kill_asked(quieting),
             Ev::ServerStarts => self.server_starts(),
-            Ev::DipWindow(topic) => self.dip_window(topic),
+            Ev::DipWindow(table) => self.dip_window(table),
             Ev::CreateTopic(topic) => self.create_topic(topic),
             Ev::TopicsAsked { proc, claim } => self.topics_asked(proc, claim),
             Ev::IdentityAsked { proc, claim, topic, batch } => self.identity_asked(proc, claim, topic, batch),

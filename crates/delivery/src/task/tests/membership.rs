@@ -73,6 +73,13 @@ fn r5_a_revocation_marks_what_landed_before_a_batch_that_is_not_recorded() {
     );
 }
 
+/// At least once nothing of the batch is in the ledger when its record is refused; the next owner takes it again.
+#[test]
+fn r4_a_revocation_passes_no_record_without_its_dead_letter() {
+    let refused = "at-least-once; claim p0; fill p0 1; wait 1000; pass p0 5; bad-data; re-read; not-recorded";
+    check(&format!("{refused} | revoke; wait 200"), "give up");
+}
+
 #[test]
 fn a_lost_assignment_is_given_up_at_once() {
     check("claim p0; fill p0 10; recorded | lost; accepted; wait 1000", "give up");
