@@ -174,7 +174,7 @@ fn is_altered_back(seen: u64, now: u64, recorded: ServerMillis) -> bool {
 
 /// Whether the last change that `definition` tells of may be later than `moment`. Its time has no milliseconds, so a change
 /// in the moment's own second may be: a time that is the same as before says nothing there.
-pub fn may_have_changed_since(definition: u64, moment: ServerMillis) -> bool {
+pub(crate) fn may_have_changed_since(definition: u64, moment: ServerMillis) -> bool {
     let changed_s = definition & 0xffff_ffff;
     (changed_s + 1) * 1_000 > moment.0
 }

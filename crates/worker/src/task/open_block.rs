@@ -19,8 +19,8 @@ use super::spare::Spare;
 const PACK_BYTES_MAX: u64 = if cfg!(feature = "failpoints") { 8 << 10 } else { 1 << 20 };
 const PACK_BYTES_MIN: u64 = if cfg!(feature = "failpoints") { 1 << 10 } else { 64 << 10 };
 
-/// This part of what may stay unpacked is for the partition whose records come, and as much for all others together: it
-/// takes many for that to be less than what is worth packing.
+/// This part of what may stay unpacked is for the partition whose records come. A partition that others follow keeps as
+/// much, divided by how many there are: with few of them that is more than is worth packing at once.
 const FILLING_PART: u64 = 4;
 
 /// Memory that changes hands between threads, in bytes.
