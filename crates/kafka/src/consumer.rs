@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pumphouse_delivery::StoredEntry;
-use pumphouse_types::{Offset, OffsetRange, TopicId, TopicName, TopicPartition};
+use pumphouse_types::{Offset, OffsetRange, Partition, TopicId, TopicName, TopicPartition};
 
 use crate::admin::{TopicDescription, describe_topics, list_offsets};
 use crate::error::{Asker, KafkaError};
@@ -21,6 +21,9 @@ use crate::settings::{self, Protocol, Settings};
 
 /// For how long a member that has joined nothing yet is looked after; a group that takes longer waits for its others.
 const JOINING: Duration = Duration::from_secs(3);
+
+/// How long a question to the coordinator waits before the next one.
+const COORDINATOR_STEP: Duration = Duration::from_millis(3);
 
 /// What the group protocol or the brokers say to a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +141,20 @@ impl Consumer {
     /// What the group has given to this member and not taken back.
     pub fn owned(&self) -> Vec<TopicPartition> {
         self.owned.iter().cloned().collect()
+    }
+
+    /// Waits, for `at_most`, until the group's coordinator answers: from then on `subscribe` is a member within a few
+    /// milliseconds. Tells of no trouble; who joins hears of it. `topic`: one that may be read.
+    pub fn wait_for_coordinator(&self, topic: &TopicName, at_most: Duration) {
+        let asked = TopicPartition { topic: topic.clone(), partition: Partition(0) };
+        let end = Instant::now() + at_most;
+        // Each question has librdkafka take the next step, which it does by itself every half second only.
+        while Instant::now() < end {
+            match group::committed(&self.client, PartitionList::of([&asked]), COORDINATOR_STEP) {
+                Err(error) if matches!(error.code, codes::TIMED_OUT | codes::WAIT_COORD) => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
     }
 
     /// Asks to be a member for these topics. A name that begins with `^` is a regular expression.

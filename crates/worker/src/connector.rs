@@ -20,7 +20,7 @@ use crate::metrics::ConnectorLabels;
 use crate::placement::Placement;
 use crate::restart::{pause_or_stop, whole_ms};
 use crate::spec::ConnectorSpec;
-use crate::task::Failure;
+use crate::task::{Failure, Together};
 use crate::worker::Shared;
 pub(crate) use start::proofs;
 use start::{Ready, prepare, with_letters};
@@ -181,17 +181,19 @@ impl Run {
         // One that has failed stays, and is shown as it is.
         let is_over = |slot: &Slot| stopping || slot.begins_anew || !placement.is_mine(slot.number);
         slots.retain(|_, slot| slot.thread.is_some() || !is_over(slot));
-        for number in (0..spec.tasks).filter(|_| !stopping) {
-            if !slots.contains_key(&number) && placement.begin(number) {
-                slots.insert(number, self.begin(spec, number));
-            }
+        let begins = |number: &usize| !stopping && !slots.contains_key(number) && placement.begin(*number);
+        let beginning: Vec<usize> = (0..spec.tasks).filter(begins).collect();
+        let together = Arc::new(Together::new(beginning.len()));
+        for number in beginning {
+            slots.insert(number, self.begin(spec, number, Arc::clone(&together)));
         }
     }
 
     /// A task in a thread of its own.
-    fn begin(&self, spec: &ConnectorSpec, number: usize) -> Slot {
+    fn begin(&self, spec: &ConnectorSpec, number: usize, together: Arc<Together>) -> Slot {
         let task = TaskRun {
             number,
+            together,
             voice: self.voice.task(number),
             stop: Arc::new(AtomicBool::new(false)),
             cut: Arc::new(AtomicBool::new(false)),

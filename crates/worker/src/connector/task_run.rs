@@ -12,12 +12,14 @@ use crate::board::{State, TaskVoice};
 use crate::metrics::ConnectorLabels;
 use crate::restart::{pause_or_stop, whole_ms};
 use crate::spec::ConnectorSpec;
-use crate::task::{self, Failure, Meters, Stopped, TaskContext};
+use crate::task::{self, Failure, Meters, Stopped, TaskContext, Together};
 use crate::worker::Shared;
 
 /// What belongs to one life of a task.
 pub(super) struct TaskRun {
     pub number: usize,
+    /// Where it waits for those that begin with it.
+    pub together: Arc<Together>,
     pub voice: TaskVoice,
     pub stop: Arc<AtomicBool>,
     pub cut: Arc<AtomicBool>,
@@ -112,6 +114,7 @@ fn run_once(spec: &ConnectorSpec, shared: &Arc<Shared>, run: &TaskRun) -> Result
         memory: Arc::clone(&spec.memory),
         runtime: shared.runtime.clone(),
         clock: shared.clock,
+        together: Arc::clone(&run.together),
         meters: Meters { metrics: Arc::clone(&shared.metrics), connector: spec.name.clone() },
         note: note(&run.voice),
         paused: Arc::clone(&run.paused),

@@ -345,7 +345,15 @@ impl Shell<'_> {
             let ends = self.cx.ends.clone();
             let share = self.cx.memory.share();
             let lanes = self.cx.topics.len();
-            let lane = LaneShell::new(queue, letters, leaves_out, ends, &self.cx.limits, (share, lanes));
+            let lane = LaneShell::new(
+                queue,
+                letters,
+                leaves_out,
+                ends,
+                &self.cx.limits,
+                self.cx.task_number,
+                (share, lanes),
+            );
             self.lanes.insert(topic.clone(), lane);
         }
         let job = server_jobs::inspect(self.cx, self.mail.clone(), claim, topic.clone(), table);

@@ -19,6 +19,7 @@ use super::memory::Memory;
 use super::recipe::RecipeSource;
 use super::schemas::SchemaSource;
 use super::stores::MemoryLedger;
+use super::together::Together;
 use crate::clock::Clock;
 use crate::metrics::{
     CauseLabels, ConnectorLabels, LaneLabels, Metrics, PartitionLabels, RuleLabels, in_seconds,
@@ -71,6 +72,8 @@ pub struct TaskContext {
     pub keeper_ledger: Option<KeeperLedger>,
     /// What all tasks of the connector may hold of records.
     pub(crate) memory: Arc<Memory>,
+    /// Where it waits, before it joins its group, for tasks that begin with it.
+    pub(crate) together: Arc<Together>,
     /// Jobs beside the consuming thread run here.
     pub runtime: Handle,
     /// The process's clock.

@@ -133,8 +133,10 @@ impl LaneShell {
         leaves_out: bool,
         ends: Option<Ends>,
         limits: &TaskOptions,
+        task_number: u32,
         (share, lanes): (Share, usize),
     ) -> LaneShell {
+        let linger_ms = limits.batch_linger_ms;
         LaneShell {
             topic: queue.topic().clone(),
             letters,
@@ -149,14 +151,14 @@ impl LaneShell {
             newest: None,
             elsewhere: None,
             open: OpenBlock::default(),
-            early: EarlySeal::new(limits.batch_linger_ms),
-            turn: Turn::new(limits.batch_linger_ms),
+            early: EarlySeal::new(linger_ms, task_number),
+            turn: Turn::new(linger_ms),
             spare: Spare::default(),
             share,
             blocks: HashMap::new(),
             offsets: Vec::with_capacity(RECORDS_PER_RUN),
             told_positions_at: Millis::default(),
-            waiting: Waiting::new(limits.batch_linger_ms),
+            waiting: Waiting::new(linger_ms),
             is_alone: lanes < 2,
             attempt: None,
             questions: Vec::new(),

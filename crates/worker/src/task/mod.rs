@@ -28,6 +28,7 @@ mod state;
 mod stores;
 #[cfg(test)]
 mod test_batch;
+mod together;
 mod trial;
 mod waiting;
 
@@ -52,6 +53,7 @@ use stores::{KafkaStore, KeeperStore, LedgerStore, MemoryStore};
 pub(crate) use stores::{MemoryLedger, informed};
 #[cfg(test)]
 pub(crate) use test_batch::batch as test_batch;
+pub(crate) use together::Together;
 pub(crate) use trial::{Trial, Tried};
 
 use crate::restart::{pause_or_stop, whole_ms};

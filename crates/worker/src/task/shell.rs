@@ -37,6 +37,10 @@ const TICK_MS: u64 = 20;
 /// Leaving the group is not waited for longer; the session ends by itself.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long tasks that begin together wait for the last one before they join; it takes some milliseconds, unless it cannot
+/// begin.
+const LATE_MAX: Duration = Duration::from_millis(300);
+
 /// One membership of the connector's group.
 pub(super) struct Shell<'a> {
     pub(super) cx: &'a TaskContext,
@@ -80,6 +84,10 @@ impl<'a> Shell<'a> {
         cut_off: bool,
     ) -> Result<(Shell<'a>, JoinHandle<()>), Failure> {
         let consumer = Consumer::open(&cx.consumer_settings, &cx.group, Some(&cx.transactional_id))?;
+        if let Some(topic) = cx.topics.first() {
+            consumer.wait_for_coordinator(topic, LATE_MAX);
+        }
+        cx.together.wait(LATE_MAX);
         consumer.subscribe(&cx.topics)?;
         let member = Membership::new(consumer.is_incremental(), cut_off);
         let (mail, letters) = unbounded();
