@@ -5,13 +5,13 @@
 //! records do come but the server has nothing of the lane to do, a block that is large enough by itself is better
 //! sent than filled: a lane's first ones, so that its server begins soon, and later ones that fill slower than the
 //! server inserts.
-//! It hardly makes more inserts than the linger alone may: but for a lane's first two, and for one in ten lingers that
-//! ends a backlog, blocks that were not full are at least a linger apart, which is what the deduplication window is
-//! reckoned with (R12).
+//! It hardly makes more inserts than the linger alone may: but for a lane's first two after each claim, and for one in ten
+//! lingers, what goes from here is at least a linger apart from the last block that was not full, which is what the
+//! deduplication window is reckoned with (R12).
 use pumphouse_types::Millis;
 
 /// The part of a linger without a record after which a lane counts as quiet, and the shortest such time: a
-/// broker's answer takes some milliseconds.
+/// broker's answer takes some milliseconds, and one without records 20.
 const QUIET_PART: u64 = 10;
 const QUIET_MIN_MS: u64 = 20;
 

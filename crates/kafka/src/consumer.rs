@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pumphouse_delivery::StoredEntry;
-use pumphouse_types::{Offset, OffsetRange, Partition, TopicId, TopicName, TopicPartition};
+use pumphouse_types::{Offset, OffsetRange, TopicId, TopicName, TopicPartition};
 
 use crate::admin::{TopicDescription, describe_topics, list_offsets};
 use crate::error::{Asker, KafkaError};
@@ -22,8 +22,8 @@ use crate::settings::{self, Protocol, Settings};
 /// For how long a member that has joined nothing yet is looked after; a group that takes longer waits for its others.
 const JOINING: Duration = Duration::from_secs(3);
 
-/// How long a question to the coordinator waits before the next one.
-const COORDINATOR_STEP: Duration = Duration::from_millis(3);
+/// How long a question about the coordinator waits before the next one.
+const COORDINATOR_STEP: Duration = Duration::from_millis(5);
 
 /// What the group protocol or the brokers say to a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,15 +143,15 @@ impl Consumer {
         self.owned.iter().cloned().collect()
     }
 
-    /// Waits, for `at_most`, until the group's coordinator answers: from then on `subscribe` is a member within a few
-    /// milliseconds. Tells of no trouble; who joins hears of it. `topic`: one that may be read.
-    pub fn wait_for_coordinator(&self, topic: &TopicName, at_most: Duration) {
-        let asked = TopicPartition { topic: topic.clone(), partition: Partition(0) };
+    /// Waits, for `at_most`, until the group's coordinator is found and connected: what `subscribe` sends from then on
+    /// goes to it at once. Tells of no trouble; who joins hears of it.
+    pub fn wait_for_coordinator(&self, at_most: Duration) {
         let end = Instant::now() + at_most;
-        // Each question has librdkafka take the next step, which it does by itself every half second only.
+        // Offsets of no partition: librdkafka answers by itself, once there is a coordinator. Each question has it take the
+        // next step towards that, which it does by itself every half second only.
         while Instant::now() < end {
-            match group::committed(&self.client, PartitionList::of([&asked]), COORDINATOR_STEP) {
-                Err(error) if matches!(error.code, codes::TIMED_OUT | codes::WAIT_COORD) => {}
+            match group::committed(&self.client, PartitionList::new(), COORDINATOR_STEP) {
+                Err(error) if error.code == codes::TIMED_OUT => {}
                 Ok(_) | Err(_) => return,
             }
         }

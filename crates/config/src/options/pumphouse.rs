@@ -22,7 +22,7 @@ pub(super) const PUMPHOUSE: &[OptionDef] = &[
         .integer(1024, 268_435_456)
         .default("134217728")
         .group(GROUP),
-    option("pumphouse.batch.linger.ms", "Milliseconds after which a batch is sent although it is not full. It goes earlier when no record has come for a tenth of that and nothing else of its table is under way, yet never more than one such batch per linger, and when the server has nothing of its table to do and the batch is half full (a quarter for the first). It goes later, after five lingers at most, while the topic has a tenth of the batch's records and more waiting, and a topic with much to take is left for five lingers (5 s at most) while others of the task come first.")
+    option("pumphouse.batch.linger.ms", "Milliseconds after which a batch is sent although it is not full. It goes earlier when no record has come for a tenth of that and nothing else of its table is under way, yet no more than one such batch per linger and one more in ten lingers, and when the server has nothing of its table to do and the batch is half full (a quarter for the first of the first task). It goes later, after five lingers at most, while the topic has a tenth of the batch's records and more waiting, and a topic with much to take is left for five lingers (5 s at most) while others of the task come first.")
         .integer(1, 600_000)
         .default("1000")
         .group(GROUP),

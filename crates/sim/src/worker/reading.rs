@@ -26,8 +26,8 @@ impl World {
     pub(super) fn seal_early(&mut self, proc: usize, topic: usize) {
         let now = self.clock(proc);
         let process = &mut self.procs[proc];
-        let under_way = process.blocks.values().any(|block| block.topic == topic);
-        if !under_way && process.early.get_mut(&topic).is_some_and(|early| early.is_due(now, || false)) {
+        let is_idle = process.task.is_idle(&self.topics[topic]);
+        if is_idle && process.early.get_mut(&topic).is_some_and(|early| early.is_due(now, || false)) {
             process.task.seal_early(&self.topics[topic], now);
             process.actions.extend(process.task.take_actions());
             self.saw("block sealed before its linger was over");
@@ -83,7 +83,7 @@ impl World {
             process.taken.extend(taken);
             let bytes = 100 * block.len() as u64;
             let linger_ms = self.plan.linger_ms;
-            process.early.entry(topic).or_insert_with(|| EarlySeal::new(linger_ms, proc as u32)).took(now);
+            process.early.entry(topic).or_insert_with(|| EarlySeal::new(linger_ms, 0)).took(now);
             process.task.filled(&name, Partition(partition), &offsets, bytes, now);
             let rest = self.source.end(topic, partition) - begin - position;
             process.task.waits(&name, rest.max(0) as u64);
@@ -137,7 +137,7 @@ impl World {
         let bytes = 100 * process.open.get(&topic).map_or(0, |block| block.len() as u64 + 1);
         let offset = Offset::new(position).expect("offsets are not negative");
         let linger_ms = self.plan.linger_ms;
-        process.early.entry(topic).or_insert_with(|| EarlySeal::new(linger_ms, proc as u32)).took(now);
+        process.early.entry(topic).or_insert_with(|| EarlySeal::new(linger_ms, 0)).took(now);
         process.task.left_out(&name, Partition(partition), offset, bytes, now);
         process.actions.extend(process.task.take_actions());
         true

@@ -237,7 +237,7 @@ impl LaneShell {
                 // Alone in its task, a lane does not wait for its turn: what is still to come is on its way, or cannot be read
                 // yet.
                 let comes_more = self.waiting.records() > 0 && !self.is_alone;
-                if self.blocks.is_empty() && self.early.is_due(now, || comes_more) {
+                if task.is_idle(&self.topic) && self.early.is_due(now, || comes_more) {
                     task.seal_early(&self.topic, now);
                 }
                 return Ok(Taken { ran_dry: true, ..Taken::default() });

@@ -47,12 +47,6 @@ const QUEUE_BYTES_MIN: u64 = 512 << 10;
 const FETCH_BYTES_MAX: u64 = 4 << 20;
 const FETCH_BYTES_MIN: u64 = 1 << 20;
 
-/// How long a broker waits that has nothing (librdkafka: 500 ms). It answers one fetch after the other, so one that asks
-/// only for partitions that are read to their end keeps those waiting whose queue was full at that moment. With one topic
-/// there is one queue, and a fetch nearly always asks for all partitions or none.
-const FETCH_WAIT_MS: u64 = 20;
-const FETCH_WAIT_ONE_QUEUE_MS: u64 = 100;
-
 /// Messages at which a queue counts as full whatever their size: each costs a few hundred bytes beside its data.
 const BYTES_PER_QUEUED_MESSAGE: u64 = 800;
 const QUEUED_MESSAGES_MIN: u64 = 500;
@@ -106,8 +100,7 @@ impl Memory {
 
     /// A consumer's settings with limits for its queues, where the operator has set none: one queue per topic,
     /// and as many consumers as tasks. Of lanes that fill, as much is in hand while their queues fill up again; what lanes that are
-    /// held back have in hand is a few records (`MESSAGES_IN_HAND` of all together). How long a broker may wait that has
-    /// nothing follows from the queues, too.
+    /// held back have in hand is a few records (`MESSAGES_IN_HAND` of all together).
     pub(crate) fn bounded(&self, given: &Settings, tasks: usize, topics: usize) -> Settings {
         let taken = topics.clamp(1, FILLING_MAX);
         let queues = (tasks.max(1) * (topics + taken).max(QUEUES_MIN)) as u64;
@@ -116,10 +109,8 @@ impl Memory {
         let messages = (each / BYTES_PER_QUEUED_MESSAGE).clamp(QUEUED_MESSAGES_MIN, QUEUED_MESSAGES_MAX);
         let answer = (all / tasks.max(1) as u64 / 12).clamp(FETCH_BYTES_MIN, FETCH_BYTES_MAX);
         let partition = (each / 8).min(all / 56).clamp(FETCH_PARTITION_BYTES_MIN, FETCH_PARTITION_BYTES_MAX);
-        let wait_ms = if topics > 1 { FETCH_WAIT_MS } else { FETCH_WAIT_ONE_QUEUE_MS };
         let mut settings = given.clone();
         for (name, value) in [
-            ("fetch.wait.max.ms", wait_ms),
             ("queued.max.messages.kbytes", each >> 10),
             ("queued.min.messages", messages),
             ("fetch.max.bytes", answer),
@@ -291,10 +282,6 @@ mod tests {
         let of = |tasks, topics, name: &str| {
             Memory::new(256 * MIB, tasks).bounded(&Settings::new(), tasks, topics)[name].clone()
         };
-        assert_eq!(
-            (of(1, 1, "fetch.wait.max.ms"), of(1, 2, "fetch.wait.max.ms")),
-            ("100".to_owned(), "20".to_owned())
-        );
         assert_eq!(of(1, 1, "queued.max.messages.kbytes"), "16384");
         assert_eq!(of(1, 1, "queued.min.messages"), "20971");
         assert_eq!(of(1, 1, "max.partition.fetch.bytes"), "898779");

@@ -37,8 +37,8 @@ const TICK_MS: u64 = 20;
 /// Leaving the group is not waited for longer; the session ends by itself.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long tasks that begin together wait for the last one before they join; it takes some milliseconds, unless it cannot
-/// begin.
+/// How long a task waits for its group's coordinator before it joins, and then for tasks that begin with it. Both take some
+/// milliseconds, unless the coordinator does not answer, or a task cannot begin.
 const LATE_MAX: Duration = Duration::from_millis(300);
 
 /// One membership of the connector's group.
@@ -84,9 +84,7 @@ impl<'a> Shell<'a> {
         cut_off: bool,
     ) -> Result<(Shell<'a>, JoinHandle<()>), Failure> {
         let consumer = Consumer::open(&cx.consumer_settings, &cx.group, Some(&cx.transactional_id))?;
-        if let Some(topic) = cx.topics.first() {
-            consumer.wait_for_coordinator(topic, LATE_MAX);
-        }
+        consumer.wait_for_coordinator(LATE_MAX);
         cx.together.wait(LATE_MAX);
         consumer.subscribe(&cx.topics)?;
         let member = Membership::new(consumer.is_incremental(), cut_off);
