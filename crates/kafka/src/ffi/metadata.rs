@@ -9,6 +9,21 @@ use super::client::Client;
 use super::codes;
 use super::raw::{self, RawError, text};
 
+/// Whether a broker answers a question about no topic in particular.
+pub(crate) fn answers(client: &Client, timeout: Duration) -> bool {
+    let mut answer: *const rd::rd_kafka_metadata_t = std::ptr::null();
+    let millis = raw::timeout_ms(timeout);
+    // SAFETY: a living handle; without a topic the question is about those that the handle has used; the answer is
+    // ours if there is no error.
+    unsafe {
+        let code = raw::rd_kafka_metadata(client.as_ptr(), 0, std::ptr::null_mut(), &mut answer, millis);
+        if code == codes::NONE {
+            rd::rd_kafka_metadata_destroy(answer);
+        }
+        code == codes::NONE
+    }
+}
+
 /// The names of all topics that this client may see, in no order.
 pub(crate) fn topic_names(client: &Arc<Client>, timeout: Duration) -> Result<Vec<TopicName>, RawError> {
     let millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
