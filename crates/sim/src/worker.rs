@@ -47,7 +47,6 @@ pub(crate) enum Message {
 
 /// A sealed block, or one that was built from records that were read again.
 pub(crate) struct Block {
-    pub topic: usize,
     /// Of the configuration that was asked for when it was built again.
     pub version: Option<ConfigVersion>,
     /// In the order partition, offset.
@@ -436,7 +435,7 @@ impl World {
                 let topic = self.topic(&topic);
                 let process = &mut self.procs[proc];
                 let rows = process.open.remove(&topic).unwrap_or_default();
-                process.blocks.insert(batch, Block { topic, version: None, rows });
+                process.blocks.insert(batch, Block { version: None, rows });
                 let now = self.clock(proc);
                 if let Some(early) = self.procs[proc].early.get_mut(&topic) {
                     early.sealed(now);
@@ -463,7 +462,7 @@ impl World {
                 let topic = self.topic(&topic);
                 let (rows, ranges) = self.reread(proc, topic, &batch);
                 let batch = batch.id;
-                self.procs[proc].blocks.insert(batch, Block { topic, version: Some(config_version), rows });
+                self.procs[proc].blocks.insert(batch, Block { version: Some(config_version), rows });
                 let ms = self.rng.between(5, 300);
                 self.after(ms, Ev::RereadEnds { proc, claim, topic, batch, ranges });
             }
