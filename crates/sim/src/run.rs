@@ -165,6 +165,7 @@ pub fn run(seed: u64, options: RunOptions) -> Outcome {
 pub fn run_in_keeper(seed: u64, options: RunOptions) -> Outcome {
     let mut world = World::new(seed, options);
     world.keeper = Some(Keeper::default());
+    world.watch.letters_go_first();
     run_world(world)
 }
 
