@@ -94,7 +94,12 @@ impl Watch {
                 let what = format!("topic {topic}, {partition}:{offset}");
                 self.violated("only_committed_records", what);
             }
-            self.no_row_twice(place, offset, ledger, source, server);
+            let kind = source.kind(topic, partition, offset);
+            let is_passed = self.passed.get(&place).is_some_and(|passed| offset < *passed);
+            let apart = self.letters_first
+                && !is_passed
+                && matches!(kind, Kind::RefusedByTime | Kind::RefusedByDefinition);
+            self.no_row_twice(place, offset, ledger, server, apart);
         }
     }
 
@@ -104,19 +109,17 @@ impl Watch {
         if !known || !source.kind(place.0, place.1, offset).may_be_left_out() {
             self.violated("only_refused_are_left_out", format!("{place:?}: {offset}"));
         }
-        self.no_row_twice(place, offset, ledger, source, server);
+        self.no_row_twice(place, offset, ledger, server, false);
     }
 
-    /// No record is delivered twice, at any time: neither to the table nor to the dead letters.
-    fn no_row_twice(&mut self, place: Place, offset: i64, ledger: &Ledger, source: &Source, server: &Server) {
+    /// No record is delivered twice, at any time: neither to the table nor to the dead letters. `apart`: a row may join a
+    /// letter.
+    fn no_row_twice(&mut self, place: Place, offset: i64, ledger: &Ledger, server: &Server, apart: bool) {
         let (_, most) = self.owed(place, offset);
         if self.at_least_once {
             return;
         }
         let (rows, letters) = (server.count(place.0, place.1, offset), ledger.letters(place, offset));
-        let changes =
-            matches!(source.kind(place.0, place.1, offset), Kind::RefusedByTime | Kind::RefusedByDefinition);
-        let apart = self.letters_first && changes;
         let often = if apart { rows.max(letters) } else { rows + letters };
         if !promises::no_row_twice(u64::from(often), most) {
             let what = format!("{place:?}: {offset}: {rows} rows, {letters} dead letters, {most} owed");

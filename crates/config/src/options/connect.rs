@@ -77,7 +77,7 @@ pub(super) const CONNECT: &[OptionDef] = &[
     option("predicates.*", "Options of a predicate.").not_yet(&[], NO_TRANSFORMS).group(PREDICATES),
     option(
         "errors.tolerance",
-        "What happens to a record that cannot become a row. `none`: the task stops before it. `all`: it goes to the dead letter topic, exactly once; without such a topic it is dropped, as in Connect, which is said once at the start.",
+        "What happens to a record that cannot become a row. `none`: the task stops before it. `all`: it goes to the dead letter topic, exactly once (at least once with `pumphouse.ledger.store=keepermap`); without such a topic it is dropped, as in Connect, which is said once at the start.",
     )
     .kind(Kind::OneOf(&["none", "all"]))
     .default("none")

@@ -9,18 +9,18 @@ use super::client::Client;
 use super::codes;
 use super::raw::{self, RawError, text};
 
-/// Whether a broker answers a question about no topic in particular.
-pub(crate) fn answers(client: &Client, timeout: Duration) -> bool {
+/// Has a new handle connect to a broker. librdkafka does so when it has something to ask; a transactional producer that has not
+/// begun waits for a second in one of ten starts, in which its own list of brokers is not empty any more when the bootstrap
+/// addresses come into it (`rd_kafka_brokers_add`, 2.12).
+pub(crate) fn connect(client: &Client) {
     let mut answer: *const rd::rd_kafka_metadata_t = std::ptr::null();
-    let millis = raw::timeout_ms(timeout);
-    // SAFETY: a living handle; without a topic the question is about those that the handle has used; the answer is
-    // ours if there is no error.
+    // SAFETY: a living handle; the answer is ours if there is one. With no time to wait nothing is asked of a broker that is
+    // not connected yet: it is only connected to.
     unsafe {
-        let code = raw::rd_kafka_metadata(client.as_ptr(), 0, std::ptr::null_mut(), &mut answer, millis);
+        let code = raw::rd_kafka_metadata(client.as_ptr(), 0, std::ptr::null_mut(), &mut answer, 0);
         if code == codes::NONE {
             rd::rd_kafka_metadata_destroy(answer);
         }
-        code == codes::NONE
     }
 }
 

@@ -1,7 +1,7 @@
 //! Calls of the transactional producer.
 use std::ffi::CString;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka_sys as rd;
 
@@ -12,18 +12,15 @@ use super::raw::{self, RawError};
 use crate::fence::Fence;
 use crate::outgoing_record::OutgoingRecord;
 
-/// Waits until a broker of the cluster has answered, `timeout` at most. librdkafka looks for the transaction coordinator when it
-/// is asked to begin, and again half a second later if no broker is connected by then. It connects when it has something to
-/// ask, else after a second; and once it knows the brokers by their ids, it closes what it had to the bootstrap addresses.
+/// Waits until a broker has answered, `timeout` at most. librdkafka looks for the transaction coordinator when it is asked to
+/// begin, and again half a second later if no broker is connected by then.
 pub(crate) fn wait_for_broker(client: &Client, timeout: Duration) {
-    let end = Instant::now() + timeout;
-    // The first answer comes from a bootstrap address, the second one from a broker that stays.
-    let mut answers = 0;
-    while answers < 2 && Instant::now() < end {
-        if metadata::answers(client, end.saturating_duration_since(Instant::now())) {
-            answers += 1;
-        } else {
-            std::thread::sleep(Duration::from_millis(1));
+    metadata::connect(client);
+    // SAFETY: a living producer; the text is ours to free, and null is freed by nobody.
+    unsafe {
+        let cluster_id = rd::rd_kafka_clusterid(client.as_ptr(), raw::timeout_ms(timeout));
+        if !cluster_id.is_null() {
+            rd::rd_kafka_mem_free(client.as_ptr(), cluster_id.cast());
         }
     }
 }
