@@ -34,6 +34,7 @@ impl Together {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Instant;
 
     use super::*;
@@ -44,10 +45,17 @@ mod tests {
     fn whoever_is_first_waits_for_the_others() {
         let together = Together::new(3);
         let began = Instant::now();
+        let went = AtomicUsize::new(0);
         std::thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| together.wait(LONG));
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    together.wait(LONG);
+                    went.fetch_add(1, Ordering::SeqCst);
+                });
             }
+            std::thread::sleep(Duration::from_millis(20));
+            assert_eq!(went.load(Ordering::SeqCst), 0, "the third is not there");
+            together.wait(LONG);
         });
         // One that comes again, or alone, does not wait.
         together.wait(LONG);
