@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
 use pumphouse_conduct::Answer;
 use pumphouse_types::DedupToken;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 
 use crate::client::Client;
 use crate::error::ClickHouseError;
@@ -66,7 +67,7 @@ impl Client {
     /// Tries to prove that `table` can take batches exactly once.
     /// Errors: the server does not answer, or denies a right without which nothing can be asked.
     pub async fn prove(&self, table: &TableName, limits: ProofLimits) -> Result<Proof, ClickHouseError> {
-        self.prove_one(table, limits, &Common::default()).await
+        self.prove_one(table.clone(), limits, &Common::default()).await
     }
 
     /// [`Client::prove`] for each of `tables`, in their order; some at a time, so that what the server says of tables is
@@ -75,38 +76,32 @@ impl Client {
         &self,
         tables: impl IntoIterator<Item = (TableName, ProofLimits)>,
     ) -> Vec<Result<Proof, ClickHouseError>> {
-        let (common, room) = (Arc::new(Common::default()), Arc::new(Semaphore::new(AT_ONCE)));
-        let prove = |(table, limits)| {
-            let (client, common, room) = (self.clone(), Arc::clone(&common), Arc::clone(&room));
-            tokio::spawn(async move {
-                let _room = room.acquire().await;
-                client.prove_one(&table, limits, &common).await
-            })
-        };
-        let mut proofs = Vec::new();
-        let mut trouble: Option<ClickHouseError> = None;
-        for job in tables.into_iter().map(prove).collect::<Vec<_>>() {
-            if let Some(error) = &trouble {
-                job.abort();
-                proofs.push(Err(error.clone()));
-                continue;
+        let common = Common::default();
+        let prove = |(table, limits)| self.prove_one(table, limits, &common);
+        let proofs: Vec<_> = tables.into_iter().map(prove).collect();
+        let of_all = proofs.len();
+        // All in this one task: those at the front ask in the same moment, so as one. As tasks of their own, each may come to ask
+        // alone, and of a server that is silent they would wait one after the other.
+        let mut proofs = stream::iter(proofs).buffered(AT_ONCE);
+        let mut done = Vec::with_capacity(of_all);
+        while let Some(proof) = proofs.next().await {
+            let trouble = proof.as_ref().err().filter(|error| error.is_transient()).cloned();
+            done.push(proof);
+            if let Some(error) = trouble {
+                done.resize(of_all, Err(error));
+                break;
             }
-            let proof = job.await.unwrap_or_else(|error| {
-                let what = format!("the proof ended without an answer: {error}");
-                Err(ClickHouseError::Strange { asked: "the start-up proof", what })
-            });
-            trouble = proof.as_ref().err().filter(|error| error.is_transient()).cloned();
-            proofs.push(proof);
         }
-        proofs
+        done
     }
 
     async fn prove_one(
         &self,
-        table: &TableName,
+        table: TableName,
         limits: ProofLimits,
         common: &Common,
     ) -> Result<Proof, ClickHouseError> {
+        let table = &table;
         let mut proof = Proof::default();
         let user = self.username().to_owned();
         let found = match self.inspect(table).await {
