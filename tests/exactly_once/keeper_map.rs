@@ -1,11 +1,12 @@
 //! The ledger in a KeeperMap table: the same deaths, zombies and owners as with the ledger in Kafka, and what only
-//! this store has: its table, offsets that only inform, letters that go before their entries, and a way to it and back.
+//! this store has: its table, offsets that only inform, letters that an entry owes, and a way to it and back.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
 use pumphouse_testkit::ports::free_ports;
 use pumphouse_testkit::wait::wait_until;
-use pumphouse_testkit::{Fault, FaultProxy, events};
+use pumphouse_testkit::{Fault, FaultProxy, events, unique_name};
 use pumphouse_tests::{Corner, Engine, Worker, WorkerOptions, bed};
 
 use crate::{fail_points, sharing, zombie};
@@ -186,23 +187,77 @@ fn entries_that_are_gone_stop_the_task() {
     corner.check_events().assert_exactly_once(1_000);
 }
 
-/// A letter goes out before the entry that passes its record; without a death in between there is one.
-#[test]
-fn a_bad_record_has_one_letter() {
-    let letters = pumphouse_testkit::unique_name("keeper_letters");
-    let corner = corner("keeper_bad", 1)
+/// A connector whose table takes numbers below 100, and the topic of its letters.
+fn corner_with_letters(name: &str) -> (Corner<'static>, String) {
+    let letters = unique_name("keeper_letters");
+    let corner = corner(name, 1)
         .with_small_batches(500, 50)
         .with("errors.tolerance", "all")
         .with("errors.deadletterqueue.topic.name", &letters)
-        .with("errors.deadletterqueue.topic.replication.factor", "1");
-    corner.create_table("n UInt64", "n", Engine::Plain);
-    corner.write_json(&[r#"{"n":1}"#, "no json", r#"{"n":2}"#]);
+        .with("errors.deadletterqueue.topic.replication.factor", "1")
+        .with("errors.deadletterqueue.context.headers.enable", "true");
+    corner.create_table("n UInt64, CONSTRAINT small CHECK n < 100", "n", Engine::Plain);
+    (corner, letters)
+}
+
+const NO_JSON: &str = "no json";
+const REFUSED: &str = r#"{"n":500}"#;
+
+#[test]
+fn a_bad_record_has_one_letter() {
+    let (corner, letters) = corner_with_letters("keeper_bad");
+    corner.write_json(&[r#"{"n":1}"#, NO_JSON, r#"{"n":2}"#, REFUSED]);
     let mut worker = corner.worker(&WorkerOptions::called("w"));
     corner.wait_caught_up(&mut [&mut worker], LIMIT);
-    assert_eq!(corner.sql().text(&format!("SELECT sum(n), count() FROM {}", corner.table)).unwrap(), "3\t2");
-    let found = corner.read_topic(&letters);
-    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(rows(&corner), "1,2");
+    let values: Vec<_> = corner.read_topic(&letters).into_iter().filter_map(|letter| letter.value).collect();
+    assert_eq!(values, [NO_JSON.as_bytes(), REFUSED.as_bytes()]);
     assert!(worker.stop().success());
+}
+
+fn rows(corner: &Corner<'_>) -> String {
+    let sql =
+        format!("SELECT arrayStringConcat(arraySort(groupArray(toString(n))), ',') FROM {}", corner.table);
+    corner.sql().text(&sql).unwrap()
+}
+
+/// R4: the entry passes a record, and the process dies before its letter has gone out, or before the ledger knows that it has. The
+/// table would take the record by then: it has its letter, and no row.
+#[test]
+fn a_letter_that_is_owed_goes_out_with_the_next_claim() {
+    for (bad, code) in [(NO_JSON, "DECODE-"), (REFUSED, "DELIVERY-008")] {
+        for (moment, sent) in [("owing", 1), ("paid", 2)] {
+            let (corner, letters) = corner_with_letters("keeper_owed");
+            corner.write_json(&[r#"{"n":1}"#, bad, r#"{"n":2}"#]);
+            let options = WorkerOptions::called("w");
+            let mut dies = corner.worker(&options.clone().dying_at(&format!("{moment}:1")));
+            let status = dies.wait_exit(LIMIT);
+            assert_eq!(status.signal(), Some(9), "{moment}: {status}\n{}", dies.log());
+            assert_eq!(corner.read_topic(&letters).len(), sent - 1, "{moment}\n{}", dies.log());
+            let sql = format!("ALTER TABLE {} DROP CONSTRAINT small", corner.table);
+            corner.sql().run(&sql).unwrap();
+
+            let mut worker = corner.worker(&options);
+            corner.wait_caught_up(&mut [&mut worker], LIMIT);
+            assert_eq!(rows(&corner), "1,2", "{moment} of {bad}\n{}", worker.log());
+            let found = corner.read_topic(&letters);
+            assert_eq!(found.len(), sent, "{moment} of {bad}: {found:?}\n{}", worker.log());
+            for letter in &found {
+                assert_eq!(letter.value.as_deref(), Some(bad.as_bytes()), "{letter:?}");
+                let header = |name: &str| letter.headers[name].as_str();
+                assert!(header("pumphouse.record.id").ends_with("/0/1"), "{letter:?}");
+                assert!(header("__connect.errors.exception.class.name").starts_with(code), "{letter:?}");
+            }
+            // The row owes nothing any more, and what follows is as ever.
+            worker.kill();
+            let mut worker = corner.worker(&options);
+            corner.write_json(&[r#"{"n":3}"#]);
+            corner.wait_caught_up(&mut [&mut worker], LIMIT);
+            assert_eq!(rows(&corner), "1,2,3");
+            assert_eq!(corner.read_topic(&letters).len(), sent, "{}", worker.log());
+            assert!(worker.stop().success());
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,9 @@
 //! would write the rows that match and leave the others. An answer of 200 does not say that a row
 //! was there at all, and a lost answer says nothing: so each write carries a nonce, which is read back.
 //!
+//! A row may owe something: dead letters that its entry passes, and that have not gone out yet (R4). What it owes stands
+//! behind the entry's text, with that entry or not at all, and stays through every write until it is paid.
+//!
 //! Reads of Keeper may lag. A claim is a write, so what is read of a row that shows it is at least as new; rows of
 //! others are compared by the write that names them.
 use std::collections::BTreeMap;
@@ -47,6 +50,9 @@ const ROW_OVERHEAD_BYTES: usize = 300;
 const SETTINGS: [(&str, &str); 3] =
     [("keeper_map_strict_mode", "1"), ("async_insert", "0"), ("max_query_size", "16777216")];
 
+/// How a line begins that says what a row owes. It follows the entry's text, which has no line ends.
+const OWES: &str = "{\"owes\":";
+
 /// What became of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeeperAnswer {
@@ -80,13 +86,72 @@ struct Held {
     epochs: BTreeMap<TopicPartition, u64>,
     /// The nonce of each row's last write, of partitions claimed or not.
     seen: BTreeMap<TopicPartition, String>,
+    /// Rows that owe something, of partitions claimed or not.
+    owing: BTreeMap<TopicPartition, Content>,
+}
+
+impl Held {
+    fn saw(&mut self, partition: &TopicPartition, content: &Content, written: &str) {
+        self.seen.insert(partition.clone(), written.to_owned());
+        if content.owes.is_empty() {
+            self.owing.remove(partition);
+        } else {
+            self.owing.insert(partition.clone(), content.clone());
+        }
+    }
+
+    /// What these entries make of their rows: they owe what they have owed.
+    fn contents(
+        &self,
+        entries: &BTreeMap<TopicPartition, Option<StoredEntry>>,
+    ) -> BTreeMap<TopicPartition, Content> {
+        let content = |(partition, entry): (&TopicPartition, &Option<StoredEntry>)| {
+            let owes = self.owing.get(partition).map_or(String::new(), |content| content.owes.clone());
+            (partition.clone(), Content { entry: entry.clone(), owes })
+        };
+        entries.iter().map(content).collect()
+    }
+}
+
+impl Content {
+    /// As the row keeps it: the entry's position, or -1, and text.
+    fn to_stored(&self) -> (i64, String) {
+        let text = self.entry.as_ref().map_or("", |entry| entry.metadata.as_str());
+        let text = if self.owes.is_empty() { text.to_owned() } else { format!("{text}\n{}", self.owes) };
+        (self.entry.as_ref().map_or(-1, |entry| entry.offset.get()), text)
+    }
+
+    fn of_stored(position: i64, text: String) -> Content {
+        let (text, owes) = match text.find(&format!("\n{OWES}")) {
+            Some(at) => (text[..at].to_owned(), text[at + 1..].to_owned()),
+            None => (text, String::new()),
+        };
+        Content { entry: Offset::new(position).map(|offset| StoredEntry { offset, metadata: text }), owes }
+    }
 }
 
 struct Row {
     epoch: u64,
     claim: String,
-    entry: Option<StoredEntry>,
+    content: Content,
     written: String,
+}
+
+/// What a write says of a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Content {
+    entry: Option<StoredEntry>,
+    /// Lines; empty: it owes nothing.
+    owes: String,
+}
+
+/// What a claim has found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeeperClaim {
+    /// Entries as they stand; partitions without one are left out.
+    pub entries: BTreeMap<TopicPartition, StoredEntry>,
+    /// What rows owe, as it was written, in lines. To be paid before anything else is written for them.
+    pub owes: BTreeMap<TopicPartition, String>,
 }
 
 impl KeeperLedger {
@@ -119,23 +184,27 @@ impl KeeperLedger {
         &self,
         nonce: u128,
         partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, StoredEntry>, ClickHouseError> {
+    ) -> Result<KeeperClaim, ClickHouseError> {
         let (host, _) = self.client.host();
         let claim = format!("{nonce:032x}");
         *self.held() = Held { claim: claim.clone(), host: Some(host), ..Held::default() };
-        let (mut epochs, mut seen, mut entries) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut claimed = Held { claim: claim.clone(), host: Some(host), ..Held::default() };
+        let mut found = KeeperClaim::default();
         for partitions in partitions.chunks(CLAIM_KEYS_MAX) {
             for (partition, row) in self.claim_some(&claim, partitions).await? {
-                epochs.insert(partition.clone(), row.epoch);
-                seen.insert(partition.clone(), row.written);
-                entries.extend(row.entry.map(|entry| (partition, entry)));
+                claimed.epochs.insert(partition.clone(), row.epoch);
+                claimed.saw(&partition, &row.content, &row.written);
+                if !row.content.owes.is_empty() {
+                    found.owes.insert(partition.clone(), row.content.owes);
+                }
+                found.entries.extend(row.content.entry.map(|entry| (partition, entry)));
             }
         }
         let mut held = self.held();
         if held.claim == claim {
-            (held.epochs, held.seen) = (epochs, seen);
+            *held = claimed;
         }
-        Ok(entries)
+        Ok(found)
     }
 
     async fn claim_some(
@@ -192,9 +261,9 @@ impl KeeperLedger {
         for (partition, row) in rows {
             // A write that was answered while this was read knows better.
             if held.seen.get(&partition) == before.get(&partition) {
-                held.seen.insert(partition.clone(), row.written);
+                held.saw(&partition, &row.content, &row.written);
             }
-            entries.extend(row.entry.map(|entry| (partition, entry)));
+            entries.extend(row.content.entry.map(|entry| (partition, entry)));
         }
         Ok(entries)
     }
@@ -202,28 +271,67 @@ impl KeeperLedger {
     /// Writes `entries`, all or none: none if one of them was claimed by somebody else, or is not as it was read
     /// last. `nonce` names the write and is drawn anew for each. One write at a time.
     pub async fn record(&self, nonce: u128, entries: &BTreeMap<TopicPartition, StoredEntry>) -> KeeperAnswer {
-        let entries = entries.iter().map(|(partition, entry)| (partition.clone(), Some(entry.clone())));
-        self.set(nonce, &entries.collect()).await
+        self.set(nonce, &some(entries)).await
     }
 
-    /// The same; `None` takes an entry away.
+    /// The same; in the same write one of the claimed rows comes to owe `owes`: a line that begins as [`OWES`] does.
+    pub async fn record_owing(
+        &self,
+        nonce: u128,
+        entries: &BTreeMap<TopicPartition, StoredEntry>,
+        owes: &str,
+    ) -> KeeperAnswer {
+        debug_assert!(owes.starts_with(OWES) && !owes.contains('\n'));
+        let contents = {
+            let held = self.held();
+            let mut contents = held.contents(&some(entries));
+            let Some(content) =
+                contents.iter_mut().find_map(|(p, c)| held.epochs.contains_key(p).then_some(c))
+            else {
+                return nothing_claimed();
+            };
+            if !content.owes.is_empty() {
+                content.owes.push('\n');
+            }
+            content.owes.push_str(owes);
+            contents
+        };
+        self.write(nonce, &contents).await
+    }
+
+    /// What claimed rows owe is paid: they owe nothing any more.
+    pub async fn paid(&self, nonce: u128) -> KeeperAnswer {
+        let paid: BTreeMap<_, _> = {
+            let held = self.held();
+            let claimed = held.owing.iter().filter(|(partition, _)| held.epochs.contains_key(*partition));
+            let paid = |content: &Content| Content { owes: String::new(), ..content.clone() };
+            claimed.map(|(partition, content)| (partition.clone(), paid(content))).collect()
+        };
+        if paid.is_empty() {
+            return KeeperAnswer::Recorded;
+        }
+        self.write(nonce, &paid).await
+    }
+
+    /// As [`KeeperLedger::record`]; `None` takes an entry away.
     pub async fn set(
         &self,
         nonce: u128,
         entries: &BTreeMap<TopicPartition, Option<StoredEntry>>,
     ) -> KeeperAnswer {
-        let text_bytes = |entry: &Option<StoredEntry>| entry.as_ref().map_or(0, |entry| entry.metadata.len());
-        let bytes: usize = entries.values().map(|entry| text_bytes(entry) + ROW_OVERHEAD_BYTES).sum();
+        let contents = self.held().contents(entries);
+        self.write(nonce, &contents).await
+    }
+
+    async fn write(&self, nonce: u128, contents: &BTreeMap<TopicPartition, Content>) -> KeeperAnswer {
+        let bytes: usize =
+            contents.values().map(|content| content.to_stored().1.len() + ROW_OVERHEAD_BYTES).sum();
         if bytes > WRITE_BYTES_MAX {
-            let why = format!("{} entries of {bytes} bytes, Keeper takes {WRITE_BYTES_MAX}", entries.len());
+            let why = format!("{} entries of {bytes} bytes, Keeper takes {WRITE_BYTES_MAX}", contents.len());
             return KeeperAnswer::Refused(why);
         }
         let nonce = format!("{nonce:032x}");
-        let Some(sql) = self.write_statement(&nonce, entries) else {
-            return KeeperAnswer::Fenced(
-                "no partition of the write is claimed, or one was not read".to_owned(),
-            );
-        };
+        let Some(sql) = self.write_statement(&nonce, contents) else { return nothing_claimed() };
         let answer = self.ask("writing to the ledger", &sql).await;
         if let Err(ClickHouseError::Server { code: THROW_IF, message, .. }) = &answer
             && message.contains(FENCED_MARKER)
@@ -232,12 +340,12 @@ impl KeeperLedger {
                 "its partitions were claimed or written by somebody else".to_owned(),
             );
         }
-        let partitions: Vec<TopicPartition> = entries.keys().cloned().collect();
+        let partitions: Vec<TopicPartition> = contents.keys().cloned().collect();
         let stands = match self.rows(&partitions).await {
             Ok(rows) => {
-                rows.len() == entries.len()
-                    && entries.iter().all(|(partition, entry)| {
-                        rows[partition].written == nonce && rows[partition].entry == *entry
+                rows.len() == contents.len()
+                    && contents.iter().all(|(partition, content)| {
+                        rows[partition].written == nonce && rows[partition].content == *content
                     })
             }
             Err(error) => return KeeperAnswer::Unknown(error.to_string()),
@@ -247,20 +355,16 @@ impl KeeperLedger {
             return KeeperAnswer::Unknown(why);
         }
         let mut held = self.held();
-        held.seen.extend(partitions.into_iter().map(|partition| (partition, nonce.clone())));
+        contents.iter().for_each(|(partition, content)| held.saw(partition, content, &nonce));
         KeeperAnswer::Recorded
     }
 
     /// `None`: nothing of it is claimed, or something of it was never read.
-    fn write_statement(
-        &self,
-        nonce: &str,
-        entries: &BTreeMap<TopicPartition, Option<StoredEntry>>,
-    ) -> Option<String> {
+    fn write_statement(&self, nonce: &str, contents: &BTreeMap<TopicPartition, Content>) -> Option<String> {
         let held = self.held();
         let (mut claimed, mut others) = (Vec::new(), Vec::new());
         let (mut keys, mut positions, mut texts) = (Vec::new(), Vec::new(), Vec::new());
-        for (partition, entry) in entries {
+        for (partition, content) in contents {
             let key = self.key(partition);
             let seen = quote::string(held.seen.get(partition)?);
             match held.epochs.get(partition) {
@@ -268,8 +372,9 @@ impl KeeperLedger {
                 None => others.push(format!("({key}, {seen})")),
             }
             keys.push(key);
-            positions.push(entry.as_ref().map_or(-1, |entry| entry.offset.get()).to_string());
-            texts.push(quote::string(entry.as_ref().map_or("", |entry| entry.metadata.as_str())));
+            let (position, text) = content.to_stored();
+            positions.push(format!("toInt64({position})"));
+            texts.push(quote::string(&text));
         }
         if claimed.is_empty() {
             return None;
@@ -285,7 +390,7 @@ impl KeeperLedger {
              transform(key, [{keys}], [{}], position), position), metadata = transform(key, [{keys}], [{}], metadata), \
              written = '{nonce}' WHERE key IN ({keys})",
             self.table.name.sql(),
-            positions.iter().map(|position| format!("toInt64({position})")).collect::<Vec<_>>().join(", "),
+            positions.join(", "),
             texts.join(", "),
         ))
     }
@@ -325,9 +430,9 @@ impl KeeperLedger {
             })
             .ok_or_else(|| strange(format!("the key {key}")))?;
         let number = |text: &str| text.parse::<i64>().map_err(|_| strange(format!("the position {text}")));
-        let entry = Offset::new(number(&position)?).map(|offset| StoredEntry { offset, metadata });
+        let content = Content::of_stored(number(&position)?, metadata);
         let epoch = epoch.parse().map_err(|_| strange(format!("the epoch {epoch}")))?;
-        Ok((partition, Row { epoch, claim, entry, written }))
+        Ok((partition, Row { epoch, claim, content, written }))
     }
 
     /// The key of a partition's row, quoted. Topics have no slash in their names.
@@ -356,3 +461,31 @@ impl KeeperLedger {
 }
 
 const READING: &str = "reading the ledger's rows";
+
+fn some(entries: &BTreeMap<TopicPartition, StoredEntry>) -> BTreeMap<TopicPartition, Option<StoredEntry>> {
+    entries.iter().map(|(partition, entry)| (partition.clone(), Some(entry.clone()))).collect()
+}
+
+fn nothing_claimed() -> KeeperAnswer {
+    KeeperAnswer::Fenced("no partition of the write is claimed, or one was not read".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_row_owes_stands_behind_its_entry() {
+        let entry = |metadata: &str| {
+            Some(StoredEntry { offset: Offset::new(7).unwrap(), metadata: metadata.to_owned() })
+        };
+        let owes = format!("{OWES}1}}\n{OWES}2}}");
+        for entry in [None, entry(""), entry("{\"pumphouse\":1}"), entry("another tool's\ntext")] {
+            for owes in [String::new(), owes.clone()] {
+                let content = Content { entry: entry.clone(), owes };
+                let (position, text) = content.to_stored();
+                assert_eq!(Content::of_stored(position, text), content);
+            }
+        }
+    }
+}

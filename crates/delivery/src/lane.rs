@@ -12,11 +12,12 @@ use crate::away::{Away, Home};
 use crate::batch::{Batch, BatchRange};
 use crate::entry::Entry;
 use crate::filling::Filling;
+use crate::ids::Ids;
 use crate::rate::{Rate, Short};
 use crate::rules::{Rule, Rules};
 use crate::stop::StopReason;
 use crate::talk::{Action, ClaimId, Letter, Verdict};
-use crate::task::{Ids, TaskOptions};
+use crate::task::TaskOptions;
 use crate::window::TableFacts;
 use crate::work::{Draft, Notes, Open, Work};
 

@@ -10,6 +10,7 @@ mod entry;
 mod evidence;
 mod filling;
 mod foresight;
+mod ids;
 mod lane;
 mod ledger_write;
 mod piece;

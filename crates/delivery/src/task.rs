@@ -1,94 +1,20 @@
-//! A task: one member of the connector's group, its lanes, its one ledger write at a time, and the
-//! life of its assignment. Carries R5: whatever was begun under an assignment ends with it.
+//! A task: one member of the connector's group, and its lanes. What it hears goes to the lane that it concerns, answers to an earlier
+//! claim to nobody (R5); then whatever is due is done. Its assignment's life is `task/assignment.rs`, its ledger writes are `task/writes.rs`.
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use pumphouse_types::{BatchId, Millis, Offset, Partition, QuestionId, TopicId, TopicName, TopicPartition};
+use pumphouse_types::{BatchId, Millis, Offset, Partition, TopicId, TopicName, TopicPartition};
 
-use crate::entry::{Entry, StoredEntry};
+use crate::ids::Ids;
 use crate::lane::{Cx, Lane};
-use crate::ledger_write::Composed;
 use crate::rules::{Rule, Rules};
 use crate::stop::StopReason;
-use crate::talk::{Action, ClaimId, Decision, Event, LedgerAnswer, WriteId};
+use crate::talk::{Action, ClaimId, Event, WriteId};
 
-/// How long a revocation waits for a write or an attempt that is under way (R5).
-const REVOKE_WAIT_MS: u64 = 5_000;
+mod assignment;
+mod options;
+mod writes;
 
-/// With more entries than these, no marks of another lane go along: a write stays well below what a store takes at once.
-const MARKS_PER_WRITE: usize = 1_000;
-
-/// Memberships under which the entries of a batch must have disagreed before a person is asked. Reads
-/// are not fenced: a member that was replaced while it stood still sees entries of different moments.
-/// That this happens twice in a row to the same batch would be a rare chance.
-const DISAGREEMENTS_MIN: u32 = 3;
-
-/// Limits of a task's batches.
-#[derive(Debug, Clone)]
-pub struct TaskOptions {
-    /// Rows at which a block is sealed.
-    pub batch_rows_max: u64,
-    /// Bytes of column data at which a block is sealed.
-    pub batch_bytes_max: u64,
-    /// Longest time that a row waits for its block to be sealed, in ms; five times as long while the lane is behind:
-    /// one record more waits for so many as ten that the block has.
-    pub batch_linger_ms: u64,
-    /// How far ahead an attempt's deadline is set, in ms.
-    pub deadline_ms: u64,
-    /// Longest time from the check of an attempt's deadline to its commit, in ms.
-    pub commit_ms_max: u64,
-    /// Whether what cannot be proven is looked into (R7, R8, R10); else it is sent again, and batches
-    /// are sent before they are recorded: at least once.
-    pub exactly_once: bool,
-    /// Whether records that cannot be inserted are left out (`errors.tolerance=all`).
-    pub leaves_out: bool,
-    /// How long a batch is tried before the task stops; `None` = for ever.
-    pub retry_timeout_ms: Option<u64>,
-    /// Longest pause between two attempts.
-    pub retry_delay_ms_max: u64,
-    /// How much of a pause is drawn, in per cent.
-    pub retry_jitter_percent: u64,
-    /// What an operator has decided about batches whose fate cannot be proven, by what was asked: whatever is sent
-    /// of a batch afterwards is another question, and takes a decision of its own (R7).
-    pub decisions: BTreeMap<QuestionId, Decision>,
-    /// 128 random bits, drawn anew for each task that is started: batch ids and tokens come from it.
-    pub seed: u128,
-}
-
-#[cfg(test)]
-impl TaskOptions {
-    /// Everything is proven, and bad records are left out.
-    pub(crate) fn for_tests() -> TaskOptions {
-        TaskOptions {
-            batch_rows_max: 10,
-            batch_bytes_max: 1_000,
-            batch_linger_ms: 1_000,
-            deadline_ms: 30_000,
-            commit_ms_max: 60_000,
-            exactly_once: true,
-            leaves_out: true,
-            retry_timeout_ms: None,
-            retry_delay_ms_max: 10_000,
-            retry_jitter_percent: 0,
-            decisions: BTreeMap::new(),
-            seed: 7,
-        }
-    }
-}
-
-/// Draws identities that never repeat: distinct within a task, and random across tasks.
-#[derive(Debug, Clone)]
-pub(crate) struct Ids {
-    seed: u128,
-    drawn: u128,
-}
-
-impl Ids {
-    pub(crate) fn draw(&mut self) -> u128 {
-        self.drawn += 1;
-        // An odd factor is a bijection of the 128 bits, so two draws never meet.
-        self.seed ^ self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
-    }
-}
+pub use options::TaskOptions;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
@@ -139,7 +65,7 @@ impl Task {
     /// A task without an assignment.
     pub fn new(options: TaskOptions) -> Task {
         Task {
-            ids: Ids { seed: options.seed, drawn: 0 },
+            ids: Ids::new(options.seed),
             options,
             rules: Rules::default(),
             claim: ClaimId(0),
@@ -369,229 +295,6 @@ impl Task {
         act(lane, &mut cx);
     }
 
-    fn start_claim(&mut self, partitions: Vec<TopicPartition>) {
-        self.drop_lanes();
-        self.claim = ClaimId(self.claim.0 + 1);
-        if partitions.is_empty() {
-            self.phase = Phase::Member { partitions };
-            return;
-        }
-        self.actions.push(Action::Claim { claim: self.claim, partitions: partitions.clone() });
-        self.phase = Phase::Claiming { partitions };
-    }
-
-    fn claimed(
-        &mut self,
-        entries: &BTreeMap<TopicPartition, StoredEntry>,
-        topic_ids: &BTreeMap<TopicName, TopicId>,
-        now: Millis,
-    ) {
-        let Phase::Claiming { partitions } = self.phase.clone() else { return };
-        let differs = |topic: &TopicName, id: &TopicId| self.met.get(topic).is_some_and(|met| met != id);
-        let reborn = topic_ids.iter().find(|(topic, id)| differs(topic, id)).map(|(topic, _)| topic.clone());
-        if let Some(topic) = reborn.filter(|_| self.rules.keep(Rule::R15)) {
-            return self.read_by_another(topic);
-        }
-        self.met.extend(topic_ids.iter().map(|(topic, id)| (topic.clone(), *id)));
-        let mut found: BTreeMap<&TopicName, BTreeMap<Partition, Option<StoredEntry>>> = BTreeMap::new();
-        let mut starting = Vec::new();
-        for tp in &partitions {
-            // A topic that is gone has no lane; its entries mean nothing any more (R15).
-            if topic_ids.contains_key(&tp.topic) {
-                let stored = entries.get(tp).cloned();
-                found.entry(&tp.topic).or_default().insert(tp.partition, stored);
-            }
-        }
-        for (topic, found) in found {
-            let topic_id = topic_ids[topic];
-            self.lanes.entry(topic.clone()).or_insert_with(|| Lane::new(topic.clone(), topic_id));
-            self.with_lane(topic, now, |lane, cx| lane.claim(found, cx));
-            let lane = &self.lanes[topic];
-            starting.extend(lane.starting().map(|p| TopicPartition { topic: topic.clone(), partition: p }));
-        }
-        self.turns = self.lanes.keys().cloned().collect();
-        if !starting.is_empty() {
-            self.actions.push(Action::AskStartOffsets { claim: self.claim, partitions: starting });
-        }
-        self.phase = Phase::Member { partitions };
-    }
-
-    fn revoking(&mut self, now: Millis) {
-        match self.phase {
-            // Also a stop that meets a rebalance: what is under way may end, the rest is the next owner's.
-            Phase::Member { .. } | Phase::Closing => {
-                self.phase = Phase::Revoking { until: now.plus(REVOKE_WAIT_MS) };
-                self.lanes.values_mut().for_each(Lane::let_go_of_unrecorded);
-            }
-            Phase::Out | Phase::Claiming { .. } => self.give_up(),
-            Phase::Resting { .. } => self.give_up(),
-            Phase::Revoking { .. } | Phase::Ended => {}
-        }
-    }
-
-    /// R5: from here on nothing is done for the partitions, and no answer about them is heard.
-    fn give_up(&mut self) {
-        self.drop_lanes();
-        self.claim = ClaimId(self.claim.0 + 1);
-        self.phase = Phase::Out;
-        self.actions.push(Action::GiveUp);
-        if self.stopping {
-            self.leave();
-        }
-    }
-
-    fn drop_lanes(&mut self) {
-        if self.rules.keep(Rule::R5) {
-            self.lanes.clear();
-            self.turns.clear();
-        }
-        self.ledger_busy = None;
-    }
-
-    /// The fate of a write is unknown, or a topic is another one: the entries are read again before
-    /// anything is decided.
-    fn claim_again(&mut self) {
-        match self.phase.clone() {
-            Phase::Member { partitions } => self.start_claim(partitions),
-            Phase::Revoking { .. } => self.give_up(),
-            Phase::Out | Phase::Claiming { .. } | Phase::Closing | Phase::Resting { .. } | Phase::Ended => {
-                self.end_membership()
-            }
-        }
-    }
-
-    fn end_membership(&mut self) {
-        self.drop_lanes();
-        self.met.clear();
-        self.claim = ClaimId(self.claim.0 + 1);
-        self.phase = Phase::Out;
-        self.actions.push(Action::EndMembership);
-        if self.stopping {
-            self.leave();
-        }
-    }
-
-    /// R15: a topic that is gone is claimed without; one that is there, and is not the one that was claimed, is read by
-    /// another membership.
-    fn compare_topic_ids(&mut self, claim: ClaimId, topic_ids: &BTreeMap<TopicName, TopicId>) {
-        let assigned = match &self.phase {
-            Phase::Member { partitions } => partitions.as_slice(),
-            Phase::Revoking { .. } | Phase::Closing | Phase::Resting { .. } => &[],
-            // What is being claimed is read with its identities.
-            Phase::Out | Phase::Claiming { .. } | Phase::Ended => return,
-        };
-        if claim != self.claim || !self.rules.keep(Rule::R15) {
-            return;
-        }
-        // One that was gone at claim has no lane; whoever has looked for it in vain does not read it.
-        let ours = |topic: &TopicName| {
-            self.lanes.contains_key(topic) || assigned.iter().any(|tp| tp.topic == *topic)
-        };
-        let reborn = topic_ids.iter().find(|(topic, id)| ours(topic) && self.met.get(*topic) != Some(*id));
-        let gone = self.lanes.keys().any(|topic| !topic_ids.contains_key(topic));
-        let back = assigned
-            .iter()
-            .any(|tp| topic_ids.contains_key(&tp.topic) && !self.lanes.contains_key(&tp.topic));
-        if let Some((topic, _)) = reborn {
-            return self.read_by_another(topic.clone());
-        }
-        if gone || back {
-            self.claim_again();
-        }
-    }
-
-    /// R15: whether what was read of a topic is of the life that was claimed, by its identity after the reading.
-    /// Else nothing of it is recorded: the claim ends.
-    fn is_claimed(&mut self, topic: &TopicName, topic_id: Option<TopicId>) -> bool {
-        let Some(lane) = self.lanes.get(topic).filter(|_| self.rules.keep(Rule::R15)) else { return true };
-        match topic_id {
-            Some(id) if id == lane.topic_id => return true,
-            Some(_) => self.read_by_another(topic.clone()),
-            None => self.claim_again(),
-        }
-        false
-    }
-
-    /// R15: a client keeps positions and leader epochs of a topic's earlier life, and reads on at the old position, or
-    /// not at all: only a new handle begins anew.
-    fn read_by_another(&mut self, topic: TopicName) {
-        self.actions.push(Action::WarnTopicReborn { topic });
-        self.end_membership();
-    }
-
-    fn close(&mut self) {
-        self.stopping = true;
-        match self.phase {
-            Phase::Member { .. } => {
-                self.phase = Phase::Closing;
-                for lane in self.lanes.values_mut() {
-                    lane.closing = true;
-                }
-            }
-            Phase::Out | Phase::Claiming { .. } | Phase::Revoking { .. } => self.leave(),
-            Phase::Closing | Phase::Resting { .. } | Phase::Ended => {}
-        }
-    }
-
-    /// R16: the plain marks of a clean stop, and that the partitions are at rest, in one write.
-    fn rest(&mut self) {
-        let mut entries = BTreeMap::new();
-        for lane in self.lanes.values() {
-            entries.extend(lane.rest_entries().map(|(tp, entry)| (tp, entry.to_stored())));
-        }
-        if entries.is_empty() || !self.options.exactly_once || !self.rules.keep(Rule::R16) {
-            return self.leave();
-        }
-        self.next_write += 1;
-        let write = WriteId(self.next_write);
-        self.actions.push(Action::Record {
-            claim: self.claim,
-            write,
-            entries,
-            letters: Vec::new(),
-            at_rest: true,
-            only_while: None,
-        });
-        self.phase = Phase::Resting { write };
-    }
-
-    fn leave(&mut self) {
-        self.drop_lanes();
-        self.phase = Phase::Ended;
-        self.actions.push(Action::Leave);
-    }
-
-    fn ledger_answered(&mut self, claim: ClaimId, write: WriteId, answer: LedgerAnswer, now: Millis) {
-        // Without the mark the partitions count as running, which is the safe side (R16).
-        if self.phase == (Phase::Resting { write }) && claim == self.claim {
-            return self.leave();
-        }
-        match &self.ledger_busy {
-            Some((busy, _)) if *busy == write && claim == self.claim => {}
-            // A write of a claim that has ended.
-            Some(_) | None => return,
-        }
-        let (_, topics) = self.ledger_busy.take().expect("just matched");
-        match answer {
-            LedgerAnswer::Fenced => self.end_membership(),
-            LedgerAnswer::Unknown => self.claim_again(),
-            LedgerAnswer::OtherTopic(topic_id) => {
-                // Who writes for partitions of others writes alone.
-                let topic = &topics[0];
-                if self.is_claimed(topic, topic_id) {
-                    self.with_lane(topic, now, |lane, cx| {
-                        lane.ledger_answered(LedgerAnswer::NotRecorded, cx);
-                    });
-                }
-            }
-            LedgerAnswer::Recorded | LedgerAnswer::NotRecorded | LedgerAnswer::Refused(_) => {
-                for topic in topics {
-                    self.with_lane(&topic, now, |lane, cx| lane.ledger_answered(answer.clone(), cx));
-                }
-            }
-        }
-    }
-
     fn pump(&mut self, now: Millis) {
         match self.phase {
             Phase::Member { .. } | Phase::Closing => {
@@ -632,112 +335,6 @@ impl Task {
         }
     }
 
-    /// R17: entries that disagree are looked at again by a new member, whose reads nobody can have
-    /// overtaken unseen. Often enough, and somebody has set the offsets: what is left of the batch is
-    /// resolved by evidence. Any other reason stands.
-    fn fail(&mut self, reason: StopReason) {
-        if let StopReason::EntriesDisagree { id, .. } = &reason {
-            let seen = self.disagreements.entry(*id).or_insert(0);
-            *seen += 1;
-            if *seen >= DISAGREEMENTS_MIN {
-                self.overwritten.insert(*id);
-            }
-            if *seen < 2 * DISAGREEMENTS_MIN {
-                self.end_membership();
-                return;
-            }
-        }
-        self.drop_lanes();
-        self.phase = Phase::Ended;
-        self.actions.push(Action::Fail(reason));
-    }
-
-    fn write_next(&mut self, now: Millis) {
-        for _ in 0..self.turns.len() {
-            if self.ledger_busy.is_some() || self.failed.is_some() {
-                return;
-            }
-            self.turns.rotate_left(1);
-            let topic = self.turns[0].clone();
-            if self.lanes[&topic].wants_write(now) {
-                self.write(topic, now);
-            }
-        }
-    }
-
-    /// Only with a single lane: the writes of several come between one another.
-    fn foresee(&mut self, now: Millis) {
-        let member = matches!(self.phase, Phase::Member { .. });
-        if !member || self.ledger_busy.is_some() || self.failed.is_some() || self.lanes.len() != 1 {
-            return;
-        }
-        let topic = self.turns[0].clone();
-        let mut foreseen = None;
-        self.with_lane(&topic, now, |lane, cx| foreseen = lane.foresee(cx));
-        if let Some(entries) = foreseen {
-            let entries = stored(&topic, entries);
-            self.actions.push(Action::Foresee { claim: self.claim, entries });
-        }
-    }
-
-    fn write_marks(&mut self, now: Millis) {
-        // A lane that has failed looks idle, with its batch open: the lead's plain mark would tear it (R6).
-        if self.ledger_busy.is_some() || self.failed.is_some() {
-            return;
-        }
-        let wanting = self.lanes.values().find(|lane| lane.is_idle() && lane.wants_write(now));
-        if let Some(topic) = wanting.map(|lane| lane.topic.clone()) {
-            self.write(topic, now);
-        }
-    }
-
-    /// R14: one write at a time; plain marks of other lanes that are due go with plain marks, so that twenty topics do not
-    /// wait for twenty transactions at their start.
-    fn write(&mut self, topic: TopicName, now: Millis) {
-        let is_marks = self.lanes[&topic].is_idle();
-        let mut composed = Composed::default();
-        self.with_lane(&topic, now, |lane, cx| composed = lane.compose(cx));
-        let letters = composed.letters.into_iter().map(|letter| (topic.clone(), letter)).collect();
-        let only_while = self.only_while(&topic, &composed.entries);
-        let mut entries = stored(&topic, composed.entries);
-        let mut topics = vec![topic];
-        if is_marks && only_while.is_none() {
-            let goes_along =
-                |lane: &&Lane| lane.is_idle() && lane.foreign_marks.is_empty() && lane.wants_write(now);
-            let others: Vec<TopicName> =
-                self.lanes.values().filter(goes_along).map(|lane| lane.topic.clone()).collect();
-            for topic in others {
-                if entries.len() + self.lanes[&topic].marks().len() > MARKS_PER_WRITE {
-                    continue;
-                }
-                self.with_lane(&topic, now, |lane, cx| {
-                    entries.extend(stored(&topic, lane.compose(cx).entries))
-                });
-                topics.push(topic);
-            }
-        }
-        self.next_write += 1;
-        let write = WriteId(self.next_write);
-        // The write goes before an insert that a switched-off R1 may have asked for.
-        let claim = self.claim;
-        self.actions.push(Action::Record { claim, write, entries, letters, at_rest: false, only_while });
-        self.ledger_busy = Some((write, topics));
-    }
-
-    /// R15: whoever resolves a batch writes for partitions that others own. If their topic was created again, their owner
-    /// may have written for it already, and the fence of the group tells nobody of topics. What was sent before the
-    /// next life began is behind whatever is sent in that life, in whatever order the two are committed; so it is
-    /// enough that the topic is still the claimed one when this write has been taken.
-    fn only_while(
-        &self,
-        topic: &TopicName,
-        entries: &BTreeMap<Partition, Entry>,
-    ) -> Option<(TopicName, TopicId)> {
-        let lane = &self.lanes[topic];
-        let of_others = entries.keys().any(|partition| !lane.parts.contains_key(partition));
-        (of_others && self.rules.keep(Rule::R15)).then(|| (topic.clone(), lane.topic_id))
-    }
-
     fn fetch_if_changed(&mut self) {
         let mut changed = false;
         for lane in self.lanes.values_mut() {
@@ -757,13 +354,6 @@ impl Task {
     pub fn topics(&self) -> BTreeSet<TopicName> {
         self.lanes.keys().cloned().collect()
     }
-}
-
-fn stored(topic: &TopicName, entries: BTreeMap<Partition, Entry>) -> BTreeMap<TopicPartition, StoredEntry> {
-    let stored = |(partition, entry): (_, Entry)| {
-        (TopicPartition { topic: topic.clone(), partition }, entry.to_stored())
-    };
-    entries.into_iter().map(stored).collect()
 }
 
 #[cfg(test)]

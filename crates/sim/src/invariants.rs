@@ -33,20 +33,12 @@ pub struct Watch {
     torn: BTreeSet<BatchId>,
     /// Rows may come twice.
     at_least_once: bool,
-    /// Letters are written before the entry that passes their records (`keeper.rs`).
-    letters_first: bool,
 }
 
 impl Watch {
     /// Nothing was seen yet.
     pub fn new(at_least_once: bool) -> Watch {
         Watch { at_least_once, ..Watch::default() }
-    }
-
-    /// The ledger is in KeeperMap: where the entry's write is lost after that of the letters, a record that the table takes
-    /// by then has its row as well (PROTOCOL R4). A record that the table refuses whenever it comes has not.
-    pub fn letters_go_first(&mut self) {
-        self.letters_first = true;
     }
 
     /// Notes a violation, if it is the first.
@@ -94,12 +86,7 @@ impl Watch {
                 let what = format!("topic {topic}, {partition}:{offset}");
                 self.violated("only_committed_records", what);
             }
-            let kind = source.kind(topic, partition, offset);
-            let is_passed = self.passed.get(&place).is_some_and(|passed| offset < *passed);
-            let apart = self.letters_first
-                && !is_passed
-                && matches!(kind, Kind::RefusedByTime | Kind::RefusedByDefinition);
-            self.no_row_twice(place, offset, ledger, server, apart);
+            self.no_row_twice(place, offset, ledger, server);
         }
     }
 
@@ -109,19 +96,17 @@ impl Watch {
         if !known || !source.kind(place.0, place.1, offset).may_be_left_out() {
             self.violated("only_refused_are_left_out", format!("{place:?}: {offset}"));
         }
-        self.no_row_twice(place, offset, ledger, server, false);
+        self.no_row_twice(place, offset, ledger, server);
     }
 
-    /// No record is delivered twice, at any time: neither to the table nor to the dead letters. `apart`: a row may join a
-    /// letter.
-    fn no_row_twice(&mut self, place: Place, offset: i64, ledger: &Ledger, server: &Server, apart: bool) {
+    /// No record is delivered twice, at any time: neither to the table nor to the dead letters.
+    fn no_row_twice(&mut self, place: Place, offset: i64, ledger: &Ledger, server: &Server) {
         let (_, most) = self.owed(place, offset);
         if self.at_least_once {
             return;
         }
-        let (rows, letters) = (server.count(place.0, place.1, offset), ledger.letters(place, offset));
-        let often = if apart { rows.max(letters) } else { rows + letters };
-        if !promises::no_row_twice(u64::from(often), most) {
+        if !promises::no_row_twice(delivered(place, offset, ledger, server), most) {
+            let (rows, letters) = (server.count(place.0, place.1, offset), ledger.letters(place, offset));
             let what = format!("{place:?}: {offset}: {rows} rows, {letters} dead letters, {most} owed");
             self.violated("no_row_twice", what);
         }

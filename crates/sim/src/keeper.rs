@@ -1,9 +1,10 @@
 //! The ledger's store `keepermap` in place of Kafka's transactions: a claim raises the epoch of its rows, a write
 //! is taken as a whole or not at all, and statements whose answer was lost may come through much later. Letters
-//! and marks go out by themselves, under the group's fence; letters are told apart by their id, so that each counts once.
+//! and marks go out by themselves, under the group's fence: marks before the entries, letters after those that owe them. A
+//! letter counts from the moment at which it is owed; at the end none is owed any more.
 use std::collections::{BTreeMap, BTreeSet};
 
-use pumphouse_conduct::{Mark, Trouble, WriteFate};
+use pumphouse_conduct::{Mark, Trouble, WriteFate, heard_of_write};
 use pumphouse_delivery::{ClaimId, Entry, LedgerAnswer, Rule, StoredEntry};
 use pumphouse_types::Offset;
 
@@ -21,6 +22,8 @@ pub(crate) struct Keeper {
     rows: BTreeMap<Place, (u64, u64)>,
     drawn: u64,
     held: BTreeMap<usize, Held>,
+    /// Rows that owe letters.
+    owing: BTreeSet<Place>,
 }
 
 /// A claim in force.
@@ -94,6 +97,30 @@ impl Keeper {
         }
     }
 
+    /// Whether rows that the process has claimed owe letters.
+    fn owes(&self, proc: usize) -> bool {
+        self.held.get(&proc).is_some_and(|held| held.owned.iter().any(|place| self.owing.contains(place)))
+    }
+
+    /// The claim's rows owe nothing any more. False: somebody else has claimed one of them since.
+    fn paid(&mut self, proc: usize, claim: ClaimId) -> bool {
+        let Some(held) = self.held.get(&proc).filter(|held| held.claim == claim) else { return false };
+        let owing: Vec<Place> = held.owned.intersection(&self.owing).copied().collect();
+        let Some(guard) = self.guard(proc, claim, owing.iter()).filter(|guard| self.holds(guard)) else {
+            return owing.is_empty();
+        };
+        self.wrote(proc, &guard);
+        owing.iter().for_each(|place| {
+            self.owing.remove(place);
+        });
+        true
+    }
+
+    /// Whether letters are still to go out.
+    pub fn is_in_debt(&self) -> bool {
+        !self.owing.is_empty()
+    }
+
     /// Our own offset command: a claim and a write at once.
     pub fn set(&mut self, place: Place) {
         let drawn = self.draw();
@@ -115,17 +142,17 @@ impl World {
         self.after(hop, Ev::ReadNext(asked));
     }
 
-    /// What goes out before the entries: letters, and that the partitions are taken.
-    pub fn keeper_letters(&mut self, write: Write) {
+    /// What goes out before the entries: that the partitions are taken.
+    pub fn keeper_marks(&mut self, write: Write) {
         if self.cut(write.proc()) {
-            self.after(200, Ev::KeeperLetters(write));
+            self.after(200, Ev::KeeperMarks(write));
             return;
         }
         let written = write.content();
         let of = |(place, entry): (&Place, &StoredEntry)| Some((*place, topic_of(*place, entry)?));
         let marked: Vec<_> = written.entries.iter().filter_map(of).collect();
         let unmarked = marked.iter().any(|&(place, id)| self.ledger.mark(place, id) != Some(Mark::Running));
-        if !written.at_rest && (unmarked || !written.letters.is_empty()) {
+        if !written.at_rest && unmarked {
             if let Err(trouble) = write.is_let_in(&self.group) {
                 self.saw("write of a former member refused");
                 return self.settled(&write, WriteFate::Fenced(trouble));
@@ -134,8 +161,6 @@ impl World {
                 self.saw("write not recorded");
                 return self.settled(&write, WriteFate::NotRecorded(Trouble::NoAnswer));
             }
-            let written = write.content().clone();
-            self.ledger.letters_out(&written.letters);
             marked.iter().for_each(|&(place, id)| self.ledger.set_mark(place, id, Mark::Running));
             self.ledger_changed();
         }
@@ -173,7 +198,13 @@ impl World {
             return;
         };
         keeper.wrote(write.proc(), &guard);
+        let owes = !write.content().letters.is_empty();
+        if owes {
+            let row = guard.rows.iter().find(|(_, (owned, _))| *owned).expect("a guard has a claimed row");
+            keeper.owing.insert(*row.0);
+        }
         self.ledger.put(&write.content().entries);
+        self.ledger.owe(&write.content().letters);
         self.ledger_changed();
         if !heard {
             return;
@@ -188,9 +219,48 @@ impl World {
         if unknown {
             self.saw("write applied, answer lost");
             self.unknown(&write);
+        } else if owes {
+            let hop = self.hop();
+            self.after(hop, Ev::KeeperPays(write));
         } else {
             self.written(&write, LedgerAnswer::Recorded);
         }
+    }
+
+    /// The letters that the entries owe go out, and then the row owes nothing any more.
+    pub fn keeper_pays(&mut self, write: Write) {
+        let proc = write.proc();
+        let Some(Ev::KeeperPays(write)) = self.if_awake(proc, Ev::KeeperPays(write)) else { return };
+        if self.cut(proc) || self.strikes(self.plan.ledger_unknown) {
+            self.saw("letters were owed for a while");
+            return self.unknown(&write);
+        }
+        if let Err(trouble) = write.is_let_in(&self.group) {
+            self.saw("letters of a former member refused");
+            let heard = heard_of_write(WriteFate::Fenced(trouble), self.plan.incremental, String::new);
+            return match heard {
+                // The entries stand, so the write is not tried again.
+                LedgerAnswer::NotRecorded => self.unknown(&write),
+                heard => self.written(&write, heard),
+            };
+        }
+        let keeper = self.keeper.as_mut().expect("only asked for with this store");
+        let paid = keeper.paid(proc, write.claim());
+        self.written(&write, if paid { LedgerAnswer::Recorded } else { LedgerAnswer::Fenced });
+    }
+
+    /// Whoever has claimed rows that owe letters sends them before it takes the entries. False: it has not come about.
+    pub fn keeper_claim_pays(&mut self, proc: usize, claim: ClaimId) -> bool {
+        if !self.keeper.as_ref().is_some_and(|keeper| keeper.owes(proc)) {
+            return true;
+        }
+        let struck = self.strikes(self.plan.ledger_not_recorded);
+        let keeper = self.keeper.as_mut().expect("just looked");
+        let paid = !struck && keeper.paid(proc, claim);
+        if paid {
+            self.saw("letters of an earlier claim sent");
+        }
+        paid
     }
 
     /// R6: partitions without an entry get one as soon as their start is known. False: the claim is not in force.

@@ -162,12 +162,11 @@ impl Ledger {
         self.entries.extend(entries.iter().map(|(place, entry)| (*place, (position, entry.clone()))));
     }
 
-    /// Letters that stand at once; one that went out before is the same letter (`keeper.rs`).
-    pub fn letters_out(&mut self, letters: &[RecordAt]) {
+    /// Letters that are certain to go out, now or later, and as the same letter if that is twice (`keeper.rs`).
+    pub fn owe(&mut self, letters: &[RecordAt]) {
         for letter in letters {
-            if self.letters.insert(*letter, 1).is_none() {
-                self.new_letters.push(*letter);
-            }
+            *self.letters.entry(*letter).or_insert(0) += 1;
+            self.new_letters.push(*letter);
         }
     }
 

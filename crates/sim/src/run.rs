@@ -76,9 +76,10 @@ pub(crate) enum Ev {
     StartsFound { proc: usize, claim: ClaimId, offsets: BTreeMap<TopicPartition, Offset> },
     ReadNext(Asked),
     RaiseArrives(Asked),
-    KeeperLetters(Write),
+    KeeperMarks(Write),
     KeeperSends(Write),
     KeeperUpdates(Write, bool),
+    KeeperPays(Write),
     WriteWaits(Write),
     StageArrives { proc: usize, stage: u64 },
     StageAnswered { proc: usize, stage: u64 },
@@ -165,7 +166,6 @@ pub fn run(seed: u64, options: RunOptions) -> Outcome {
 pub fn run_in_keeper(seed: u64, options: RunOptions) -> Outcome {
     let mut world = World::new(seed, options);
     world.keeper = Some(Keeper::default());
-    world.watch.letters_go_first();
     run_world(world)
 }
 
@@ -279,9 +279,10 @@ impl World {
             Ev::StartsFound { proc, claim, offsets } => self.starts_found(proc, claim, offsets),
             Ev::ReadNext(asked) => self.read_next(asked),
             Ev::RaiseArrives(asked) => self.raise_arrives(asked),
-            Ev::KeeperLetters(write) => self.keeper_letters(write),
+            Ev::KeeperMarks(write) => self.keeper_marks(write),
             Ev::KeeperSends(write) => self.keeper_sends(write),
             Ev::KeeperUpdates(write, heard) => self.keeper_updates(write, heard),
+            Ev::KeeperPays(write) => self.keeper_pays(write),
             Ev::WriteWaits(write) => self.write_in_turn(write),
             Ev::StageArrives { proc, stage } => self.stage_arrives(proc, stage),
             Ev::StageAnswered { proc, stage } => self.stage_answered(proc, stage),
@@ -414,7 +415,8 @@ impl World {
         if self.calm {
             let late = self.now > self.plan.faults_ms.max(self.upkept_at) + RECOVERY_MS_MAX;
             let stopping = self.procs.iter().position(|p| p.alive && p.told_to_stop);
-            let landed = Watch::all_landed(&self.ledger, &self.source, &self.places);
+            let in_debt = self.keeper.as_ref().is_some_and(Keeper::is_in_debt);
+            let landed = !in_debt && Watch::all_landed(&self.ledger, &self.source, &self.places);
             if self.upkeep.is_some() {
                 // The connector is stopped.
             } else if landed && stopping.is_none() {

@@ -89,6 +89,10 @@ impl Write {
         self.proc
     }
 
+    pub fn claim(&self) -> ClaimId {
+        self.claim
+    }
+
     pub fn content(&self) -> &Written {
         &self.written
     }
@@ -201,7 +205,8 @@ impl World {
             ReadFor::Claim => {
                 let entries = found.into_iter().map(|(place, entry)| (self.topic_partition(place), entry));
                 let entries = entries.collect();
-                self.procs[proc].member.claim_read(claim, Some(entries), now);
+                let paid = self.keeper_claim_pays(proc, claim);
+                self.procs[proc].member.claim_read(claim, paid.then_some(entries), now);
             }
             ReadFor::Entries if self.procs[proc].task.claim() != claim => {}
             ReadFor::Entries => {
@@ -247,7 +252,7 @@ impl World {
         };
         if self.keeper.is_some() {
             let hop = self.hop();
-            self.after(hop, Ev::KeeperLetters(write));
+            self.after(hop, Ev::KeeperMarks(write));
             return;
         }
         self.write_in_turn(write);

@@ -12,6 +12,10 @@ pub enum Moment {
     LedgerSent,
     /// The ledger carries the batch; nothing was sent to ClickHouse.
     LedgerAnswered,
+    /// The entry in KeeperMap passes records whose letters were not sent.
+    Owing,
+    /// They were sent; the entry says still that it owes them.
+    Paid,
     /// Half of the block's body was sent.
     HalfBody,
     /// ClickHouse said 200; the ledger does not know.
@@ -44,6 +48,8 @@ mod armed {
             "staged" => Moment::Staged,
             "ledger_sent" => Moment::LedgerSent,
             "ledger_answered" => Moment::LedgerAnswered,
+            "owing" => Moment::Owing,
+            "paid" => Moment::Paid,
             "half_body" => Moment::HalfBody,
             "accepted" => Moment::Accepted,
             "rebalance" => Moment::Rebalance,

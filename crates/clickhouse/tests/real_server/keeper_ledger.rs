@@ -52,7 +52,7 @@ fn a_batch_is_settled_for_partitions_of_others() {
         first.claim(fresh(), &[at(0), at(1)]).await.unwrap();
         assert_eq!(first.record(fresh(), &entries(&[(0, 1), (1, 1)])).await, KeeperAnswer::Recorded);
         // Partition 1 moves, and still carries the batch.
-        assert_eq!(second.claim(fresh(), &[at(1)]).await.unwrap(), entries(&[(1, 1)]));
+        assert_eq!(second.claim(fresh(), &[at(1)]).await.unwrap().entries, entries(&[(1, 1)]));
         let first = first.another();
         first.claim(fresh(), &[at(0)]).await.unwrap();
         // It was not read, so it is not written.
@@ -67,6 +67,54 @@ fn a_batch_is_settled_for_partitions_of_others() {
         assert_eq!(second.record(fresh(), &entries(&[(1, 4)])).await, KeeperAnswer::Recorded);
         assert!(matches!(first.record(fresh(), &entries(&[(0, 3), (1, 3)])).await, KeeperAnswer::Fenced(_)));
         assert_eq!(first.read(&[at(0), at(1)]).await.unwrap(), entries(&[(0, 2), (1, 4)]));
+    });
+}
+
+/// R4: what a write comes to owe is owed through every other write and claim, by the one row, until its owner says that it is paid.
+#[test]
+fn what_a_row_owes_is_owed_until_it_is_paid() {
+    let first = new_ledger();
+    let second = first.another();
+    let both = [at(0), at(1)];
+    let (one, two) = ("{\"owes\":1,\"it's\":\"\\\"\\n\"}", "{\"owes\":1}");
+    RUNTIME.block_on(async {
+        first.claim(fresh(), &both).await.unwrap();
+        assert_eq!(
+            first.record_owing(fresh(), &entries(&[(0, 1), (1, 1)]), one).await,
+            KeeperAnswer::Recorded
+        );
+        assert_eq!(first.read(&both).await.unwrap(), entries(&[(0, 1), (1, 1)]));
+        assert_eq!(first.record(fresh(), &entries(&[(0, 2), (1, 2)])).await, KeeperAnswer::Recorded);
+
+        let found = second.claim(fresh(), &both).await.unwrap();
+        assert_eq!(found.entries, entries(&[(0, 2), (1, 2)]));
+        assert_eq!(found.owes, BTreeMap::from([(at(0), one.to_owned())]));
+        // Whoever was replaced pays nothing, and owes nothing more.
+        assert!(matches!(first.paid(fresh()).await, KeeperAnswer::Fenced(_)));
+        let late = first.record_owing(fresh(), &entries(&[(0, 3)]), two).await;
+        assert!(matches!(late, KeeperAnswer::Fenced(_)), "{late:?}");
+        // An entry is taken away, and another one set, by an operator.
+        let reset = BTreeMap::from([(at(0), None)]);
+        assert_eq!(second.set(fresh(), &reset).await, KeeperAnswer::Recorded);
+        let found = second.claim(fresh(), &both).await.unwrap();
+        assert_eq!((found.entries, found.owes.len()), (entries(&[(1, 2)]), 1));
+        assert_eq!(second.record_owing(fresh(), &entries(&[(0, 4)]), two).await, KeeperAnswer::Recorded);
+
+        // Of the two rows only one is claimed now: it owes what the write owes.
+        let third = first.another();
+        let found = third.claim(fresh(), &[at(1)]).await.unwrap();
+        assert_eq!(found.owes, BTreeMap::new());
+        assert_eq!(third.read(&[at(0)]).await.unwrap(), entries(&[(0, 4)]));
+        assert_eq!(
+            third.record_owing(fresh(), &entries(&[(0, 5), (1, 5)]), two).await,
+            KeeperAnswer::Recorded
+        );
+        assert_eq!(third.paid(fresh()).await, KeeperAnswer::Recorded);
+        let found = first.claim(fresh(), &both).await.unwrap();
+        assert_eq!(found.owes, BTreeMap::from([(at(0), format!("{one}\n{two}"))]));
+        assert_eq!(first.paid(fresh()).await, KeeperAnswer::Recorded);
+        let found = second.claim(fresh(), &both).await.unwrap();
+        assert_eq!((found.entries, found.owes), (entries(&[(0, 5), (1, 5)]), BTreeMap::new()));
     });
 }
 
@@ -86,7 +134,7 @@ fn rows_that_are_gone_are_noticed() {
     server().sql.run(&sql).unwrap();
     RUNTIME.block_on(async {
         assert!(matches!(ledger.record(fresh(), &entries(&[(1, 2)])).await, KeeperAnswer::Unknown(_)));
-        assert_eq!(ledger.claim(fresh(), &[at(0), at(1)]).await.unwrap(), entries(&[(0, 1)]));
+        assert_eq!(ledger.claim(fresh(), &[at(0), at(1)]).await.unwrap().entries, entries(&[(0, 1)]));
     });
 }
 
@@ -99,7 +147,7 @@ async fn claimed(
     let mut tries = 0;
     loop {
         match ledger.claim(fresh(), partitions).await {
-            Ok(entries) => return entries,
+            Ok(claim) => return claim.entries,
             Err(ClickHouseError::Server { code: 999, .. }) if tries < 20 => tries += 1,
             Err(error) => panic!("{error}"),
         }
@@ -179,7 +227,7 @@ fn a_lost_answer_is_settled_by_the_next_claim() {
         assert!(matches!(answer, KeeperAnswer::Unknown(_)), "{answer:?}");
         assert!(ledger.claim(fresh(), &[at(0), at(1)]).await.unwrap_err().is_transient());
         deaf.store(false, Ordering::SeqCst);
-        assert_eq!(ledger.claim(fresh(), &[at(0), at(1)]).await.unwrap(), entries(&[(0, 1), (1, 1)]));
+        assert_eq!(ledger.claim(fresh(), &[at(0), at(1)]).await.unwrap().entries, entries(&[(0, 1), (1, 1)]));
         assert_eq!(ledger.record(fresh(), &entries(&[(0, 2)])).await, KeeperAnswer::Recorded);
     });
 }

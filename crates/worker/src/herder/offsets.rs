@@ -387,7 +387,8 @@ fn write_keeper(
     let partitions: Vec<TopicPartition> = entries.keys().cloned().collect();
     runtime.block_on(async {
         keeper.ensure().await.map_err(|error| error.to_string())?;
-        let stand = keeper.claim(rand::random(), &partitions).await.map_err(|error| error.to_string())?;
+        let stand =
+            keeper.claim(rand::random(), &partitions).await.map_err(|error| error.to_string())?.entries;
         for (tp, stored) in &stand {
             let entry = Entry::parse(tp.partition, stored).map_err(|error| format!("{tp}: {error}"))?;
             if entry.batch_id().is_some() {

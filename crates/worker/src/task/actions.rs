@@ -14,6 +14,7 @@ use super::lane_shell::LaneShell;
 use super::ledger_thread::Order;
 use super::letters::{LetterReader, LetterRules, Letters, ReadLetter};
 use super::marks;
+use super::owed;
 use super::recipe::Recipe;
 use super::report;
 use super::reread::Reread;
@@ -162,14 +163,15 @@ impl Shell<'_> {
             return;
         }
         let Write { claim, write, entries, letters, at_rest, only_while } = write;
-        let mut records = Vec::new();
+        let (mut records, mut outgoing) = (Vec::new(), Vec::new());
         for (topic, letter) in &letters {
             // Without its letter the write would pass the record: nothing is written then.
             let Some(lane) = self.lanes.get(topic) else {
                 return self.fail(Failure::Thread(format!("the dead letters of {topic} are missing")));
             };
-            records.extend(lane.letters.outgoing(self.cx, letter));
+            outgoing.extend(lane.letters.outgoing(self.cx, letter));
         }
+        let owes = if outgoing.is_empty() { String::new() } else { self.owes(&letters) };
         self.letters_going = Some((write, letters));
         if at_rest {
             records.extend(entries.iter().filter_map(|(tp, entry)| {
@@ -187,8 +189,20 @@ impl Shell<'_> {
             topic_id,
             asker: self.consumer.topic_asker(),
         });
-        let of = LedgerWrite { fence, entries, records, at_rest, only_while };
+        let of = LedgerWrite { fence, entries, records, letters: outgoing, owes, at_rest, only_while };
         self.order(Order::Record { claim, write, of });
+    }
+
+    /// What a ledger that letters cannot join comes to owe by these, which are of one topic.
+    fn owes(&self, letters: &[(TopicName, Letter)]) -> String {
+        let topic = letters.first().map(|(topic, _)| topic).filter(|_| self.keeper.is_some());
+        let known =
+            topic.and_then(|topic| Some((self.member.topic_ids().get(topic)?, self.lanes.get(topic)?)));
+        let Some((topic_id, lane)) = known else { return String::new() };
+        let owed = letters
+            .iter()
+            .map(|(_, letter)| (letter.partition, letter.offset, lane.letters.why(self.cx, letter)));
+        owed::text(*topic_id, owed)
     }
 
     /// R14: has the next write lie ready. One that takes marks along is not foreseen as it will be.

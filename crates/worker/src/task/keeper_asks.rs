@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use pumphouse_clickhouse::{ClickHouseError, KeeperAnswer, KeeperLedger};
+use pumphouse_clickhouse::{ClickHouseError, KeeperAnswer, KeeperClaim, KeeperLedger};
 use pumphouse_delivery::{ClaimId, StoredEntry};
 use pumphouse_types::TopicPartition;
 use tokio::runtime::Handle;
@@ -51,7 +51,10 @@ pub(super) struct KeeperAsker<'a> {
 }
 
 impl KeeperAsker<'_> {
-    pub(super) fn claim(&self, partitions: &[TopicPartition]) -> Underway<Result<Entries, ClickHouseError>> {
+    pub(super) fn claim(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Underway<Result<KeeperClaim, ClickHouseError>> {
         let (ledger, partitions) = (self.ledger.clone(), partitions.to_vec());
         let claim = async move { ledger.claim(rand::random(), &partitions).await };
         self.start("claiming in KeeperMap", claim)

@@ -31,6 +31,14 @@ pub(super) enum Order {
     Unstage,
     /// The fence was read for the claim in force, and these entries stand. Not answered.
     Stands { fence: Fence, entries: BTreeMap<TopicPartition, StoredEntry> },
+    /// Letters that an earlier claim had not come to, those of each write, and the entries of the rows that owe them; answered by
+    /// [`Mail::Paid`].
+    Pay {
+        claim: ClaimId,
+        fence: Fence,
+        entries: BTreeMap<TopicPartition, StoredEntry>,
+        letters: Vec<Vec<OutgoingRecord>>,
+    },
     /// A configuration version for the state topic; answered by [`Mail::Published`].
     Publish { claim: ClaimId, record: OutgoingRecord },
 }
@@ -79,6 +87,9 @@ pub(super) fn spawn(
                 Ok(Order::Stands { fence, entries }) => {
                     store.stands(&fence, &entries);
                     continue;
+                }
+                Ok(Order::Pay { claim, fence, entries, letters }) => {
+                    Mail::Paid { claim, answer: store.pay(&fence, &entries, &letters) }
                 }
                 Ok(Order::Publish { claim, record }) => {
                     // Those of many topics come at once, when a claim begins.

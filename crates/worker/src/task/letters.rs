@@ -1,7 +1,7 @@
 //! Records that do not become rows where that is tolerated (`errors.tolerance=all`): kept as they came
 //! until the ledger write that passes them stands, since their dead letters go out with it (R4, R11).
 //! Nothing is allocated for a record that is good.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,6 +27,9 @@ use super::replayed::Replayed;
 /// of 16 MiB.
 const OPEN_BYTES_MAX: u64 = 4 << 20;
 
+/// And so many: what an entry owes has to fit into a row of KeeperMap (`owed.rs`).
+const OPEN_LETTERS_MAX: u64 = 10_000;
+
 /// A larger record leaves with its coordinates alone.
 const RECORD_BYTES_MAX: usize = 11 << 20;
 
@@ -41,6 +44,9 @@ const LEFT_OUT_HEADER: &str = "pumphouse.record.left.out";
 
 /// The most that the log shows of a key, a value or the headers, in characters.
 const LOGGED_CHARS_MAX: usize = 1_000;
+
+/// Positions between two records that are read along: a range of its own takes the brokers longer.
+const NEAR: i64 = 500;
 
 /// Nothing comes although the range has not ended.
 const READ_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -94,6 +100,7 @@ pub(super) struct Letters {
     bytes: u64,
     /// Of the open block.
     open_bytes: u64,
+    open_letters: u64,
 }
 
 impl Letters {
@@ -103,7 +110,16 @@ impl Letters {
         replayed: Option<Replayed>,
         keeps_records: bool,
     ) -> Letters {
-        Letters { topic, topic_id, replayed, keeps_records, kept: BTreeMap::new(), bytes: 0, open_bytes: 0 }
+        Letters {
+            topic,
+            topic_id,
+            replayed,
+            keeps_records,
+            kept: BTreeMap::new(),
+            bytes: 0,
+            open_bytes: 0,
+            open_letters: 0,
+        }
     }
 
     /// Keeps a record of the open block that could not be decoded.
@@ -112,6 +128,7 @@ impl Letters {
         let copy =
             self.keeps_records.then(|| copy(self.topic_id, &self.topic, self.replayed.as_ref(), record));
         self.open_bytes += self.keep(at, copy, Some(why.to_string()));
+        self.open_letters += 1;
     }
 
     /// Keeps a record that ClickHouse refuses, as it was read again.
@@ -136,12 +153,13 @@ impl Letters {
 
     /// The open block is a batch now.
     pub(super) fn sealed(&mut self) {
-        self.open_bytes = 0;
+        (self.open_bytes, self.open_letters) = (0, 0);
     }
 
     /// Bytes that the open block's letters count: `full` once no more of them go into one write.
     pub(super) fn open_bytes(&self, full: u64) -> u64 {
-        if self.open_bytes >= OPEN_BYTES_MAX { full } else { self.open_bytes }
+        let is_full = self.open_bytes >= OPEN_BYTES_MAX || self.open_letters >= OPEN_LETTERS_MAX;
+        if is_full { full } else { self.open_bytes }
     }
 
     /// Bytes of all that is kept.
@@ -174,6 +192,11 @@ impl Letters {
                 }
             };
         Some(topic.letter(record, &cause.failure(cx.task_number), now_ms()))
+    }
+
+    /// Why the record is left out, as its letter says.
+    pub(super) fn why(&self, cx: &TaskContext, letter: &Letter) -> String {
+        cx.letters.as_ref().map_or(String::new(), |rules| self.cause(letter, rules).text)
     }
 
     /// Says in the log what was left out, as far as the configuration wants it.
@@ -210,7 +233,7 @@ impl Letters {
 }
 
 /// Why a record is left out, in our words and in Connect's.
-struct Cause {
+pub(super) struct Cause {
     text: String,
     stage: Stage,
     class: &'static str,
@@ -222,11 +245,23 @@ impl Cause {
         Cause { text, stage: Stage::TaskPut, class: TASK_CLASS }
     }
 
+    /// By what a letter says.
+    pub(super) fn of_text(text: String, converter_class: &'static str) -> Cause {
+        match text.starts_with(REFUSED_CODE) {
+            true => Cause { text, stage: Stage::TaskPut, class: TASK_CLASS },
+            false => Cause::undecodable(text, converter_class),
+        }
+    }
+
+    pub(super) fn is_refusal(&self) -> bool {
+        self.stage == Stage::TaskPut
+    }
+
     fn undecodable(text: String, converter_class: &'static str) -> Cause {
         Cause { text, stage: Stage::ValueConverter, class: converter_class }
     }
 
-    fn failure(&self, task: u32) -> pumphouse_kafka::Failure<'_> {
+    pub(super) fn failure(&self, task: u32) -> pumphouse_kafka::Failure<'_> {
         let (code, message) = self.text.split_once(": ").unwrap_or(("", &self.text));
         pumphouse_kafka::Failure { task, stage: self.stage, class: self.class, code, message, causes: None }
     }
@@ -249,7 +284,7 @@ fn copy(
     stands_for.unwrap_or_else(|| BadRecord::copy(topic_id, topic, record))
 }
 
-fn without_payload(topic_id: TopicId, topic: &TopicName, letter: &Letter, why: &str) -> BadRecord {
+pub(super) fn without_payload(topic_id: TopicId, topic: &TopicName, letter: &Letter, why: &str) -> BadRecord {
     BadRecord {
         topic_id,
         topic_partition: TopicPartition { topic: topic.clone(), partition: letter.partition },
@@ -292,7 +327,7 @@ fn shown(bytes: Option<&[u8]>) -> String {
 }
 
 /// The process's idea of the time, for a letter's timestamp only: it decides nothing.
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
@@ -315,22 +350,7 @@ impl LetterReader {
     pub(super) fn start(self, runtime: &Handle, mail: Sender<Mail>) {
         runtime.spawn_blocking(move || {
             let _report = PanicReport::new(&mail, Some(self.claim), "reading records for dead letters");
-            let mut tries = 0;
-            let read = loop {
-                tries += 1;
-                match self.read() {
-                    Err(error)
-                        if error.remedy() == Remedy::Retry
-                            && tries < READS_MAX
-                            && !self.ended.load(Ordering::Relaxed) =>
-                    {
-                        warn!(%error, topic = %self.topic, "records are being read again for their dead letters");
-                        std::thread::sleep(READ_AGAIN);
-                    }
-                    answer => break answer,
-                }
-            };
-            let letter = match read {
+            let letter = match self.read() {
                 Ok(records) => Mail::LettersRead { claim: self.claim, topic: self.topic.clone(), records },
                 Err(error) => Mail::Failed { claim: Some(self.claim), failure: Failure::Kafka(error) },
             };
@@ -339,33 +359,71 @@ impl LetterReader {
         });
     }
 
-    fn read(&self) -> Result<Vec<ReadLetter>, KafkaError> {
-        let mut reader = RangeReader::open(&self.settings, &self.group)?;
-        let limits = ReadLimits {
-            records_max: self.wanted.len() as u64,
-            bytes_max: u64::MAX,
-            idle_timeout: READ_IDLE_TIMEOUT,
-        };
-        let mut records = Vec::with_capacity(self.wanted.len());
-        for letter in &self.wanted {
-            let topic_partition = TopicPartition { topic: self.topic.clone(), partition: letter.partition };
-            let held = reader.watermarks(&topic_partition, ASK_TIMEOUT)?;
-            let range =
-                OffsetRange::new(letter.offset, letter.offset.next()).expect("it ends behind its first");
-            let mut found = None;
-            if held.first() <= letter.offset {
-                reader.read(&self.topic, &[(letter.partition, range)], limits, |record| {
-                    found = Some(copy(self.topic_id, &self.topic, self.replayed.as_ref(), record));
-                })?;
+    /// A record for each letter that is wanted. Blocks. Errors: Kafka's, after some tries.
+    pub(super) fn read(&self) -> Result<Vec<ReadLetter>, KafkaError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.read_once() {
+                Err(error)
+                    if error.remedy() == Remedy::Retry
+                        && tries < READS_MAX
+                        && !self.ended.load(Ordering::Relaxed) =>
+                {
+                    warn!(%error, topic = %self.topic, "records are being read again for their dead letters");
+                    std::thread::sleep(READ_AGAIN);
+                }
+                answer => return answer,
             }
-            // Retention or compaction has taken it since.
-            let record = found.unwrap_or_else(|| {
-                without_payload(self.topic_id, &self.topic, letter, "it is not in the source any more")
-            });
-            records.push(((letter.partition, letter.offset), record));
         }
-        Ok(records)
     }
+
+    fn read_once(&self) -> Result<Vec<ReadLetter>, KafkaError> {
+        let mut reader = RangeReader::open(&self.settings, &self.group)?;
+        let limits =
+            ReadLimits { records_max: u64::MAX, bytes_max: u64::MAX, idle_timeout: READ_IDLE_TIMEOUT };
+        let wanted: BTreeSet<_> =
+            self.wanted.iter().map(|letter| (letter.partition, letter.offset)).collect();
+        let mut found = BTreeMap::new();
+        for (partition, range) in spans(&wanted) {
+            let topic_partition = TopicPartition { topic: self.topic.clone(), partition };
+            let held = reader.watermarks(&topic_partition, ASK_TIMEOUT)?;
+            let (first, end) = (range.first().max(held.first()), range.end().min(held.end()));
+            let Some(range) = OffsetRange::new(first, end) else { continue };
+            reader.read(&self.topic, &[(partition, range)], limits, |record| {
+                let at = (record.partition(), record.offset());
+                if wanted.contains(&at) {
+                    found.insert(at, copy(self.topic_id, &self.topic, self.replayed.as_ref(), record));
+                }
+            })?;
+        }
+        let read = |letter: &Letter| {
+            let at = (letter.partition, letter.offset);
+            // Retention or compaction has taken it since.
+            let gone =
+                || without_payload(self.topic_id, &self.topic, letter, "it is not in the source any more");
+            (at, found.remove(&at).unwrap_or_else(gone))
+        };
+        Ok(self.wanted.iter().map(read).collect())
+    }
+}
+
+/// Ranges that hold all of `wanted`; what lies between two of them that are near is read along.
+fn spans(wanted: &BTreeSet<(Partition, Offset)>) -> Vec<(Partition, OffsetRange)> {
+    let mut spans: Vec<(Partition, OffsetRange)> = Vec::new();
+    for &(partition, offset) in wanted {
+        let first = match spans.last() {
+            Some((last, range)) if *last == partition && offset.get() - range.end().get() <= NEAR => {
+                range.first()
+            }
+            _ => offset,
+        };
+        if first != offset {
+            spans.pop();
+        }
+        spans.push((partition, OffsetRange::new(first, offset.next()).expect("it ends behind its first")));
+    }
+    spans
 }
 
 #[cfg(test)]
@@ -387,6 +445,23 @@ mod tests {
         record.headers.clear();
         record.value = Some(vec![b'v'; bytes]);
         record
+    }
+
+    #[test]
+    fn records_that_are_near_are_read_along() {
+        let at = |partition, offset| (Partition(partition), Offset::new(offset).unwrap());
+        let span = |partition, first, end| {
+            let range = OffsetRange::new(Offset::new(first).unwrap(), Offset::new(end).unwrap()).unwrap();
+            (Partition(partition), range)
+        };
+        assert_eq!(spans(&BTreeSet::new()), []);
+        let wanted =
+            BTreeSet::from([at(0, 7), at(0, 8), at(0, 8 + NEAR), at(0, 10 + 2 * NEAR), at(1, 11 + 2 * NEAR)]);
+        let near = 9 + NEAR;
+        assert_eq!(
+            spans(&wanted),
+            [span(0, 7, near), span(0, 10 + 2 * NEAR, 11 + 2 * NEAR), span(1, 11 + 2 * NEAR, 12 + 2 * NEAR)]
+        );
     }
 
     #[test]

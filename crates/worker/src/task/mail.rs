@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use pumphouse_delivery::{ClaimId, Event};
-use pumphouse_kafka::KafkaError;
+use pumphouse_delivery::{ClaimId, Event, LedgerAnswer};
+use pumphouse_kafka::{KafkaError, OutgoingRecord};
 use pumphouse_types::{BatchId, SchemaId, TopicName};
 
 use super::block::ReadRows;
@@ -31,6 +31,10 @@ pub(super) enum Mail {
     Reread { event: Event, batch: BatchId, rows: Arc<ReadRows> },
     /// Records of dead letters were read by their coordinates.
     LettersRead { claim: ClaimId, topic: TopicName, records: Vec<ReadLetter> },
+    /// Letters that an earlier claim had not come to, those of each write.
+    DueRead { claim: ClaimId, letters: Vec<Vec<OutgoingRecord>> },
+    /// They were written, or not.
+    Paid { claim: ClaimId, answer: LedgerAnswer },
     /// The registry has answered about a schema that a lane's next record names.
     Schema { claim: ClaimId, topic: TopicName, id: SchemaId, fetched: Fetched },
     /// What a lane waits for, to be shown; `None`: for nothing any more.

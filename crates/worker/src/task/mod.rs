@@ -15,6 +15,7 @@ mod mail;
 mod marks;
 mod memory;
 mod open_block;
+mod owed;
 mod places;
 mod recipe;
 mod replayed;
@@ -24,6 +25,7 @@ mod schemas;
 mod server_jobs;
 mod shell;
 mod spare;
+mod start_asks;
 mod state;
 mod stores;
 #[cfg(test)]

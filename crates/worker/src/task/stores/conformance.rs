@@ -156,9 +156,9 @@ impl Member<'_> {
             self.store.prepare(&AtomicBool::new(false)).unwrap();
             let Some(keeper) = &self.keeper else { return self.read() };
             match RUNTIME.block_on(keeper.claim(rand::random(), &self.place.both())) {
-                Ok(entries) => {
-                    self.store.stands(&self.fence, &entries);
-                    return entries;
+                Ok(claim) => {
+                    self.store.stands(&self.fence, &claim.entries);
+                    return claim.entries;
                 }
                 Err(error) => assert!(error.is_transient() && Instant::now() < until, "{error}"),
             }
@@ -191,11 +191,11 @@ impl Member<'_> {
     /// For partitions of others, while the topic is this one.
     fn record_while(&mut self, topic_id: Option<TopicId>, entries: &Entries) -> LedgerAnswer {
         let (fence, entries) = (Some(self.fence.clone()), entries.clone());
-        let (records, at_rest) = (Vec::new(), false);
+        let (records, letters, owes, at_rest) = (Vec::new(), Vec::new(), String::new(), false);
         let topic = self.place.topic.clone();
         let asker = self.consumer.topic_asker();
         let only_while = topic_id.map(|topic_id| OnlyWhile { topic, topic_id, asker });
-        self.store.record(LedgerWrite { fence, entries, records, at_rest, only_while })
+        self.store.record(LedgerWrite { fence, entries, records, letters, owes, at_rest, only_while })
     }
 
     fn topic_id(&self) -> TopicId {

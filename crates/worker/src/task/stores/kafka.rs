@@ -132,9 +132,10 @@ impl LedgerStore for KafkaStore {
     }
 
     fn record(&mut self, write: LedgerWrite) -> LedgerAnswer {
-        let LedgerWrite { fence: Some(fence), entries, records, only_while, .. } = write else {
+        let LedgerWrite { fence: Some(fence), entries, mut records, letters, only_while, .. } = write else {
             return LedgerAnswer::Fenced;
         };
+        records.extend(letters);
         failpoint::reach_during(Moment::LedgerSent);
         if let Some(only_while) = &only_while {
             return self.transact_while(&fence, &entries, &records, only_while);

@@ -1,8 +1,8 @@
 //! The store `keepermap`: entries in a KeeperMap table, fenced by the epoch that a claim raises (R5). Dead
-//! letters and marks of the state topic cannot join its writes. They go out in a Kafka transaction of their own,
-//! under the group's fence: before the entries that rely on them, and `at rest` after those that it relies on. A
-//! process that dies between leaves a letter that is written again (at least once), or a mark on the safe
-//! side (R16).
+//! letters and marks of the state topic cannot join its writes. They go out in Kafka transactions of their own,
+//! under the group's fence: marks before the entries that rely on them, and `at rest` after those that it relies on, so that a
+//! process that dies between leaves a mark on the safe side (R16); letters after the entries that pass their records, which say
+//! what they owe until the letters have gone out (`owed.rs`).
 //!
 //! The group's committed offsets follow, a second late at most, so that Kafka's tools show the lag. What a claim
 //! finds is shown as well: an owner that died, or gave its partitions up, may not have come to it, and a partition
@@ -50,6 +50,22 @@ fn shown(entries: &Entries) -> Entries {
     entries.iter().map(|(tp, entry)| (tp.clone(), informed(entry))).collect()
 }
 
+/// What became of a write, in the protocol's words.
+fn heard(answer: KeeperAnswer) -> LedgerAnswer {
+    match answer {
+        KeeperAnswer::Recorded => LedgerAnswer::Recorded,
+        KeeperAnswer::Fenced(why) => {
+            warn!(why, "the ledger refused a write of a replaced owner (R5)");
+            LedgerAnswer::Fenced
+        }
+        KeeperAnswer::Refused(why) => LedgerAnswer::Refused(why),
+        KeeperAnswer::Unknown(why) => {
+            warn!(why, "the fate of a ledger write is unknown; the claim begins anew (R5)");
+            LedgerAnswer::Unknown
+        }
+    }
+}
+
 /// One member's way to the table, and to its topics.
 pub(crate) struct KeeperStore {
     ledger: KeeperLedger,
@@ -73,6 +89,20 @@ impl KeeperStore {
             fence: None,
             informed_at: Instant::now(),
         }
+    }
+
+    /// Sends the letters of one write after the other, `entries` being of rows that owe them; then nothing is owed any more.
+    fn pay_owed(&mut self, entries: &Entries, letters: &[Vec<OutgoingRecord>]) -> LedgerAnswer {
+        let shown: Entries = shown(entries).into_iter().take(SHOWN_AT_ONCE).collect();
+        for letters in letters.iter().filter(|letters| !letters.is_empty()) {
+            let outcome = self.inform(&shown, letters);
+            match self.topics.answer(outcome) {
+                LedgerAnswer::Recorded => {}
+                not_sent => return not_sent,
+            }
+        }
+        failpoint::reach(Moment::Paid);
+        heard(self.runtime.block_on(self.ledger.paid(rand::random())))
     }
 
     /// Shows in the group what is due, and `with`; writes `records` in the same transaction. What is not shown stays
@@ -107,14 +137,15 @@ impl LedgerStore for KeeperStore {
     }
 
     fn record(&mut self, write: LedgerWrite) -> LedgerAnswer {
-        let LedgerWrite { fence: Some(fence), entries, records, at_rest, only_while: _ } = write else {
+        let LedgerWrite { fence: Some(fence), entries, records, letters, owes, at_rest, only_while: _ } =
+            write
+        else {
             return LedgerAnswer::Fenced;
         };
         self.fence = Some(fence);
         let shown = shown(&entries);
         if !records.is_empty() && !at_rest {
-            // The offsets are true with these records: what lies below them has landed, or goes out here. Without any,
-            // the broker would not look at the fence.
+            // Without any offsets the broker would not look at the fence.
             let outcome = self.inform(&shown, &records);
             match self.topics.answer(outcome) {
                 LedgerAnswer::Recorded => {}
@@ -122,19 +153,23 @@ impl LedgerStore for KeeperStore {
             }
         }
         failpoint::reach_during(Moment::LedgerSent);
-        match self.runtime.block_on(self.ledger.record(rand::random(), &entries)) {
-            KeeperAnswer::Recorded => {}
-            KeeperAnswer::Fenced(why) => {
-                warn!(why, "the ledger refused a write of a replaced owner (R5)");
-                return LedgerAnswer::Fenced;
-            }
-            KeeperAnswer::Refused(why) => return LedgerAnswer::Refused(why),
-            KeeperAnswer::Unknown(why) => {
-                warn!(why, "the fate of a ledger write is unknown; the claim begins anew (R5)");
-                return LedgerAnswer::Unknown;
+        let answer = match owes.as_str() {
+            "" => self.runtime.block_on(self.ledger.record(rand::random(), &entries)),
+            owes => self.runtime.block_on(self.ledger.record_owing(rand::random(), &entries, owes)),
+        };
+        match heard(answer) {
+            LedgerAnswer::Recorded => self.due.extend(shown),
+            not_recorded => return not_recorded,
+        }
+        if !owes.is_empty() {
+            failpoint::reach(Moment::Owing);
+            match self.pay_owed(&entries, &[letters]) {
+                LedgerAnswer::Recorded => {}
+                // The entries stand, so the write cannot be tried again: the next claim pays.
+                LedgerAnswer::NotRecorded => return LedgerAnswer::Unknown,
+                not_paid => return not_paid,
             }
         }
-        self.due.extend(shown);
         if at_rest {
             // Without the mark the partitions count as running, which is the safe side (R16).
             let mut outcome = self.inform(&Entries::new(), &records);
@@ -151,6 +186,11 @@ impl LedgerStore for KeeperStore {
             }
         }
         LedgerAnswer::Recorded
+    }
+
+    fn pay(&mut self, fence: &Fence, entries: &Entries, letters: &[Vec<OutgoingRecord>]) -> LedgerAnswer {
+        self.fence = Some(fence.clone());
+        self.pay_owed(entries, letters)
     }
 
     fn stands(&mut self, fence: &Fence, entries: &Entries) {

@@ -26,8 +26,12 @@ pub(super) struct LedgerWrite {
     pub fence: Option<Fence>,
     /// What is to stand: all of it, or nothing.
     pub entries: BTreeMap<TopicPartition, StoredEntry>,
-    /// What goes out with it: dead letters, and marks of the state topic.
+    /// What goes out with it: marks of the state topic.
     pub records: Vec<OutgoingRecord>,
+    /// And dead letters of the records that it passes.
+    pub letters: Vec<OutgoingRecord>,
+    /// Which letters these are, for a store that they cannot join (`owed.rs`); empty: there are none.
+    pub owes: String,
     /// The marks say that the partitions are left at rest (R16).
     pub at_rest: bool,
     /// Some entries are of partitions that others own (R15).
@@ -64,6 +68,17 @@ pub(super) trait LedgerStore: Send {
     /// The group knows the member by this fence from now on, and these entries stand: its claim has found or made
     /// them.
     fn stands(&mut self, _fence: &Fence, _entries: &BTreeMap<TopicPartition, StoredEntry>) {}
+
+    /// Writes letters that an earlier claim had not come to, those of each write. `entries`: of the rows that owe them. Only of
+    /// a store that owes letters.
+    fn pay(
+        &mut self,
+        _fence: &Fence,
+        _entries: &BTreeMap<TopicPartition, StoredEntry>,
+        _letters: &[Vec<OutgoingRecord>],
+    ) -> LedgerAnswer {
+        LedgerAnswer::Refused("this store owes no letters".to_owned())
+    }
 
     /// Something is to be done within this time, by [`idle`](LedgerStore::idle).
     fn idle_within(&self) -> Option<Duration> {

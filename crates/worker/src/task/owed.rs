@@ -1,0 +1,302 @@
+//! Dead letters that a ledger in KeeperMap owes. They cannot join the write of the entry that passes their records, so that
+//! write says which they are (R4); then they go out, then the row owes nothing any more. Whoever claims a row that owes letters
+//! sends them before it takes the entry: it reads their records again. So a letter says that its record was passed, and each
+//! record that was passed has one. A process that dies between letters and the row's next write leaves them to be written twice.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crossbeam_channel::Sender;
+use pumphouse_clickhouse::{ClickHouseError, KeeperClaim};
+use pumphouse_delivery::{ClaimId, LedgerAnswer, Letter, StopReason};
+use pumphouse_kafka::{KafkaError, OutgoingRecord, TopicAsker};
+use pumphouse_types::{Offset, Partition, TopicId, TopicName, TopicPartition};
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::asks::{ASK_TIMEOUT, Unanswered};
+use super::failure::Failure;
+use super::keeper_asks::Entries;
+use super::ledger_thread::Order;
+use super::letters::{Cause, LetterReader, LetterRules, now_ms, without_payload};
+use super::mail::{Mail, PanicReport};
+use super::shell::Shell;
+
+/// Reasons of one write that are kept in words; others are kept as their code.
+const REASONS_MAX: usize = 50;
+
+/// Characters of a reason that are kept.
+const REASON_CHARS_MAX: usize = 200;
+
+/// The version that this build writes and reads.
+const VERSION: u32 = 1;
+
+/// What one write came to owe. The ledger tells it from an entry by how it begins.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Owed {
+    owes: u32,
+    /// The identity of the row's topic.
+    topic: String,
+    /// By the reason: `partition:offset,offset;partition:offset`.
+    letters: BTreeMap<String, String>,
+}
+
+/// What a write with these letters comes to owe, each with the reason that it gives. Shape: one line.
+pub(super) fn text(topic_id: TopicId, letters: impl Iterator<Item = (Partition, Offset, String)>) -> String {
+    let mut by_reason: BTreeMap<String, BTreeMap<Partition, Vec<Offset>>> = BTreeMap::new();
+    for (partition, offset, reason) in letters {
+        let mut reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
+        if by_reason.len() >= REASONS_MAX && !by_reason.contains_key(&reason) {
+            reason.truncate(reason.find(':').unwrap_or(0));
+        }
+        by_reason.entry(reason).or_default().entry(partition).or_default().push(offset);
+    }
+    let places = |(partition, offsets): (&Partition, &Vec<Offset>)| {
+        let offsets: Vec<String> = offsets.iter().map(Offset::to_string).collect();
+        format!("{partition}:{}", offsets.join(","))
+    };
+    let letters = by_reason
+        .iter()
+        .map(|(reason, by_partition)| {
+            let places: Vec<String> = by_partition.iter().map(places).collect();
+            (reason.clone(), places.join(";"))
+        })
+        .collect();
+    let owed = Owed { owes: VERSION, topic: topic_id.to_string(), letters };
+    serde_json::to_string(&owed).expect("numbers and strings become JSON")
+}
+
+/// Letters of one write: the topic that their offsets count in, and why each is left out.
+struct Due {
+    topic_id: TopicId,
+    letters: BTreeMap<(Partition, Offset), String>,
+}
+
+/// `lines`: what a row owes. Errors: what is not understood; nothing is guessed.
+fn parse(lines: &str) -> Result<Vec<Due>, String> {
+    let due = |line: &str| -> Result<Due, String> {
+        let owed: Owed = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        if owed.owes != VERSION {
+            return Err(format!("written by another version of Pumphouse ({})", owed.owes));
+        }
+        let topic_id = owed.topic.parse().map_err(|_| "the topic's identity".to_owned())?;
+        let mut letters = BTreeMap::new();
+        for (reason, places) in owed.letters {
+            for of_partition in places.split(';') {
+                let (partition, offsets) = of_partition.split_once(':').ok_or("a partition")?;
+                let partition = Partition(partition.parse().map_err(|_| "a partition")?);
+                for offset in offsets.split(',') {
+                    let offset = offset.parse().ok().and_then(Offset::new).ok_or("an offset")?;
+                    letters.insert((partition, offset), reason.clone());
+                }
+            }
+        }
+        Ok(Due { topic_id, letters })
+    };
+    lines.lines().map(due).collect()
+}
+
+/// A claim whose rows owe letters: what it has found waits until they are paid.
+pub(super) struct Paying {
+    claim: ClaimId,
+    entries: Entries,
+    /// Those of rows that owe.
+    owing: Entries,
+    /// For each letter, its topic and whether ClickHouse refuses the record.
+    letters: Vec<(TopicName, bool)>,
+}
+
+/// Reads the records of the letters that are due again, and writes these.
+struct DueReader {
+    due: Vec<(TopicPartition, Due)>,
+    reader: LetterReader,
+    asker: TopicAsker,
+    rules: LetterRules,
+    task_number: u32,
+}
+
+impl DueReader {
+    /// Letters of one write after the other. Blocks. Errors: Kafka's.
+    fn letters(mut self) -> Result<Vec<Vec<OutgoingRecord>>, KafkaError> {
+        let due = std::mem::take(&mut self.due);
+        due.into_iter().map(|(row, due)| self.letters_of(row, due)).collect()
+    }
+
+    fn letters_of(&mut self, row: TopicPartition, due: Due) -> Result<Vec<OutgoingRecord>, KafkaError> {
+        let wanted = |(partition, offset): &(Partition, Offset)| Letter {
+            partition: *partition,
+            offset: *offset,
+            refusal: None,
+        };
+        self.reader.topic = row.topic.clone();
+        self.reader.topic_id = due.topic_id;
+        self.reader.wanted = due.letters.keys().map(wanted).collect();
+        let Some(topic) = &self.rules.topic else { return Ok(Vec::new()) };
+        // Records of the topic's next life are others (R15).
+        let there =
+            |reader: &DueReader| Ok(reader.asker.topic_id(&row.topic, ASK_TIMEOUT)? == Some(due.topic_id));
+        let mut records = if there(self)? { self.reader.read()? } else { Vec::new() };
+        if !there(self)? {
+            let gone = |letter: &Letter| {
+                let why = "its topic was deleted";
+                ((letter.partition, letter.offset), without_payload(due.topic_id, &row.topic, letter, why))
+            };
+            records = self.reader.wanted.iter().map(gone).collect();
+        }
+        let letter = |(at, record)| {
+            let cause = Cause::of_text(due.letters[&at].clone(), self.rules.converter_class);
+            topic.letter(record, &cause.failure(self.task_number), now_ms())
+        };
+        Ok(records.into_iter().map(letter).collect())
+    }
+}
+
+impl Shell<'_> {
+    /// R4: what the rows owe is paid before anything is taken from them.
+    pub(super) fn pay(&mut self, claim: ClaimId, found: KeeperClaim) {
+        if claim != self.task.claim() {
+            return;
+        }
+        let KeeperClaim { entries, owes } = found;
+        let mut due = Vec::new();
+        for (row, lines) in &owes {
+            match parse(lines) {
+                Ok(all) => due.extend(all.into_iter().map(|one| (row.clone(), one))),
+                Err(what) => {
+                    let what = format!("what the row of {row} owes is not understood: {what}");
+                    let asked = "claiming entries of the ledger";
+                    return self.fail(Failure::from(ClickHouseError::Strange { asked, what }));
+                }
+            }
+        }
+        for (row, due) in &due {
+            warn!(task = %self.cx.task_id, rule = "R4", topic = %row.topic, letters = due.letters.len(),
+                "dead letters that an earlier claim had not come to are written (R4)");
+        }
+        self.cx.meters.ruled("R4");
+        let owing = entries.iter().filter(|(row, _)| owes.contains_key(*row));
+        let owing = owing.map(|(row, entry)| (row.clone(), entry.clone())).collect();
+        let is_refused = |reason: &String| Cause::of_text(reason.clone(), "").is_refusal();
+        let letters = due
+            .iter()
+            .flat_map(|(row, due)| due.letters.values().map(|why| (row.topic.clone(), is_refused(why))))
+            .collect();
+        self.asks.paying = Some(Paying { claim, entries, owing, letters });
+        // Without a dead letter topic they are dropped by now, as configured.
+        let Some(rules) = self.cx.letters.clone() else { return self.due_read(claim, Vec::new()) };
+        let Some((first, of)) = due.first().map(|(row, due)| (row.topic.clone(), due.topic_id)) else {
+            return self.due_read(claim, Vec::new());
+        };
+        let reader = LetterReader {
+            settings: self.cx.consumer_settings.clone(),
+            group: self.cx.group.clone(),
+            claim,
+            topic: first,
+            topic_id: of,
+            replayed: self.cx.recipe_source.replayed.clone(),
+            wanted: Vec::new(),
+            ended: Arc::new(AtomicBool::new(false)),
+        };
+        let (asker, task_number) = (self.consumer.topic_asker(), self.cx.task_number);
+        let reader = DueReader { due, reader, asker, rules, task_number };
+        start(reader, claim, &self.cx.runtime, self.mail.clone());
+    }
+
+    /// The letters are written; they go out under the membership that has claimed.
+    pub(super) fn due_read(&mut self, claim: ClaimId, letters: Vec<Vec<OutgoingRecord>>) {
+        let Some(paying) = self.asks.paying.as_ref().filter(|paying| paying.claim == claim) else { return };
+        let owing = paying.owing.clone();
+        match self.consumer.group_metadata() {
+            Some(fence) => self.order(Order::Pay { claim, fence, entries: owing, letters }),
+            None => self.paid(claim, LedgerAnswer::NotRecorded),
+        }
+    }
+
+    /// The claim goes on, or is asked for again.
+    pub(super) fn paid(&mut self, claim: ClaimId, answer: LedgerAnswer) {
+        let Some(paying) = self.asks.paying.take_if(|paying| paying.claim == claim) else { return };
+        match answer {
+            LedgerAnswer::Recorded => {
+                let kept = self.cx.letters.as_ref().is_some_and(|rules| rules.topic.is_some());
+                for (topic, refused) in &paying.letters {
+                    self.cx.meters.left_out(topic, *refused, kept);
+                }
+                self.claim_read(claim, Ok(paying.entries));
+            }
+            LedgerAnswer::Fenced => self.rejoin(),
+            LedgerAnswer::Refused(why) => {
+                let topic = paying.owing.into_keys().next().map(|row| row.topic);
+                let topic = topic.unwrap_or_else(|| TopicName::new(""));
+                self.fail(Failure::from(StopReason::LedgerRefused { topic, why }));
+            }
+            LedgerAnswer::NotRecorded | LedgerAnswer::Unknown | LedgerAnswer::OtherTopic(_) => {
+                let (asked, why) = ("writing dead letters that are owed", "they are not certain".to_owned());
+                let error = ClickHouseError::NoAnswer { asked, why };
+                self.claim_read(claim, Err(Unanswered::ClickHouse(error)));
+            }
+        }
+    }
+}
+
+fn start(reader: DueReader, claim: ClaimId, runtime: &tokio::runtime::Handle, mail: Sender<Mail>) {
+    runtime.spawn_blocking(move || {
+        let _report = PanicReport::new(&mail, Some(claim), "reading records for dead letters that are owed");
+        let letter = match reader.letters() {
+            Ok(letters) => Mail::DueRead { claim, letters },
+            Err(error) => Mail::Failed { claim: Some(claim), failure: Failure::Kafka(error) },
+        };
+        // The task has ended: whoever claims next writes them.
+        let _ = mail.send(letter);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(partition: u32, offset: i64, reason: &str) -> (Partition, Offset, String) {
+        (Partition(partition), Offset::new(offset).unwrap(), reason.to_owned())
+    }
+
+    #[test]
+    fn what_is_owed_is_read_back() {
+        let letters = [
+            at(2, 7, "DECODE-010: no\nJSON"),
+            at(0, 9, "DELIVERY-008: \"no\""),
+            at(2, 8, "DECODE-010: no\nJSON"),
+        ];
+        let line = text(TopicId(5), letters.clone().into_iter());
+        assert!(line.starts_with("{\"owes\":1,") && !line.contains('\n'), "{line}");
+        let due = parse(&format!("{line}\n{line}")).unwrap();
+        assert_eq!(due.len(), 2);
+        assert_eq!(due[0].topic_id, TopicId(5));
+        let expected = letters.into_iter().map(|(partition, offset, reason)| ((partition, offset), reason));
+        assert_eq!(due[0].letters, expected.collect());
+    }
+
+    #[test]
+    fn ten_thousand_letters_fit_beside_an_entry() {
+        let reason = |n: i64| format!("DECODE-010: {n} {}", "\"".repeat(500));
+        let letters = (0..10_000).map(|n| at(1_000, 1_000_000_000_000 + n, &reason(n)));
+        let line = text(TopicId(u128::MAX), letters);
+        assert!(line.len() < 300_000, "{}", line.len());
+        let due = parse(&line).unwrap();
+        assert_eq!(due[0].letters.len(), 10_000);
+        assert!(due[0].letters.values().all(|reason| reason.starts_with("DECODE-010")));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_error() {
+        let line = text(TopicId(5), [at(2, 7, "DECODE-010: no")].into_iter());
+        for broken in [
+            line.replace("\"owes\":1", "\"owes\":2"),
+            line.replace("2:7", "2:-7"),
+            line.replace("2:7", "2"),
+            line.replace("\"topic\"", "\"subject\""),
+            line[..line.len() - 1].to_owned(),
+        ] {
+            assert!(parse(&broken).is_err(), "{broken}");
+        }
+    }
+}
