@@ -260,6 +260,25 @@ fn a_letter_that_is_owed_goes_out_with_the_next_claim() {
     }
 }
 
+/// Bad records are not tolerated any more by whoever comes next: that does not say that letters may be dropped.
+#[test]
+fn a_letter_that_is_owed_is_not_dropped_with_the_tolerance() {
+    let (corner, letters) = corner_with_letters("keeper_intolerant");
+    corner.write_json(&[r#"{"n":1}"#, NO_JSON]);
+    let options = WorkerOptions::called("w");
+    let mut dies = corner.worker(&options.clone().dying_at("owing:1"));
+    assert_eq!(dies.wait_exit(LIMIT).signal(), Some(9), "{}", dies.log());
+    let corner = corner.with("errors.tolerance", "none");
+    let mut worker = corner.worker(&options);
+    let trace = worker.wait_refused();
+    assert!(trace.contains("DELIVERY-007") && trace.contains("owes 1 dead letters"), "{trace}");
+    worker.kill();
+    let corner = corner.with("errors.tolerance", "all");
+    let mut worker = corner.worker(&options);
+    corner.wait_caught_up(&mut [&mut worker], LIMIT);
+    assert_eq!((rows(&corner).as_str(), corner.read_topic(&letters).len()), ("1", 1));
+}
+
 #[test]
 fn the_official_sinks_table_is_refused() {
     let corner =

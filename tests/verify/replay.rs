@@ -135,6 +135,34 @@ fn a_replay_that_is_killed_lands_each_letter_once_in_replicated_merge_tree() {
     survives_kills("replay_killed_r", Engine::Replicated);
 }
 
+/// R4: the letter fails again, and the replay dies before its successor is written. No letter waits any more, and yet the next
+/// replay has something to do.
+#[test]
+fn a_letter_that_a_replay_owes_is_written_by_the_next_one() {
+    let (corner, dead_letters) = corner("replay_owed", Engine::Plain);
+    let corner = corner
+        .with("pumphouse.ledger.store", "keepermap")
+        .with("zkDatabase", "ledger_state")
+        .with("zkPath", "/ledger_state");
+    corner.write([record(0, "no JSON".to_owned())]);
+    run_worker(&corner);
+    replay(&corner, &[], Some("owing:1")).is(-1);
+    assert_eq!(corner.read_topic(&dead_letters).len(), 1);
+    let open = verify(&corner, &[]).is(2);
+    assert!(open.topic()["error"].to_string().contains("VERIFY-007"), "{open:?}");
+
+    let next = replay(&corner, &[], None);
+    assert!(next.stdout.contains("0 dead letters waited"), "{next:?}");
+    let letters = corner.read_topic(&dead_letters);
+    assert_eq!(letters.len(), 2, "{next:?}");
+    let id = |n: usize| letters[n].headers["pumphouse.record.id"].clone();
+    assert_eq!((&letters[0].value, id(0)), (&letters[1].value, id(1)));
+    assert_eq!(verify(&corner, &[]).is(0).total("dead_letters"), 1);
+    assert!(
+        replay(&corner, &[], None).is(1).stdout.contains("1 dead letters waited, 0 landed, 1 failed again")
+    );
+}
+
 #[test]
 fn an_interrupted_batch_is_looked_for_at_the_places_of_its_records() {
     let (corner, _) = corner("replay_evidence", Engine::Plain);

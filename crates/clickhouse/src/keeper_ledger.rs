@@ -113,6 +113,15 @@ impl Held {
     }
 }
 
+impl KeeperRows {
+    fn add(&mut self, partition: TopicPartition, content: Content) {
+        if !content.owes.is_empty() {
+            self.owes.insert(partition.clone(), content.owes);
+        }
+        self.entries.extend(content.entry.map(|entry| (partition, entry)));
+    }
+}
+
 impl Content {
     /// As the row keeps it: the entry's position, or -1, and text.
     fn to_stored(&self) -> (i64, String) {
@@ -145,9 +154,9 @@ struct Content {
     owes: String,
 }
 
-/// What a claim has found.
+/// What was found of rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KeeperClaim {
+pub struct KeeperRows {
     /// Entries as they stand; partitions without one are left out.
     pub entries: BTreeMap<TopicPartition, StoredEntry>,
     /// What rows owe, as it was written, in lines. To be paid before anything else is written for them.
@@ -184,20 +193,17 @@ impl KeeperLedger {
         &self,
         nonce: u128,
         partitions: &[TopicPartition],
-    ) -> Result<KeeperClaim, ClickHouseError> {
+    ) -> Result<KeeperRows, ClickHouseError> {
         let (host, _) = self.client.host();
         let claim = format!("{nonce:032x}");
         *self.held() = Held { claim: claim.clone(), host: Some(host), ..Held::default() };
         let mut claimed = Held { claim: claim.clone(), host: Some(host), ..Held::default() };
-        let mut found = KeeperClaim::default();
+        let mut found = KeeperRows::default();
         for partitions in partitions.chunks(CLAIM_KEYS_MAX) {
             for (partition, row) in self.claim_some(&claim, partitions).await? {
                 claimed.epochs.insert(partition.clone(), row.epoch);
                 claimed.saw(&partition, &row.content, &row.written);
-                if !row.content.owes.is_empty() {
-                    found.owes.insert(partition.clone(), row.content.owes);
-                }
-                found.entries.extend(row.content.entry.map(|entry| (partition, entry)));
+                found.add(partition, row.content);
             }
         }
         let mut held = self.held();
@@ -254,18 +260,23 @@ impl KeeperLedger {
         &self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, StoredEntry>, ClickHouseError> {
+        Ok(self.look(partitions).await?.entries)
+    }
+
+    /// The same, and what the rows owe.
+    pub async fn look(&self, partitions: &[TopicPartition]) -> Result<KeeperRows, ClickHouseError> {
         let before = self.held().seen.clone();
         let rows = self.rows(partitions).await?;
         let mut held = self.held();
-        let mut entries = BTreeMap::new();
+        let mut found = KeeperRows::default();
         for (partition, row) in rows {
             // A write that was answered while this was read knows better.
             if held.seen.get(&partition) == before.get(&partition) {
                 held.saw(&partition, &row.content, &row.written);
             }
-            entries.extend(row.content.entry.map(|entry| (partition, entry)));
+            found.add(partition, row.content);
         }
-        Ok(entries)
+        Ok(found)
     }
 
     /// Writes `entries`, all or none: none if one of them was claimed by somebody else, or is not as it was read

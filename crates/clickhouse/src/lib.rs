@@ -44,7 +44,7 @@ pub use error::ClickHouseError;
 pub use evidence::{Evidence, EvidenceRequest};
 pub use insert::{FORCED_SETTINGS, InsertRequest, InsertStatement, is_reserved_setting};
 pub use inspect::{Column, Engine, Inspection};
-pub use keeper_ledger::{KeeperAnswer, KeeperClaim, KeeperLedger};
+pub use keeper_ledger::{KeeperAnswer, KeeperLedger, KeeperRows};
 pub use keeper_map::StateTable;
 pub use lineage::{LineageColumns, LineageNames};
 pub use proof::{Proof, ProofLimits};

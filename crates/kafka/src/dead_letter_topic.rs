@@ -134,6 +134,11 @@ impl DeadLetterTopic {
         self.limits.bytes_max
     }
 
+    /// Whether letters say why ([`DeadLetterTopic::letter`]).
+    pub fn says_why(&self) -> bool {
+        self.context_headers
+    }
+
     /// The letter about a record: the record as it came, or, if that is too large, where it stood.
     /// `now_ms`: milliseconds since 1970. The letter has the record's timestamp if the topic takes it.
     pub fn letter(&self, record: BadRecord, failure: &Failure<'_>, now_ms: i64) -> OutgoingRecord {

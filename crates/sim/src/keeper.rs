@@ -1,14 +1,14 @@
 //! The ledger's store `keepermap` in place of Kafka's transactions: a claim raises the epoch of its rows, a write
 //! is taken as a whole or not at all, and statements whose answer was lost may come through much later. Letters
 //! and marks go out by themselves, under the group's fence: marks before the entries, letters after those that owe them. A
-//! letter counts from the moment at which it is owed; at the end none is owed any more.
+//! letter counts from the moment at which it is owed; at the end all were sent, and no row owes any.
 use std::collections::{BTreeMap, BTreeSet};
 
 use pumphouse_conduct::{Mark, Trouble, WriteFate, heard_of_write};
 use pumphouse_delivery::{ClaimId, Entry, LedgerAnswer, Rule, StoredEntry};
 use pumphouse_types::Offset;
 
-use crate::ledger::{Place, topic_of};
+use crate::ledger::{Place, RecordAt, topic_of};
 use crate::run::{Ev, World};
 use crate::writes::{Asked, Write};
 
@@ -22,8 +22,8 @@ pub(crate) struct Keeper {
     rows: BTreeMap<Place, (u64, u64)>,
     drawn: u64,
     held: BTreeMap<usize, Held>,
-    /// Rows that owe letters.
-    owing: BTreeSet<Place>,
+    /// What rows owe.
+    owing: BTreeMap<Place, Vec<RecordAt>>,
 }
 
 /// A claim in force.
@@ -97,15 +97,17 @@ impl Keeper {
         }
     }
 
-    /// Whether rows that the process has claimed owe letters.
-    fn owes(&self, proc: usize) -> bool {
-        self.held.get(&proc).is_some_and(|held| held.owned.iter().any(|place| self.owing.contains(place)))
+    /// What rows owe that the process has claimed.
+    fn owes(&self, proc: usize) -> Vec<RecordAt> {
+        let owned = self.held.get(&proc).map(|held| held.owned.iter()).into_iter().flatten();
+        owned.filter_map(|place| self.owing.get(place)).flatten().copied().collect()
     }
 
     /// The claim's rows owe nothing any more. False: somebody else has claimed one of them since.
     fn paid(&mut self, proc: usize, claim: ClaimId) -> bool {
         let Some(held) = self.held.get(&proc).filter(|held| held.claim == claim) else { return false };
-        let owing: Vec<Place> = held.owned.intersection(&self.owing).copied().collect();
+        let owing: Vec<Place> =
+            held.owned.iter().filter(|place| self.owing.contains_key(*place)).copied().collect();
         let Some(guard) = self.guard(proc, claim, owing.iter()).filter(|guard| self.holds(guard)) else {
             return owing.is_empty();
         };
@@ -116,7 +118,7 @@ impl Keeper {
         true
     }
 
-    /// Whether letters are still to go out.
+    /// Whether a row owes letters.
     pub fn is_in_debt(&self) -> bool {
         !self.owing.is_empty()
     }
@@ -201,7 +203,7 @@ impl World {
         let owes = !write.content().letters.is_empty();
         if owes {
             let row = guard.rows.iter().find(|(_, (owned, _))| *owned).expect("a guard has a claimed row");
-            keeper.owing.insert(*row.0);
+            keeper.owing.entry(*row.0).or_default().extend(&write.content().letters);
         }
         self.ledger.put(&write.content().entries);
         self.ledger.owe(&write.content().letters);
@@ -244,6 +246,19 @@ impl World {
                 heard => self.written(&write, heard),
             };
         }
+        self.ledger.send(&write.content().letters);
+        if self.strikes(self.plan.ledger_unknown) {
+            self.saw("letters sent and still owed");
+            return self.unknown(&write);
+        }
+        let hop = self.hop();
+        self.after(hop, Ev::KeeperPaid(write));
+    }
+
+    /// The row is to say that nothing is owed any more, if its writer lives.
+    pub fn keeper_paid(&mut self, write: Write) {
+        let proc = write.proc();
+        let Some(Ev::KeeperPaid(write)) = self.if_awake(proc, Ev::KeeperPaid(write)) else { return };
         let keeper = self.keeper.as_mut().expect("only asked for with this store");
         let paid = keeper.paid(proc, write.claim());
         self.written(&write, if paid { LedgerAnswer::Recorded } else { LedgerAnswer::Fenced });
@@ -251,16 +266,18 @@ impl World {
 
     /// Whoever has claimed rows that owe letters sends them before it takes the entries. False: it has not come about.
     pub fn keeper_claim_pays(&mut self, proc: usize, claim: ClaimId) -> bool {
-        if !self.keeper.as_ref().is_some_and(|keeper| keeper.owes(proc)) {
+        let owed = self.keeper.as_ref().map_or(Vec::new(), |keeper| keeper.owes(proc));
+        if owed.is_empty() {
             return true;
         }
-        let struck = self.strikes(self.plan.ledger_not_recorded);
-        let keeper = self.keeper.as_mut().expect("just looked");
-        let paid = !struck && keeper.paid(proc, claim);
-        if paid {
-            self.saw("letters of an earlier claim sent");
+        if self.cut(proc) || self.strikes(self.plan.ledger_not_recorded) {
+            self.saw("letters of an earlier claim not sent yet");
+            return false;
         }
-        paid
+        self.ledger.send(&owed);
+        self.saw("letters of an earlier claim sent");
+        let lost = self.strikes(self.plan.ledger_unknown);
+        !lost && self.keeper.as_mut().expect("just looked").paid(proc, claim)
     }
 
     /// R6: partitions without an entry get one as soon as their start is known. False: the claim is not in force.

@@ -2,7 +2,7 @@
 //! written by transactions. The fence is
 //! checked when the offsets arrive; they show when the transaction is committed, all at once; until
 //! a transaction is settled, stable reads of its partitions wait.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pumphouse_conduct::Mark;
 use pumphouse_delivery::{Entry, StoredEntry};
@@ -48,6 +48,8 @@ pub struct Ledger {
     marks: BTreeMap<(Place, TopicId), (u64, Mark)>,
     /// How often each record stands in the dead letter topic.
     letters: BTreeMap<RecordAt, u8>,
+    /// Owed, and not sent yet.
+    unsent: BTreeSet<RecordAt>,
     /// Dead letters that came to show since they were last taken.
     new_letters: Vec<RecordAt>,
     pending: BTreeMap<u64, Pending>,
@@ -167,7 +169,20 @@ impl Ledger {
         for letter in letters {
             *self.letters.entry(*letter).or_insert(0) += 1;
             self.new_letters.push(*letter);
+            self.unsent.insert(*letter);
         }
+    }
+
+    /// Letters that were owed go out.
+    pub fn send(&mut self, letters: &[RecordAt]) {
+        letters.iter().for_each(|letter| {
+            self.unsent.remove(letter);
+        });
+    }
+
+    /// Whether a letter that was owed has not gone out.
+    pub fn lacks_letters(&self) -> bool {
+        !self.unsent.is_empty()
     }
 
     /// What the state topic says of a partition from now on (`keeper.rs`).

@@ -80,6 +80,7 @@ pub(crate) enum Ev {
     KeeperSends(Write),
     KeeperUpdates(Write, bool),
     KeeperPays(Write),
+    KeeperPaid(Write),
     WriteWaits(Write),
     StageArrives { proc: usize, stage: u64 },
     StageAnswered { proc: usize, stage: u64 },
@@ -283,6 +284,7 @@ impl World {
             Ev::KeeperSends(write) => self.keeper_sends(write),
             Ev::KeeperUpdates(write, heard) => self.keeper_updates(write, heard),
             Ev::KeeperPays(write) => self.keeper_pays(write),
+            Ev::KeeperPaid(write) => self.keeper_paid(write),
             Ev::WriteWaits(write) => self.write_in_turn(write),
             Ev::StageArrives { proc, stage } => self.stage_arrives(proc, stage),
             Ev::StageAnswered { proc, stage } => self.stage_answered(proc, stage),
@@ -415,7 +417,7 @@ impl World {
         if self.calm {
             let late = self.now > self.plan.faults_ms.max(self.upkept_at) + RECOVERY_MS_MAX;
             let stopping = self.procs.iter().position(|p| p.alive && p.told_to_stop);
-            let in_debt = self.keeper.as_ref().is_some_and(Keeper::is_in_debt);
+            let in_debt = self.ledger.lacks_letters() || self.keeper.as_ref().is_some_and(Keeper::is_in_debt);
             let landed = !in_debt && Watch::all_landed(&self.ledger, &self.source, &self.places);
             if self.upkeep.is_some() {
                 // The connector is stopped.

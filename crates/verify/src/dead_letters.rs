@@ -175,7 +175,7 @@ mod tests {
         let (topic, id) = (TopicName::new("t"), TopicId(1));
         // 7 became a row; 8 failed again, and has a new letter behind the replay's position.
         found.by_id.insert((id, Partition(0)), letters(&[7, 8, 8]));
-        let positions = [(Partition(1), Position { landed: at(102), open: None })].into();
+        let positions = [(Partition(1), Position { landed: at(102), open: None, owes: false })].into();
         let range = OffsetRange::new(at(0), at(100)).unwrap();
         assert_eq!(found.within(&topic, id, Partition(0), range, &positions), [at(8)]);
         assert_eq!(found.standing(&topic, id, &positions), 1);

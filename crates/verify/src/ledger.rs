@@ -21,12 +21,19 @@ pub struct Position {
     pub landed: Offset,
     /// The open batch: its rows may be there or not.
     pub open: Option<OffsetRange>,
+    /// Dead letters of records that it passes are still to be written, by its connector (PROTOCOL R4).
+    pub owes: bool,
 }
 
 /// What each partition's entry says.
 pub(crate) type Positions = BTreeMap<Partition, Result<Option<Position>, LedgerProblem>>;
 
 impl Position {
+    /// Whether a task has something left to do of what it has taken.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some() || self.owes
+    }
+
     /// The first position that no insert can have been sent for (PROTOCOL R1).
     pub(crate) fn sent_end(&self) -> Offset {
         self.open.map_or(self.landed, |range| range.end())
@@ -73,18 +80,20 @@ impl LedgerReader {
         let asked: Vec<_> = (0..partitions)
             .map(|number| TopicPartition { topic: topic.clone(), partition: Partition(number) })
             .collect();
-        let entries = match &self.keeper {
+        let (entries, owes) = match &self.keeper {
             Some((server, ledger)) => {
-                let mut found = server.ask(|_| ledger.read(&asked))?;
-                asked.iter().map(|tp| (tp.clone(), found.remove(tp))).collect()
+                let mut found = server.ask(|_| ledger.look(&asked))?;
+                let entries = asked.iter().map(|tp| (tp.clone(), found.entries.remove(tp))).collect();
+                (entries, found.owes)
             }
-            None => self.consumer.committed(&asked, ASK_TIMEOUT)?,
+            None => (self.consumer.committed(&asked, ASK_TIMEOUT)?, BTreeMap::new()),
         };
         let understand = |(topic_partition, stored): (TopicPartition, Option<StoredEntry>)| {
             let partition = topic_partition.partition;
             let position = stored.map(|stored| {
                 let entry = Entry::parse(partition, &stored).map_err(LedgerProblem::NotUnderstood)?;
-                position_of(&entry, partition, topic_id)
+                let position = position_of(&entry, partition, topic_id)?;
+                Ok(Position { owes: owes.contains_key(&topic_partition), ..position })
             });
             (partition, position.transpose())
         };
@@ -98,14 +107,14 @@ fn position_of(entry: &Entry, partition: Partition, topic_id: TopicId) -> Result
         return Err(LedgerProblem::OtherTopic);
     }
     Ok(match entry {
-        Entry::Plain { next, .. } => Position { landed: *next, open: None },
+        Entry::Plain { next, .. } => Position { landed: *next, open: None, owes: false },
         Entry::Lead(batch) => open(batch.ranges[&partition].range),
         Entry::Member(member) => open(member.share.range),
     })
 }
 
 fn open(range: OffsetRange) -> Position {
-    Position { landed: range.first(), open: Some(range) }
+    Position { landed: range.first(), open: Some(range), owes: false }
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl ReplayLedger {
         for partition in without {
             match marks.get(&(self.letters_id, partition)) {
                 Some(Mark::AtRest { next }) => {
-                    found.insert(partition, Position { landed: *next, open: None });
+                    found.insert(partition, Position { landed: *next, open: None, owes: false });
                 }
                 Some(Mark::Running) => return Err(self.problem(ReplayProblem::OffsetsLost { partition })),
                 None => {}
@@ -120,7 +120,7 @@ pub struct Waiting {
     pub topic_id: TopicId,
     /// Letters that no replay has taken yet.
     pub letters: u64,
-    /// A replay was interrupted with a batch of which only its ledger knows what became.
+    /// A replay was interrupted with a batch of which only its ledger knows what became, or before its last letters were written.
     pub interrupted: bool,
 }
 
@@ -153,7 +153,7 @@ pub fn waiting_letters(
         if letters.has_any(&name, topic_id) {
             let positions = ReplayLedger::open(&replay, state_topic)?.positions()?;
             waiting.letters = letters.standing(&name, topic_id, &positions);
-            waiting.interrupted = positions.values().any(|position| position.open.is_some());
+            waiting.interrupted = positions.values().any(Position::is_open);
         }
         of.insert(name, waiting);
     }

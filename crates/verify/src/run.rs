@@ -209,7 +209,7 @@ impl LetterBox {
         }
         let ledger = ReplayLedger::open(&replay, state_topic)?;
         let positions = ledger.positions()?;
-        if positions.values().any(|position| position.open.is_some()) {
+        if positions.values().any(|position| position.is_open()) {
             return Err(ledger.problem(ReplayProblem::Open));
         }
         Ok(Some((ledger, positions)))

@@ -238,7 +238,7 @@ impl Replay<'_> {
     fn is_past_the_ends(&self, positions: &ReplayPositions) -> bool {
         self.waiting.ends.iter().all(|(partition, end)| {
             let position = positions.get(partition);
-            *end == Offset::ZERO || position.is_some_and(|at| at.open.is_none() && at.landed >= *end)
+            *end == Offset::ZERO || position.is_some_and(|at| !at.is_open() && at.landed >= *end)
         })
     }
 

@@ -119,6 +119,8 @@ struct Ledger {
     /// The connector's topics that exist, and how many partitions each has.
     topics: BTreeMap<TopicName, (TopicId, u32)>,
     entries: BTreeMap<TopicPartition, StoredEntry>,
+    /// Its dead letters are still to be written (R4).
+    owes: Option<TopicPartition>,
 }
 
 impl Ledger {
@@ -131,21 +133,22 @@ impl Ledger {
         };
         let topics: BTreeMap<_, _> = described.into_iter().filter_map(exists).collect();
         let partitions: Vec<TopicPartition> = partitions(&topics).collect();
-        let entries = match &spec.keeper_ledger {
+        let (entries, owes) = match &spec.keeper_ledger {
             // Not the group's offsets: they only inform.
             Some(keeper) => {
-                let read = runtime.block_on(keeper.another().read(&partitions));
-                read.map_err(|error| error.to_string())?
+                let found = runtime.block_on(keeper.another().look(&partitions));
+                let found = found.map_err(|error| error.to_string())?;
+                (found.entries, found.owes.into_keys().next())
             }
             None => {
                 let committed = consumer.committed(&partitions, ASK_TIMEOUT).map_err(text)?;
-                committed.into_iter().filter_map(|(tp, entry)| Some((tp, entry?))).collect()
+                (committed.into_iter().filter_map(|(tp, entry)| Some((tp, entry?))).collect(), None)
             }
         };
-        Ok(Ledger { topics, entries })
+        Ok(Ledger { topics, entries, owes })
     }
 
-    /// The first partition that carries an open batch. Errors: an entry that cannot be understood.
+    /// The first partition that carries an open batch, or owes dead letters. Errors: an entry that cannot be understood.
     fn open(&self) -> Result<Option<&TopicPartition>, String> {
         for (tp, stored) in &self.entries {
             let entry = Entry::parse(tp.partition, stored).map_err(|error| format!("{tp}: {error}"))?;
@@ -153,7 +156,7 @@ impl Ledger {
                 return Ok(Some(tp));
             }
         }
-        Ok(None)
+        Ok(self.owes.as_ref())
     }
 }
 
@@ -175,7 +178,7 @@ fn settle(spec: &ConnectorSpec, shared: &Arc<Shared>) -> Result<(), String> {
 fn settle_seen(spec: &ConnectorSpec, shared: &Arc<Shared>, consumer: &Consumer) -> Result<(), String> {
     let ledger = || Ledger::read(consumer, spec, &shared.runtime);
     let Some(open) = ledger()?.open()?.cloned() else { return Ok(()) };
-    info!(connector = spec.name, topic_partition = %open, "an open batch is settled before offsets are changed (R6)");
+    info!(connector = spec.name, topic_partition = %open, "what stands open is settled before offsets are changed (R6)");
     // Nobody looks at this board: the connector is shown as STOPPED meanwhile.
     let face = Board::default().add(&spec.name, BTreeMap::new(), 1);
     let alone = ConnectorSpec { tasks: 1, ..spec.clone() };
@@ -188,7 +191,9 @@ fn settle_seen(spec: &ConnectorSpec, shared: &Arc<Shared>, consumer: &Consumer) 
             Ok(None) => break Ok(()),
             seen if Instant::now() >= until => {
                 break Err(match seen {
-                    Ok(_) => format!("{open} carries an open batch that could not be settled in time"),
+                    Ok(_) => format!(
+                        "{open} carries an open batch, or owes dead letters, and could not be settled in time"
+                    ),
                     Err(error) => error,
                 });
             }
@@ -387,9 +392,11 @@ fn write_keeper(
     let partitions: Vec<TopicPartition> = entries.keys().cloned().collect();
     runtime.block_on(async {
         keeper.ensure().await.map_err(|error| error.to_string())?;
-        let stand =
-            keeper.claim(rand::random(), &partitions).await.map_err(|error| error.to_string())?.entries;
-        for (tp, stored) in &stand {
+        let stand = keeper.claim(rand::random(), &partitions).await.map_err(|error| error.to_string())?;
+        if let Some(tp) = stand.owes.keys().next() {
+            return Err(format!("{tp} owes dead letters again: somebody writes"));
+        }
+        for (tp, stored) in &stand.entries {
             let entry = Entry::parse(tp.partition, stored).map_err(|error| format!("{tp}: {error}"))?;
             if entry.batch_id().is_some() {
                 return Err(format!("{tp} carries an open batch again: somebody writes"));

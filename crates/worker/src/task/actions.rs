@@ -171,7 +171,11 @@ impl Shell<'_> {
             };
             outgoing.extend(lane.letters.outgoing(self.cx, letter));
         }
-        let owes = if outgoing.is_empty() { String::new() } else { self.owes(&letters) };
+        let owes = match self.owes(&letters) {
+            Some(owes) if !outgoing.is_empty() => owes,
+            Some(_) => String::new(),
+            None => return self.fail(Failure::Thread("the topic of dead letters is not known".to_owned())),
+        };
         self.letters_going = Some((write, letters));
         if at_rest {
             records.extend(entries.iter().filter_map(|(tp, entry)| {
@@ -193,16 +197,16 @@ impl Shell<'_> {
         self.order(Order::Record { claim, write, of });
     }
 
-    /// What a ledger that letters cannot join comes to owe by these, which are of one topic.
-    fn owes(&self, letters: &[(TopicName, Letter)]) -> String {
-        let topic = letters.first().map(|(topic, _)| topic).filter(|_| self.keeper.is_some());
-        let known =
-            topic.and_then(|topic| Some((self.member.topic_ids().get(topic)?, self.lanes.get(topic)?)));
-        let Some((topic_id, lane)) = known else { return String::new() };
+    /// What a ledger that letters cannot join comes to owe by these, which are of one topic. `None`: that is not known.
+    fn owes(&self, letters: &[(TopicName, Letter)]) -> Option<String> {
+        let Some((topic, _)) = letters.first().filter(|_| self.keeper.is_some()) else {
+            return Some(String::new());
+        };
+        let (topic_id, lane) = (self.member.topic_ids().get(topic)?, self.lanes.get(topic)?);
         let owed = letters
             .iter()
             .map(|(_, letter)| (letter.partition, letter.offset, lane.letters.why(self.cx, letter)));
-        owed::text(*topic_id, owed)
+        Some(owed::text(*topic_id, owed))
     }
 
     /// R14: has the next write lie ready. One that takes marks along is not foreseen as it will be.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use pumphouse_clickhouse::{ClickHouseError, KeeperClaim};
+use pumphouse_clickhouse::{ClickHouseError, KeeperRows};
 use pumphouse_conduct::{ClaimStep, Claimed, EntriesAsked, PartitionsAsked};
 use pumphouse_delivery::{Action, ClaimId, Entry, Event};
 use pumphouse_kafka::{Fence, KafkaError, StartAt};
@@ -55,7 +55,7 @@ impl From<ClickHouseError> for Unanswered {
 #[derive(Default)]
 pub(super) struct Asks {
     /// KeeperMap was asked for a claim, for entries, to write first ones, or for one that is missing.
-    claiming: Option<(ClaimId, Underway<Result<KeeperClaim, ClickHouseError>>)>,
+    claiming: Option<(ClaimId, Underway<Result<KeeperRows, ClickHouseError>>)>,
     /// Its rows owe dead letters, which go out first.
     pub(super) paying: Option<Paying>,
     reading: Option<Underway<Result<Entries, ClickHouseError>>>,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use pumphouse_clickhouse::{ClickHouseError, KeeperAnswer, KeeperClaim, KeeperLedger};
+use pumphouse_clickhouse::{ClickHouseError, KeeperAnswer, KeeperLedger, KeeperRows};
 use pumphouse_delivery::{ClaimId, StoredEntry};
 use pumphouse_types::TopicPartition;
 use tokio::runtime::Handle;
@@ -54,7 +54,7 @@ impl KeeperAsker<'_> {
     pub(super) fn claim(
         &self,
         partitions: &[TopicPartition],
-    ) -> Underway<Result<KeeperClaim, ClickHouseError>> {
+    ) -> Underway<Result<KeeperRows, ClickHouseError>> {
         let (ledger, partitions) = (self.ledger.clone(), partitions.to_vec());
         let claim = async move { ledger.claim(rand::random(), &partitions).await };
         self.start("claiming in KeeperMap", claim)

@@ -89,7 +89,11 @@ pub(super) fn spawn(
                     continue;
                 }
                 Ok(Order::Pay { claim, fence, entries, letters }) => {
-                    Mail::Paid { claim, answer: store.pay(&fence, &entries, &letters) }
+                    // What became of an earlier try is known, before another one.
+                    match store.prepare(&abandoned) {
+                        Ok(()) => Mail::Paid { claim, answer: store.pay(&fence, &entries, &letters) },
+                        Err(error) => Mail::LedgerFailed { error },
+                    }
                 }
                 Ok(Order::Publish { claim, record }) => {
                     // Those of many topics come at once, when a claim begins.

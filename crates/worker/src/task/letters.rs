@@ -12,7 +12,7 @@ use pumphouse_decode::DecodeError;
 use pumphouse_delivery::{ClaimId, Letter, Refusal};
 use pumphouse_kafka::{
     BadRecord, DeadLetterTopic, HEADER_OVERHEAD_BYTES, Header, KafkaError, OutgoingRecord, RangeReader,
-    ReadLimits, RecordView, Remedy, Settings, Stage,
+    ReadLimits, RecordView, Settings, Stage,
 };
 use pumphouse_types::{Offset, OffsetRange, Partition, TopicId, TopicName, TopicPartition};
 use tokio::runtime::Handle;
@@ -22,13 +22,11 @@ use super::context::TaskContext;
 use super::failure::Failure;
 use super::mail::{Mail, PanicReport};
 use super::replayed::Replayed;
+use super::reread::is_worth_another;
 
 /// Letters of one open block: with one more that is as large as is taken, they fit into one ledger write
 /// of 16 MiB.
 const OPEN_BYTES_MAX: u64 = 4 << 20;
-
-/// And so many: what an entry owes has to fit into a row of KeeperMap (`owed.rs`).
-const OPEN_LETTERS_MAX: u64 = 10_000;
 
 /// A larger record leaves with its coordinates alone.
 const RECORD_BYTES_MAX: usize = 11 << 20;
@@ -100,7 +98,6 @@ pub(super) struct Letters {
     bytes: u64,
     /// Of the open block.
     open_bytes: u64,
-    open_letters: u64,
 }
 
 impl Letters {
@@ -110,16 +107,7 @@ impl Letters {
         replayed: Option<Replayed>,
         keeps_records: bool,
     ) -> Letters {
-        Letters {
-            topic,
-            topic_id,
-            replayed,
-            keeps_records,
-            kept: BTreeMap::new(),
-            bytes: 0,
-            open_bytes: 0,
-            open_letters: 0,
-        }
+        Letters { topic, topic_id, replayed, keeps_records, kept: BTreeMap::new(), bytes: 0, open_bytes: 0 }
     }
 
     /// Keeps a record of the open block that could not be decoded.
@@ -128,7 +116,6 @@ impl Letters {
         let copy =
             self.keeps_records.then(|| copy(self.topic_id, &self.topic, self.replayed.as_ref(), record));
         self.open_bytes += self.keep(at, copy, Some(why.to_string()));
-        self.open_letters += 1;
     }
 
     /// Keeps a record that ClickHouse refuses, as it was read again.
@@ -153,13 +140,12 @@ impl Letters {
 
     /// The open block is a batch now.
     pub(super) fn sealed(&mut self) {
-        (self.open_bytes, self.open_letters) = (0, 0);
+        self.open_bytes = 0;
     }
 
     /// Bytes that the open block's letters count: `full` once no more of them go into one write.
     pub(super) fn open_bytes(&self, full: u64) -> u64 {
-        let is_full = self.open_bytes >= OPEN_BYTES_MAX || self.open_letters >= OPEN_LETTERS_MAX;
-        if is_full { full } else { self.open_bytes }
+        if self.open_bytes >= OPEN_BYTES_MAX { full } else { self.open_bytes }
     }
 
     /// Bytes of all that is kept.
@@ -194,9 +180,14 @@ impl Letters {
         Some(topic.letter(record, &cause.failure(cx.task_number), now_ms()))
     }
 
-    /// Why the record is left out, as its letter says.
+    /// Why the record is left out, as its letter says; where letters do not say it, the code alone.
     pub(super) fn why(&self, cx: &TaskContext, letter: &Letter) -> String {
-        cx.letters.as_ref().map_or(String::new(), |rules| self.cause(letter, rules).text)
+        let Some(rules) = &cx.letters else { return String::new() };
+        let why = self.cause(letter, rules).text;
+        match rules.topic.as_ref().is_some_and(DeadLetterTopic::says_why) {
+            true => why,
+            false => why.split_once(": ").map_or(String::new(), |(code, _)| code.to_owned()),
+        }
     }
 
     /// Says in the log what was left out, as far as the configuration wants it.
@@ -245,8 +236,12 @@ impl Cause {
         Cause { text, stage: Stage::TaskPut, class: TASK_CLASS }
     }
 
-    /// By what a letter says.
+    /// By what is known of it later: why, or the code alone.
     pub(super) fn of_text(text: String, converter_class: &'static str) -> Cause {
+        let text = match text.contains(": ") {
+            true => text,
+            false => format!("{text}: left out by an earlier claim of the task, whose log says why"),
+        };
         match text.starts_with(REFUSED_CODE) {
             true => Cause { text, stage: Stage::TaskPut, class: TASK_CLASS },
             false => Cause::undecodable(text, converter_class),
@@ -366,7 +361,7 @@ impl LetterReader {
             tries += 1;
             match self.read_once() {
                 Err(error)
-                    if error.remedy() == Remedy::Retry
+                    if is_worth_another(&error)
                         && tries < READS_MAX
                         && !self.ended.load(Ordering::Relaxed) =>
                 {
@@ -384,19 +379,25 @@ impl LetterReader {
             ReadLimits { records_max: u64::MAX, bytes_max: u64::MAX, idle_timeout: READ_IDLE_TIMEOUT };
         let wanted: BTreeSet<_> =
             self.wanted.iter().map(|letter| (letter.partition, letter.offset)).collect();
-        let mut found = BTreeMap::new();
-        for (partition, range) in spans(&wanted) {
-            let topic_partition = TopicPartition { topic: self.topic.clone(), partition };
-            let held = reader.watermarks(&topic_partition, ASK_TIMEOUT)?;
-            let (first, end) = (range.first().max(held.first()), range.end().min(held.end()));
-            let Some(range) = OffsetRange::new(first, end) else { continue };
-            reader.read(&self.topic, &[(partition, range)], limits, |record| {
-                let at = (record.partition(), record.offset());
-                if wanted.contains(&at) {
-                    found.insert(at, copy(self.topic_id, &self.topic, self.replayed.as_ref(), record));
-                }
-            })?;
+        let partitions: BTreeSet<Partition> = wanted.iter().map(|(partition, _)| *partition).collect();
+        let mut held = BTreeMap::new();
+        for partition in partitions {
+            let of = TopicPartition { topic: self.topic.clone(), partition };
+            held.insert(partition, reader.watermarks(&of, ASK_TIMEOUT)?);
         }
+        let there = |(partition, range): (Partition, OffsetRange)| {
+            let held = held[&partition];
+            let range = OffsetRange::new(range.first().max(held.first()), range.end().min(held.end()))?;
+            Some((partition, range))
+        };
+        let ranges: Vec<_> = spans(&wanted).into_iter().filter_map(there).collect();
+        let mut found = BTreeMap::new();
+        reader.read(&self.topic, &ranges, limits, |record| {
+            let at = (record.partition(), record.offset());
+            if wanted.contains(&at) {
+                found.insert(at, copy(self.topic_id, &self.topic, self.replayed.as_ref(), record));
+            }
+        })?;
         let read = |letter: &Letter| {
             let at = (letter.partition, letter.offset);
             // Retention or compaction has taken it since.

@@ -32,7 +32,7 @@ pub(super) enum Mail {
     /// Records of dead letters were read by their coordinates.
     LettersRead { claim: ClaimId, topic: TopicName, records: Vec<ReadLetter> },
     /// Letters that an earlier claim had not come to, those of each write.
-    DueRead { claim: ClaimId, letters: Vec<Vec<OutgoingRecord>> },
+    DueRead { claim: ClaimId, letters: Result<Vec<Vec<OutgoingRecord>>, KafkaError> },
     /// They were written, or not.
     Paid { claim: ClaimId, answer: LedgerAnswer },
     /// The registry has answered about a schema that a lane's next record names.

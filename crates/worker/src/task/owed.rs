@@ -1,24 +1,26 @@
 //! Dead letters that a ledger in KeeperMap owes. They cannot join the write of the entry that passes their records, so that
 //! write says which they are (R4); then they go out, then the row owes nothing any more. Whoever claims a row that owes letters
 //! sends them before it takes the entry: it reads their records again. So a letter says that its record was passed, and each
-//! record that was passed has one. A process that dies between letters and the row's next write leaves them to be written twice.
+//! record that was passed has one, if somebody claims its row. A process that dies between letters and the row's next write leaves them to be written twice.
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use pumphouse_clickhouse::{ClickHouseError, KeeperClaim};
-use pumphouse_delivery::{ClaimId, LedgerAnswer, Letter, StopReason};
-use pumphouse_kafka::{KafkaError, OutgoingRecord, TopicAsker};
+use pumphouse_clickhouse::{ClickHouseError, KeeperRows};
+use pumphouse_delivery::{ClaimId, EntryError, LedgerAnswer, Letter, StopReason};
+use pumphouse_kafka::{DeadLetterTopic, KafkaError, OutgoingRecord, TopicAsker};
 use pumphouse_types::{Offset, Partition, TopicId, TopicName, TopicPartition};
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 use tracing::warn;
 
-use super::asks::{ASK_TIMEOUT, Unanswered};
+use super::asks::Unanswered;
 use super::failure::Failure;
 use super::keeper_asks::Entries;
 use super::ledger_thread::Order;
-use super::letters::{Cause, LetterReader, LetterRules, now_ms, without_payload};
+use super::letters::{Cause, LetterReader, now_ms, without_payload};
 use super::mail::{Mail, PanicReport};
 use super::shell::Shell;
 
@@ -27,6 +29,9 @@ const REASONS_MAX: usize = 50;
 
 /// Characters of a reason that are kept.
 const REASON_CHARS_MAX: usize = 200;
+
+/// One question to the brokers, beside the consuming thread.
+const TOPIC_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The version that this build writes and reads.
 const VERSION: u32 = 1;
@@ -74,21 +79,23 @@ struct Due {
 }
 
 /// `lines`: what a row owes. Errors: what is not understood; nothing is guessed.
-fn parse(lines: &str) -> Result<Vec<Due>, String> {
-    let due = |line: &str| -> Result<Due, String> {
-        let owed: Owed = serde_json::from_str(line).map_err(|error| error.to_string())?;
+fn parse(lines: &str) -> Result<Vec<Due>, EntryError> {
+    let broken = |what: &str| EntryError::Broken(format!("{what} of the letters that it owes"));
+    let due = |line: &str| -> Result<Due, EntryError> {
+        let owed: Owed = serde_json::from_str(line).map_err(|error| broken(&error.to_string()))?;
         if owed.owes != VERSION {
-            return Err(format!("written by another version of Pumphouse ({})", owed.owes));
+            return Err(EntryError::Version(owed.owes));
         }
-        let topic_id = owed.topic.parse().map_err(|_| "the topic's identity".to_owned())?;
+        let topic_id = owed.topic.parse().map_err(|_| broken("the topic"))?;
         let mut letters = BTreeMap::new();
         for (reason, places) in owed.letters {
             for of_partition in places.split(';') {
-                let (partition, offsets) = of_partition.split_once(':').ok_or("a partition")?;
-                let partition = Partition(partition.parse().map_err(|_| "a partition")?);
+                let (partition, offsets) =
+                    of_partition.split_once(':').ok_or_else(|| broken("a partition"))?;
+                let partition = Partition(partition.parse().map_err(|_| broken("a partition"))?);
                 for offset in offsets.split(',') {
-                    let offset = offset.parse().ok().and_then(Offset::new).ok_or("an offset")?;
-                    letters.insert((partition, offset), reason.clone());
+                    let offset = offset.parse().ok().and_then(Offset::new);
+                    letters.insert((partition, offset.ok_or_else(|| broken("an offset"))?), reason.clone());
                 }
             }
         }
@@ -105,129 +112,166 @@ pub(super) struct Paying {
     owing: Entries,
     /// For each letter, its topic and whether ClickHouse refuses the record.
     letters: Vec<(TopicName, bool)>,
+    /// Set when nobody waits any more.
+    ended: Arc<AtomicBool>,
 }
 
-/// Reads the records of the letters that are due again, and writes these.
+impl Drop for Paying {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Makes the letters that are due, of records that are read again.
 struct DueReader {
     due: Vec<(TopicPartition, Due)>,
     reader: LetterReader,
     asker: TopicAsker,
-    rules: LetterRules,
+    to: DeadLetterTopic,
+    converter_class: &'static str,
     task_number: u32,
 }
 
 impl DueReader {
-    /// Letters of one write after the other. Blocks. Errors: Kafka's.
+    /// Letters of one write after the other; none once nobody waits. Blocks. Errors: Kafka's.
     fn letters(mut self) -> Result<Vec<Vec<OutgoingRecord>>, KafkaError> {
-        let due = std::mem::take(&mut self.due);
-        due.into_iter().map(|(row, due)| self.letters_of(row, due)).collect()
+        let mut all = Vec::new();
+        for (row, due) in std::mem::take(&mut self.due) {
+            if self.reader.ended.load(Ordering::Relaxed) {
+                break;
+            }
+            all.push(self.letters_of(&row.topic, &due)?);
+        }
+        Ok(all)
     }
 
-    fn letters_of(&mut self, row: TopicPartition, due: Due) -> Result<Vec<OutgoingRecord>, KafkaError> {
+    fn letters_of(&mut self, topic: &TopicName, due: &Due) -> Result<Vec<OutgoingRecord>, KafkaError> {
         let wanted = |(partition, offset): &(Partition, Offset)| Letter {
             partition: *partition,
             offset: *offset,
             refusal: None,
         };
-        self.reader.topic = row.topic.clone();
+        self.reader.topic = topic.clone();
         self.reader.topic_id = due.topic_id;
         self.reader.wanted = due.letters.keys().map(wanted).collect();
-        let Some(topic) = &self.rules.topic else { return Ok(Vec::new()) };
         // Records of the topic's next life are others (R15).
-        let there =
-            |reader: &DueReader| Ok(reader.asker.topic_id(&row.topic, ASK_TIMEOUT)? == Some(due.topic_id));
-        let mut records = if there(self)? { self.reader.read()? } else { Vec::new() };
-        if !there(self)? {
+        let is_there = || Ok(self.asker.topic_id(topic, TOPIC_TIMEOUT)? == Some(due.topic_id));
+        let mut records = if is_there()? { self.reader.read()? } else { Vec::new() };
+        if !is_there()? {
             let gone = |letter: &Letter| {
                 let why = "its topic was deleted";
-                ((letter.partition, letter.offset), without_payload(due.topic_id, &row.topic, letter, why))
+                ((letter.partition, letter.offset), without_payload(due.topic_id, topic, letter, why))
             };
             records = self.reader.wanted.iter().map(gone).collect();
         }
         let letter = |(at, record)| {
-            let cause = Cause::of_text(due.letters[&at].clone(), self.rules.converter_class);
-            topic.letter(record, &cause.failure(self.task_number), now_ms())
+            let cause = Cause::of_text(due.letters[&at].clone(), self.converter_class);
+            self.to.letter(record, &cause.failure(self.task_number), now_ms())
         };
         Ok(records.into_iter().map(letter).collect())
+    }
+
+    /// Runs on a blocking thread; answers by mail.
+    fn start(self, claim: ClaimId, runtime: &Handle, mail: Sender<Mail>) {
+        runtime.spawn_blocking(move || {
+            let _report =
+                PanicReport::new(&mail, Some(claim), "reading records for dead letters that are owed");
+            // The task has ended: whoever claims next writes them.
+            let _ = mail.send(Mail::DueRead { claim, letters: self.letters() });
+        });
     }
 }
 
 impl Shell<'_> {
     /// R4: what the rows owe is paid before anything is taken from them.
-    pub(super) fn pay(&mut self, claim: ClaimId, found: KeeperClaim) {
+    pub(super) fn pay(&mut self, claim: ClaimId, found: KeeperRows) {
         if claim != self.task.claim() {
             return;
         }
-        let KeeperClaim { entries, owes } = found;
+        let KeeperRows { entries, owes } = found;
         let mut due = Vec::new();
         for (row, lines) in &owes {
             match parse(lines) {
                 Ok(all) => due.extend(all.into_iter().map(|one| (row.clone(), one))),
-                Err(what) => {
-                    let what = format!("what the row of {row} owes is not understood: {what}");
-                    let asked = "claiming entries of the ledger";
-                    return self.fail(Failure::from(ClickHouseError::Strange { asked, what }));
+                Err(why) => {
+                    let TopicPartition { topic, partition } = row.clone();
+                    return self.fail(Failure::from(StopReason::EntryUnreadable { topic, partition, why }));
                 }
             }
         }
-        for (row, due) in &due {
-            warn!(task = %self.cx.task_id, rule = "R4", topic = %row.topic, letters = due.letters.len(),
-                "dead letters that an earlier claim had not come to are written (R4)");
-        }
+        let Some((row, topic_id)) = due.first().map(|(row, due)| (row.clone(), due.topic_id)) else {
+            return self.claim_read(claim, Ok(entries));
+        };
+        let count: usize = due.iter().map(|(_, due)| due.letters.len()).sum();
+        let Some(rules) = self.cx.letters.clone() else {
+            // They were passed when bad records were tolerated: `none` does not say that they may be dropped.
+            let why = format!(
+                "{row} owes {count} dead letters that an earlier claim had not come to; start the connector with \
+                 errors.tolerance=all and its dead letter topic until they are written"
+            );
+            return self.fail(Failure::from(StopReason::LedgerRefused { topic: row.topic, why }));
+        };
         self.cx.meters.ruled("R4");
         let owing = entries.iter().filter(|(row, _)| owes.contains_key(*row));
         let owing = owing.map(|(row, entry)| (row.clone(), entry.clone())).collect();
-        let is_refused = |reason: &String| Cause::of_text(reason.clone(), "").is_refusal();
+        let is_refused = |why: &String| Cause::of_text(why.clone(), "").is_refusal();
         let letters = due
             .iter()
-            .flat_map(|(row, due)| due.letters.values().map(|why| (row.topic.clone(), is_refused(why))))
-            .collect();
-        self.asks.paying = Some(Paying { claim, entries, owing, letters });
-        // Without a dead letter topic they are dropped by now, as configured.
-        let Some(rules) = self.cx.letters.clone() else { return self.due_read(claim, Vec::new()) };
-        let Some((first, of)) = due.first().map(|(row, due)| (row.topic.clone(), due.topic_id)) else {
-            return self.due_read(claim, Vec::new());
+            .flat_map(|(row, due)| due.letters.values().map(move |why| (row.topic.clone(), is_refused(why))));
+        let ended = Arc::new(AtomicBool::new(false));
+        let letters = letters.collect();
+        self.asks.paying = Some(Paying { claim, entries, owing, letters, ended: Arc::clone(&ended) });
+        let Some(to) = rules.topic else {
+            warn!(task = %self.cx.task_id, rule = "R4", %row, letters = count,
+                "dead letters that an earlier claim had not come to are dropped: the connector has no dead letter topic by now");
+            return self.due_read(claim, Ok(Vec::new()));
         };
+        warn!(task = %self.cx.task_id, rule = "R4", %row, letters = count,
+            "dead letters that an earlier claim had not come to are written (R4)");
         let reader = LetterReader {
             settings: self.cx.consumer_settings.clone(),
             group: self.cx.group.clone(),
             claim,
-            topic: first,
-            topic_id: of,
+            topic: row.topic,
+            topic_id,
             replayed: self.cx.recipe_source.replayed.clone(),
             wanted: Vec::new(),
-            ended: Arc::new(AtomicBool::new(false)),
+            ended,
         };
         let (asker, task_number) = (self.consumer.topic_asker(), self.cx.task_number);
-        let reader = DueReader { due, reader, asker, rules, task_number };
-        start(reader, claim, &self.cx.runtime, self.mail.clone());
+        let converter_class = rules.converter_class;
+        let reader = DueReader { due, reader, asker, to, converter_class, task_number };
+        reader.start(claim, &self.cx.runtime, self.mail.clone());
     }
 
-    /// The letters are written; they go out under the membership that has claimed.
-    pub(super) fn due_read(&mut self, claim: ClaimId, letters: Vec<Vec<OutgoingRecord>>) {
+    /// The letters are written, under the membership that has claimed.
+    pub(super) fn due_read(&mut self, claim: ClaimId, letters: Result<Vec<Vec<OutgoingRecord>>, KafkaError>) {
         let Some(paying) = self.asks.paying.as_ref().filter(|paying| paying.claim == claim) else { return };
-        let owing = paying.owing.clone();
-        match self.consumer.group_metadata() {
-            Some(fence) => self.order(Order::Pay { claim, fence, entries: owing, letters }),
-            None => self.paid(claim, LedgerAnswer::NotRecorded),
+        let entries = paying.owing.clone();
+        match (letters, self.consumer.group_metadata()) {
+            (Ok(letters), Some(fence)) => self.order(Order::Pay { claim, fence, entries, letters }),
+            (Ok(_), None) => self.paid(claim, LedgerAnswer::NotRecorded),
+            (Err(error), _) => {
+                self.asks.paying = None;
+                self.claim_read(claim, Err(Unanswered::Kafka(error)));
+            }
         }
     }
 
     /// The claim goes on, or is asked for again.
     pub(super) fn paid(&mut self, claim: ClaimId, answer: LedgerAnswer) {
-        let Some(paying) = self.asks.paying.take_if(|paying| paying.claim == claim) else { return };
+        let Some(mut paying) = self.asks.paying.take_if(|paying| paying.claim == claim) else { return };
         match answer {
             LedgerAnswer::Recorded => {
                 let kept = self.cx.letters.as_ref().is_some_and(|rules| rules.topic.is_some());
                 for (topic, refused) in &paying.letters {
                     self.cx.meters.left_out(topic, *refused, kept);
                 }
-                self.claim_read(claim, Ok(paying.entries));
+                self.claim_read(claim, Ok(std::mem::take(&mut paying.entries)));
             }
             LedgerAnswer::Fenced => self.rejoin(),
             LedgerAnswer::Refused(why) => {
-                let topic = paying.owing.into_keys().next().map(|row| row.topic);
-                let topic = topic.unwrap_or_else(|| TopicName::new(""));
+                let topic = paying.letters.first().map_or(TopicName::new(""), |(topic, _)| topic.clone());
                 self.fail(Failure::from(StopReason::LedgerRefused { topic, why }));
             }
             LedgerAnswer::NotRecorded | LedgerAnswer::Unknown | LedgerAnswer::OtherTopic(_) => {
@@ -237,18 +281,6 @@ impl Shell<'_> {
             }
         }
     }
-}
-
-fn start(reader: DueReader, claim: ClaimId, runtime: &tokio::runtime::Handle, mail: Sender<Mail>) {
-    runtime.spawn_blocking(move || {
-        let _report = PanicReport::new(&mail, Some(claim), "reading records for dead letters that are owed");
-        let letter = match reader.letters() {
-            Ok(letters) => Mail::DueRead { claim, letters },
-            Err(error) => Mail::Failed { claim: Some(claim), failure: Failure::Kafka(error) },
-        };
-        // The task has ended: whoever claims next writes them.
-        let _ = mail.send(letter);
-    });
 }
 
 #[cfg(test)]

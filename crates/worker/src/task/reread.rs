@@ -240,6 +240,6 @@ impl Reread {
 }
 
 /// A log that was cut meanwhile is looked at anew, too.
-fn is_worth_another(error: &KafkaError) -> bool {
+pub(super) fn is_worth_another(error: &KafkaError) -> bool {
     error.remedy() == Remedy::Retry || matches!(error, KafkaError::OffsetOutOfRange { .. })
 }
