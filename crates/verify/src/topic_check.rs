@@ -136,12 +136,19 @@ pub(crate) fn check_topic(
             continue;
         }
         let topic_partition = TopicPartition { topic: topic.topic.clone(), partition };
-        let position = position.map_err(|why| VerifyError::Ledger { topic_partition, why });
+        let position =
+            position.map_err(|why| VerifyError::Ledger { topic_partition: topic_partition.clone(), why });
         let mut entry = blank(partition);
         match position.and_then(|position| position.map(|is| topic.known(servers, partition, is)).transpose())
         {
             Ok(Some(is)) => {
                 let open = is.position.open.map(|open| [open.first().get(), open.end().get()]);
+                if is.position.owes {
+                    report.notes.push(format!(
+                        "{topic_partition} owes dead letters, which its connector writes when it runs again: their records are \
+                         reported as missing until then"
+                    ));
+                }
                 entry.ledger = Some(Ledger { landed: is.position.landed.get(), open });
                 entry.range = is.range;
                 known.insert(partition, is);

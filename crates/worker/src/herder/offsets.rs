@@ -207,7 +207,9 @@ fn settle_seen(spec: &ConnectorSpec, shared: &Arc<Shared>, consumer: &Consumer) 
             }
         });
         if let Some(why) = failed {
-            break Err(format!("{open} carries an open batch that cannot be settled: {why}"));
+            break Err(format!(
+                "{open} carries an open batch, or owes dead letters, and cannot be settled: {why}"
+            ));
         }
         std::thread::sleep(SETTLE_LOOK);
     };

@@ -3,7 +3,7 @@
 //! is the store's (`stores/`).
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -38,6 +38,8 @@ pub(super) enum Order {
         fence: Fence,
         entries: BTreeMap<TopicPartition, StoredEntry>,
         letters: Vec<Vec<OutgoingRecord>>,
+        /// Set when nobody waits for an answer any more.
+        ended: Arc<AtomicBool>,
     },
     /// A configuration version for the state topic; answered by [`Mail::Published`].
     Publish { claim: ClaimId, record: OutgoingRecord },
@@ -88,7 +90,8 @@ pub(super) fn spawn(
                     store.stands(&fence, &entries);
                     continue;
                 }
-                Ok(Order::Pay { claim, fence, entries, letters }) => {
+                Ok(Order::Pay { ended, .. }) if ended.load(Ordering::Relaxed) => continue,
+                Ok(Order::Pay { claim, fence, entries, letters, .. }) => {
                     // What became of an earlier try is known, before another one.
                     match store.prepare(&abandoned) {
                         Ok(()) => Mail::Paid { claim, answer: store.pay(&fence, &entries, &letters) },

@@ -240,12 +240,16 @@ impl Cause {
     pub(super) fn of_text(text: String, converter_class: &'static str) -> Cause {
         let text = match text.contains(": ") {
             true => text,
-            false => format!("{text}: left out by an earlier claim of the task, whose log says why"),
+            false => format!("{text}: why was not kept"),
         };
         match text.starts_with(REFUSED_CODE) {
             true => Cause { text, stage: Stage::TaskPut, class: TASK_CLASS },
             false => Cause::undecodable(text, converter_class),
         }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     pub(super) fn is_refusal(&self) -> bool {

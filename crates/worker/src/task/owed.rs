@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pumphouse_clickhouse::{ClickHouseError, KeeperRows};
+use pumphouse_config::BadRecordLog;
 use pumphouse_delivery::{ClaimId, EntryError, LedgerAnswer, Letter, StopReason};
 use pumphouse_kafka::{DeadLetterTopic, KafkaError, OutgoingRecord, TopicAsker};
 use pumphouse_types::{Offset, Partition, TopicId, TopicName, TopicPartition};
@@ -32,6 +33,10 @@ const REASON_CHARS_MAX: usize = 200;
 
 /// One question to the brokers, beside the consuming thread.
 const TOPIC_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Looks for a topic that is not there, and pauses between them.
+const LOOKS: u32 = 4;
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The version that this build writes and reads.
 const VERSION: u32 = 1;
@@ -110,10 +115,17 @@ pub(super) struct Paying {
     entries: Entries,
     /// Those of rows that owe.
     owing: Entries,
-    /// For each letter, its topic and whether ClickHouse refuses the record.
-    letters: Vec<(TopicName, bool)>,
+    letters: Vec<Owing>,
     /// Set when nobody waits any more.
     ended: Arc<AtomicBool>,
+}
+
+/// A letter that is being paid.
+struct Owing {
+    topic: TopicName,
+    partition: Partition,
+    offset: Offset,
+    cause: Cause,
 }
 
 impl Drop for Paying {
@@ -155,20 +167,34 @@ impl DueReader {
         self.reader.topic_id = due.topic_id;
         self.reader.wanted = due.letters.keys().map(wanted).collect();
         // Records of the topic's next life are others (R15).
-        let is_there = || Ok(self.asker.topic_id(topic, TOPIC_TIMEOUT)? == Some(due.topic_id));
-        let mut records = if is_there()? { self.reader.read()? } else { Vec::new() };
-        if !is_there()? {
-            let gone = |letter: &Letter| {
-                let why = "its topic was deleted";
-                ((letter.partition, letter.offset), without_payload(due.topic_id, topic, letter, why))
-            };
-            records = self.reader.wanted.iter().map(gone).collect();
+        let mut records = None;
+        if self.is_there(topic, due.topic_id)? {
+            let read = self.reader.read()?;
+            records = self.is_there(topic, due.topic_id)?.then_some(read);
         }
+        let gone = |letter: &Letter| {
+            let why = "its topic was deleted";
+            ((letter.partition, letter.offset), without_payload(due.topic_id, topic, letter, why))
+        };
+        let records = records.unwrap_or_else(|| self.reader.wanted.iter().map(gone).collect());
         let letter = |(at, record)| {
             let cause = Cause::of_text(due.letters[&at].clone(), self.converter_class);
             self.to.letter(record, &cause.failure(self.task_number), now_ms())
         };
         Ok(records.into_iter().map(letter).collect())
+    }
+
+    /// Whether the topic is the one that is owed about. A broker that has just started may not know of it yet: one look is not enough.
+    fn is_there(&self, topic: &TopicName, topic_id: TopicId) -> Result<bool, KafkaError> {
+        for look in 0..LOOKS {
+            if look > 0 {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            if let Some(found) = self.asker.topic_id(topic, TOPIC_TIMEOUT)? {
+                return Ok(found == topic_id);
+            }
+        }
+        Ok(false)
     }
 
     /// Runs on a blocking thread; answers by mail.
@@ -211,23 +237,26 @@ impl Shell<'_> {
             );
             return self.fail(Failure::from(StopReason::LedgerRefused { topic: row.topic, why }));
         };
-        self.cx.meters.ruled("R4");
         let owing = entries.iter().filter(|(row, _)| owes.contains_key(*row));
         let owing = owing.map(|(row, entry)| (row.clone(), entry.clone())).collect();
-        let is_refused = |why: &String| Cause::of_text(why.clone(), "").is_refusal();
-        let letters = due
-            .iter()
-            .flat_map(|(row, due)| due.letters.values().map(move |why| (row.topic.clone(), is_refused(why))));
+        let letters = due.iter().flat_map(|(row, due)| {
+            due.letters.iter().map(|((partition, offset), why)| Owing {
+                topic: row.topic.clone(),
+                partition: *partition,
+                offset: *offset,
+                cause: Cause::of_text(why.clone(), rules.converter_class),
+            })
+        });
         let ended = Arc::new(AtomicBool::new(false));
         let letters = letters.collect();
         self.asks.paying = Some(Paying { claim, entries, owing, letters, ended: Arc::clone(&ended) });
         let Some(to) = rules.topic else {
-            warn!(task = %self.cx.task_id, rule = "R4", %row, letters = count,
+            warn!(task = %self.cx.task_id, rule = "R4", rows = owes.len(), letters = count,
                 "dead letters that an earlier claim had not come to are dropped: the connector has no dead letter topic by now");
             return self.due_read(claim, Ok(Vec::new()));
         };
-        warn!(task = %self.cx.task_id, rule = "R4", %row, letters = count,
-            "dead letters that an earlier claim had not come to are written (R4)");
+        warn!(task = %self.cx.task_id, rule = "R4", rows = owes.len(), letters = count,
+            "dead letters that an earlier claim had not come to are written now (R4)");
         let reader = LetterReader {
             settings: self.cx.consumer_settings.clone(),
             group: self.cx.group.clone(),
@@ -247,9 +276,16 @@ impl Shell<'_> {
     /// The letters are written, under the membership that has claimed.
     pub(super) fn due_read(&mut self, claim: ClaimId, letters: Result<Vec<Vec<OutgoingRecord>>, KafkaError>) {
         let Some(paying) = self.asks.paying.as_ref().filter(|paying| paying.claim == claim) else { return };
-        let entries = paying.owing.clone();
+        let (entries, ended) = (paying.owing.clone(), Arc::clone(&paying.ended));
+        let has_topic = self.cx.letters.as_ref().is_some_and(|rules| rules.topic.is_some());
+        let all = paying.letters.len();
         match (letters, self.consumer.group_metadata()) {
-            (Ok(letters), Some(fence)) => self.order(Order::Pay { claim, fence, entries, letters }),
+            (Ok(letters), _) if has_topic && letters.iter().map(Vec::len).sum::<usize>() != all => {
+                self.fail(Failure::Thread("dead letters that are owed are missing".to_owned()));
+            }
+            (Ok(letters), Some(fence)) => {
+                self.order(Order::Pay { claim, fence, entries, letters, ended });
+            }
             (Ok(_), None) => self.paid(claim, LedgerAnswer::NotRecorded),
             (Err(error), _) => {
                 self.asks.paying = None;
@@ -264,14 +300,20 @@ impl Shell<'_> {
         match answer {
             LedgerAnswer::Recorded => {
                 let kept = self.cx.letters.as_ref().is_some_and(|rules| rules.topic.is_some());
-                for (topic, refused) in &paying.letters {
-                    self.cx.meters.left_out(topic, *refused, kept);
+                let logs = self.cx.letters.as_ref().is_some_and(|rules| rules.log != BadRecordLog::Off);
+                self.cx.meters.ruled("R4");
+                for Owing { topic, partition, offset, cause } in &paying.letters {
+                    if logs {
+                        warn!(task = %self.cx.task_id, %topic, %partition, %offset, why = cause.text(),
+                            "a record is left out");
+                    }
+                    self.cx.meters.left_out(topic, cause.is_refusal(), kept);
                 }
                 self.claim_read(claim, Ok(std::mem::take(&mut paying.entries)));
             }
             LedgerAnswer::Fenced => self.rejoin(),
             LedgerAnswer::Refused(why) => {
-                let topic = paying.letters.first().map_or(TopicName::new(""), |(topic, _)| topic.clone());
+                let topic = paying.letters.first().map_or(TopicName::new(""), |owing| owing.topic.clone());
                 self.fail(Failure::from(StopReason::LedgerRefused { topic, why }));
             }
             LedgerAnswer::NotRecorded | LedgerAnswer::Unknown | LedgerAnswer::OtherTopic(_) => {
