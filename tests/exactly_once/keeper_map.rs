@@ -24,7 +24,7 @@ fn corner(name: &str, partitions: i32) -> Corner<'static> {
     in_keeper_map(Corner::new(bed(), name, partitions))
 }
 
-/// Every moment that this store has: nothing of it lies `staged`.
+/// Every moment that this store has without dead letters: nothing of it lies `staged`.
 const MOMENTS: [&str; 5] = ["after_seal", "ledger_sent", "ledger_answered", "half_body", "accepted"];
 
 #[test]

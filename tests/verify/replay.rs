@@ -3,9 +3,9 @@ use std::collections::BTreeMap;
 
 use pumphouse_testkit::filling::FillRecord;
 use pumphouse_testkit::unique_name;
-use pumphouse_tests::{Corner, Engine, bed};
+use pumphouse_tests::{Corner, Engine, WorkerOptions, bed};
 
-use crate::command::{RUN_LIMIT, replay, start, verify};
+use crate::command::{RUN_LIMIT, WORKER, replay, start, verify};
 
 const PARTITIONS: i32 = 2;
 
@@ -135,15 +135,35 @@ fn a_replay_that_is_killed_lands_each_letter_once_in_replicated_merge_tree() {
     survives_kills("replay_killed_r", Engine::Replicated);
 }
 
+fn in_keeper_map(corner: Corner<'_>) -> Corner<'_> {
+    corner
+        .with("pumphouse.ledger.store", "keepermap")
+        .with("zkDatabase", "ledger_state")
+        .with("zkPath", "/ledger_state")
+}
+
+/// R4: a record whose letter is owed still is missing, with the reason.
+#[test]
+fn a_letter_that_is_owed_is_noted() {
+    let (corner, _) = corner("verify_owed", Engine::Plain);
+    let corner = in_keeper_map(corner);
+    corner.write([record(0, "no JSON".to_owned())]);
+    let mut dies = corner.worker(&WorkerOptions::called(WORKER).dying_at("owing:1"));
+    dies.wait_exit(RUN_LIMIT);
+    let owed = verify(&corner, &[]).is(1);
+    assert!(owed.topic()["notes"].to_string().contains("owes dead letters"), "{owed:?}");
+    run_worker(&corner);
+    let paid = verify(&corner, &[]).is(0);
+    assert!(!paid.topic()["notes"].to_string().contains("owes"), "{paid:?}");
+    assert_eq!(paid.total("dead_letters"), 1);
+}
+
 /// R4: the letter fails again, and the replay dies before its successor is written. No letter waits any more, and yet the next
 /// replay has something to do.
 #[test]
 fn a_letter_that_a_replay_owes_is_written_by_the_next_one() {
     let (corner, dead_letters) = corner("replay_owed", Engine::Plain);
-    let corner = corner
-        .with("pumphouse.ledger.store", "keepermap")
-        .with("zkDatabase", "ledger_state")
-        .with("zkPath", "/ledger_state");
+    let corner = in_keeper_map(corner);
     corner.write([record(0, "no JSON".to_owned())]);
     run_worker(&corner);
     replay(&corner, &[], Some("owing:1")).is(-1);

@@ -8,8 +8,8 @@
 //! would write the rows that match and leave the others. An answer of 200 does not say that a row
 //! was there at all, and a lost answer says nothing: so each write carries a nonce, which is read back.
 //!
-//! A row may owe something: dead letters that its entry passes, and that have not gone out yet (R4). What it owes stands
-//! behind the entry's text, with that entry or not at all, and stays through every write until it is paid.
+//! A row may owe something (`keeper_row.rs`): dead letters that its entry passes, and that have not gone out yet (R4). It comes to
+//! owe them with that entry or not at all, and owes them through every write until they are paid.
 //!
 //! Reads of Keeper may lag. A claim is a write, so what is read of a row that shows it is at least as new; rows of
 //! others are compared by the write that names them.
@@ -20,11 +20,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pumphouse_delivery::StoredEntry;
-use pumphouse_types::{Offset, Partition, TopicName, TopicPartition};
+use pumphouse_types::{Partition, TopicName, TopicPartition};
 
 use crate::client::Client;
 use crate::error::ClickHouseError;
 use crate::keeper_map::StateTable;
+use crate::keeper_row::{Content, KeeperRows, OWES};
 use crate::quote;
 
 /// What our guard throws.
@@ -49,9 +50,6 @@ const ROW_OVERHEAD_BYTES: usize = 300;
 /// A write's metadata stands in the statement's text.
 const SETTINGS: [(&str, &str); 3] =
     [("keeper_map_strict_mode", "1"), ("async_insert", "0"), ("max_query_size", "16777216")];
-
-/// How a line begins that says what a row owes. It follows the entry's text, which has no line ends.
-const OWES: &str = "{\"owes\":";
 
 /// What became of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,54 +111,11 @@ impl Held {
     }
 }
 
-impl KeeperRows {
-    fn add(&mut self, partition: TopicPartition, content: Content) {
-        if !content.owes.is_empty() {
-            self.owes.insert(partition.clone(), content.owes);
-        }
-        self.entries.extend(content.entry.map(|entry| (partition, entry)));
-    }
-}
-
-impl Content {
-    /// As the row keeps it: the entry's position, or -1, and text.
-    fn to_stored(&self) -> (i64, String) {
-        let text = self.entry.as_ref().map_or("", |entry| entry.metadata.as_str());
-        let text = if self.owes.is_empty() { text.to_owned() } else { format!("{text}\n{}", self.owes) };
-        (self.entry.as_ref().map_or(-1, |entry| entry.offset.get()), text)
-    }
-
-    fn of_stored(position: i64, text: String) -> Content {
-        let (text, owes) = match text.find(&format!("\n{OWES}")) {
-            Some(at) => (text[..at].to_owned(), text[at + 1..].to_owned()),
-            None => (text, String::new()),
-        };
-        Content { entry: Offset::new(position).map(|offset| StoredEntry { offset, metadata: text }), owes }
-    }
-}
-
 struct Row {
     epoch: u64,
     claim: String,
     content: Content,
     written: String,
-}
-
-/// What a write says of a row.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Content {
-    entry: Option<StoredEntry>,
-    /// Lines; empty: it owes nothing.
-    owes: String,
-}
-
-/// What was found of rows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KeeperRows {
-    /// Entries as they stand; partitions without one are left out.
-    pub entries: BTreeMap<TopicPartition, StoredEntry>,
-    /// What rows owe, as it was written, in lines. To be paid before anything else is written for them.
-    pub owes: BTreeMap<TopicPartition, String>,
 }
 
 impl KeeperLedger {
@@ -335,8 +290,7 @@ impl KeeperLedger {
     }
 
     async fn write(&self, nonce: u128, contents: &BTreeMap<TopicPartition, Content>) -> KeeperAnswer {
-        let bytes: usize =
-            contents.values().map(|content| content.to_stored().1.len() + ROW_OVERHEAD_BYTES).sum();
+        let bytes: usize = contents.values().map(|content| content.text_bytes() + ROW_OVERHEAD_BYTES).sum();
         if bytes > WRITE_BYTES_MAX {
             let why = format!("{} entries of {bytes} bytes, Keeper takes {WRITE_BYTES_MAX}", contents.len());
             return KeeperAnswer::Refused(why);
@@ -479,24 +433,4 @@ fn some(entries: &BTreeMap<TopicPartition, StoredEntry>) -> BTreeMap<TopicPartit
 
 fn nothing_claimed() -> KeeperAnswer {
     KeeperAnswer::Fenced("no partition of the write is claimed, or one was not read".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_row_owes_stands_behind_its_entry() {
-        let entry = |metadata: &str| {
-            Some(StoredEntry { offset: Offset::new(7).unwrap(), metadata: metadata.to_owned() })
-        };
-        let owes = format!("{OWES}1}}\n{OWES}2}}");
-        for entry in [None, entry(""), entry("{\"pumphouse\":1}"), entry("another tool's\ntext")] {
-            for owes in [String::new(), owes.clone()] {
-                let content = Content { entry: entry.clone(), owes };
-                let (position, text) = content.to_stored();
-                assert_eq!(Content::of_stored(position, text), content);
-            }
-        }
-    }
 }

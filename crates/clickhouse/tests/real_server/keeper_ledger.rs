@@ -73,7 +73,8 @@ fn a_batch_is_settled_for_partitions_of_others() {
 /// R4: what a write comes to owe is owed through every other write and claim, by the one row, until its owner says that it is paid.
 #[test]
 fn what_a_row_owes_is_owed_until_it_is_paid() {
-    let first = new_ledger();
+    let group = unique_name("connect-g/owes");
+    let first = ledger_of(&group);
     let second = first.another();
     let both = [at(0), at(1)];
     let (one, two) = ("{\"owes\":1,\"it's\":\"\\\"\\n\"}", "{\"owes\":1}");
@@ -115,7 +116,16 @@ fn what_a_row_owes_is_owed_until_it_is_paid() {
         assert_eq!(first.paid(fresh()).await, KeeperAnswer::Recorded);
         let found = second.claim(fresh(), &both).await.unwrap();
         assert_eq!((found.entries, found.owes), (entries(&[(0, 5), (1, 5)]), BTreeMap::new()));
+        assert_eq!(second.record_owing(fresh(), &entries(&[(0, 6)]), one).await, KeeperAnswer::Recorded);
     });
+    // As docs/errors/DELIVERY-005.md says.
+    let key = format!("{group}/t.opic-1/0");
+    let sql = format!(
+        "ALTER TABLE ledger_state UPDATE metadata = splitByChar('\\n', metadata)[1] WHERE key = '{key}'"
+    );
+    server().sql.run(&sql).unwrap();
+    let found = RUNTIME.block_on(second.look(&both)).unwrap();
+    assert_eq!((found.entries, found.owes), (entries(&[(0, 6), (1, 5)]), BTreeMap::new()));
 }
 
 /// A row that somebody has deleted is not written, and 200 does not hide that.

@@ -12,7 +12,8 @@ use super::block::{ReadRows, RowOffsets};
 use super::failure::Failure;
 use super::lane_shell::LaneShell;
 use super::ledger_thread::Order;
-use super::letters::{LetterReader, LetterRules, Letters, ReadLetter};
+use super::letter_reader::{LetterReader, ReadLetter, Wanted};
+use super::letters::{LetterRules, Letters};
 use super::marks;
 use super::owed;
 use super::recipe::Recipe;
@@ -231,17 +232,9 @@ impl Shell<'_> {
         if wanted.is_empty() {
             return false;
         }
-        let reader = LetterReader {
-            settings: self.cx.consumer_settings.clone(),
-            group: self.cx.group.clone(),
-            claim: write.claim,
-            topic,
-            topic_id: *topic_id,
-            replayed: self.cx.recipe_source.replayed.clone(),
-            wanted,
-            ended: lane.ended(),
-        };
-        reader.start(&self.cx.runtime, self.mail.clone());
+        let wanted = Wanted { topic, topic_id: *topic_id, letters: wanted };
+        let reader = LetterReader::new(self.cx, lane.ended());
+        reader.start(write.claim, wanted, &self.cx.runtime, self.mail.clone());
         true
     }
 

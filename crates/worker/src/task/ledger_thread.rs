@@ -94,7 +94,10 @@ pub(super) fn spawn(
                 Ok(Order::Pay { claim, fence, entries, letters, .. }) => {
                     // What became of an earlier try is known, before another one.
                     match store.prepare(&abandoned) {
-                        Ok(()) => Mail::Paid { claim, answer: store.pay(&fence, &entries, &letters) },
+                        Ok(()) => {
+                            let answer = store.pay(&fence, &entries, &letters);
+                            Mail::Paid { claim, answer, letters }
+                        }
                         Err(error) => Mail::LedgerFailed { error },
                     }
                 }

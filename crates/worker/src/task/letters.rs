@@ -1,28 +1,20 @@
 //! Records that do not become rows where that is tolerated (`errors.tolerance=all`): kept as they came
 //! until the ledger write that passes them stands, since their dead letters go out with it (R4, R11).
 //! Nothing is allocated for a record that is good.
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crossbeam_channel::Sender;
 use pumphouse_config::BadRecordLog;
 use pumphouse_decode::DecodeError;
-use pumphouse_delivery::{ClaimId, Letter, Refusal};
+use pumphouse_delivery::{Letter, Refusal};
 use pumphouse_kafka::{
-    BadRecord, DeadLetterTopic, HEADER_OVERHEAD_BYTES, Header, KafkaError, OutgoingRecord, RangeReader,
-    ReadLimits, RecordView, Settings, Stage,
+    BadRecord, DeadLetterTopic, HEADER_OVERHEAD_BYTES, Header, OutgoingRecord, RecordView, Stage,
 };
-use pumphouse_types::{Offset, OffsetRange, Partition, TopicId, TopicName, TopicPartition};
-use tokio::runtime::Handle;
+use pumphouse_types::{Offset, Partition, TopicId, TopicName, TopicPartition};
 use tracing::warn;
 
 use super::context::TaskContext;
-use super::failure::Failure;
-use super::mail::{Mail, PanicReport};
 use super::replayed::Replayed;
-use super::reread::is_worth_another;
 
 /// Letters of one open block: with one more that is as large as is taken, they fit into one ledger write
 /// of 16 MiB.
@@ -42,19 +34,6 @@ const LEFT_OUT_HEADER: &str = "pumphouse.record.left.out";
 
 /// The most that the log shows of a key, a value or the headers, in characters.
 const LOGGED_CHARS_MAX: usize = 1_000;
-
-/// Positions between two records that are read along: a range of its own takes the brokers longer.
-const NEAR: i64 = 500;
-
-/// Nothing comes although the range has not ended.
-const READ_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// One question to a broker.
-const ASK_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Pause before the brokers are asked again, and tries before the membership ends.
-const READ_AGAIN: Duration = Duration::from_secs(1);
-const READS_MAX: u32 = 10;
 
 /// What becomes of records that do not become rows, where they are tolerated.
 #[derive(Debug, Clone)]
@@ -82,9 +61,6 @@ struct Kept {
     undecodable: Option<String>,
     bytes: u64,
 }
-
-/// A record that was read for a letter, under the place of the letter in its lane.
-pub(super) type ReadLetter = ((Partition, Offset), BadRecord);
 
 /// Those of a lane.
 pub(super) struct Letters {
@@ -193,21 +169,14 @@ impl Letters {
     /// Says in the log what was left out, as far as the configuration wants it.
     pub(super) fn log(&self, cx: &TaskContext, letter: &Letter) {
         let Some(rules) = &cx.letters else { return };
-        let (topic, Letter { partition, offset, .. }) = (&self.topic, letter);
         let why = self.cause(letter, rules).text;
         let kept = self.kept.get(&(letter.partition, letter.offset));
-        match (rules.log, kept.and_then(|kept| kept.record.as_ref())) {
-            (BadRecordLog::Off, _) => {}
-            (BadRecordLog::Records, Some(record)) => {
-                let headers: Vec<u8> = record.headers.iter().flat_map(header_text).collect();
-                warn!(task = %cx.task_id, %topic, %partition, %offset, why, key = shown(record.key.as_deref()),
-                    value = shown(record.value.as_deref()), headers = shown(Some(&headers)),
-                    "a record is left out");
-            }
-            (BadRecordLog::Records | BadRecordLog::Reasons, _) => {
-                warn!(task = %cx.task_id, %topic, %partition, %offset, why, "a record is left out");
-            }
-        }
+        let contents = kept.and_then(|kept| kept.record.as_ref()).map(|record| Contents {
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: &record.headers,
+        });
+        log_left_out(cx, rules.log, (&self.topic, letter.partition, letter.offset), &why, contents);
     }
 
     fn cause(&self, letter: &Letter, rules: &LetterRules) -> Cause {
@@ -219,6 +188,35 @@ impl Letters {
                 let why = why.unwrap_or_else(|| "it could not become a row".to_owned());
                 Cause::undecodable(why, rules.converter_class)
             }
+        }
+    }
+}
+
+/// What a record held, as the log shows it.
+pub(super) struct Contents<'r> {
+    pub key: Option<&'r [u8]>,
+    pub value: Option<&'r [u8]>,
+    pub headers: &'r [Header],
+}
+
+/// Says in the log that the record at `place` is left out, as far as `log` wants it. `contents`: if they are known.
+pub(super) fn log_left_out(
+    cx: &TaskContext,
+    log: BadRecordLog,
+    place: (&TopicName, Partition, Offset),
+    why: &str,
+    contents: Option<Contents<'_>>,
+) {
+    let (topic, partition, offset) = place;
+    match (log, contents) {
+        (BadRecordLog::Off, _) => {}
+        (BadRecordLog::Records, Some(Contents { key, value, headers })) => {
+            let headers: Vec<u8> = headers.iter().flat_map(header_text).collect();
+            warn!(task = %cx.task_id, %topic, %partition, %offset, why, key = shown(key), value = shown(value),
+                headers = shown(Some(&headers)), "a record is left out");
+        }
+        (BadRecordLog::Records | BadRecordLog::Reasons, _) => {
+            warn!(task = %cx.task_id, %topic, %partition, %offset, why, "a record is left out");
         }
     }
 }
@@ -267,7 +265,7 @@ impl Cause {
 }
 
 /// The record, or, where the topic's records are letters, the one that this letter stands for.
-fn copy(
+pub(super) fn copy(
     topic_id: TopicId,
     topic: &TopicName,
     replayed: Option<&Replayed>,
@@ -331,106 +329,6 @@ pub(super) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Reads records by their coordinates, for letters about what ClickHouse refused.
-pub(super) struct LetterReader {
-    pub settings: Settings,
-    pub group: String,
-    pub claim: ClaimId,
-    pub topic: TopicName,
-    pub topic_id: TopicId,
-    pub replayed: Option<Replayed>,
-    pub wanted: Vec<Letter>,
-    /// Set when nobody waits any more.
-    pub ended: Arc<AtomicBool>,
-}
-
-impl LetterReader {
-    /// Runs on a blocking thread; answers by mail, with a record for each letter that was wanted.
-    pub(super) fn start(self, runtime: &Handle, mail: Sender<Mail>) {
-        runtime.spawn_blocking(move || {
-            let _report = PanicReport::new(&mail, Some(self.claim), "reading records for dead letters");
-            let letter = match self.read() {
-                Ok(records) => Mail::LettersRead { claim: self.claim, topic: self.topic.clone(), records },
-                Err(error) => Mail::Failed { claim: Some(self.claim), failure: Failure::Kafka(error) },
-            };
-            // The task has ended: nobody needs the records.
-            let _ = mail.send(letter);
-        });
-    }
-
-    /// A record for each letter that is wanted. Blocks. Errors: Kafka's, after some tries.
-    pub(super) fn read(&self) -> Result<Vec<ReadLetter>, KafkaError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.read_once() {
-                Err(error)
-                    if is_worth_another(&error)
-                        && tries < READS_MAX
-                        && !self.ended.load(Ordering::Relaxed) =>
-                {
-                    warn!(%error, topic = %self.topic, "records are being read again for their dead letters");
-                    std::thread::sleep(READ_AGAIN);
-                }
-                answer => return answer,
-            }
-        }
-    }
-
-    fn read_once(&self) -> Result<Vec<ReadLetter>, KafkaError> {
-        let mut reader = RangeReader::open(&self.settings, &self.group)?;
-        let limits =
-            ReadLimits { records_max: u64::MAX, bytes_max: u64::MAX, idle_timeout: READ_IDLE_TIMEOUT };
-        let wanted: BTreeSet<_> =
-            self.wanted.iter().map(|letter| (letter.partition, letter.offset)).collect();
-        let partitions: BTreeSet<Partition> = wanted.iter().map(|(partition, _)| *partition).collect();
-        let mut held = BTreeMap::new();
-        for partition in partitions {
-            let of = TopicPartition { topic: self.topic.clone(), partition };
-            held.insert(partition, reader.watermarks(&of, ASK_TIMEOUT)?);
-        }
-        let there = |(partition, range): (Partition, OffsetRange)| {
-            let held = held[&partition];
-            let range = OffsetRange::new(range.first().max(held.first()), range.end().min(held.end()))?;
-            Some((partition, range))
-        };
-        let ranges: Vec<_> = spans(&wanted).into_iter().filter_map(there).collect();
-        let mut found = BTreeMap::new();
-        reader.read(&self.topic, &ranges, limits, |record| {
-            let at = (record.partition(), record.offset());
-            if wanted.contains(&at) {
-                found.insert(at, copy(self.topic_id, &self.topic, self.replayed.as_ref(), record));
-            }
-        })?;
-        let read = |letter: &Letter| {
-            let at = (letter.partition, letter.offset);
-            // Retention or compaction has taken it since.
-            let gone =
-                || without_payload(self.topic_id, &self.topic, letter, "it is not in the source any more");
-            (at, found.remove(&at).unwrap_or_else(gone))
-        };
-        Ok(self.wanted.iter().map(read).collect())
-    }
-}
-
-/// Ranges that hold all of `wanted`; what lies between two of them that are near is read along.
-fn spans(wanted: &BTreeSet<(Partition, Offset)>) -> Vec<(Partition, OffsetRange)> {
-    let mut spans: Vec<(Partition, OffsetRange)> = Vec::new();
-    for &(partition, offset) in wanted {
-        let first = match spans.last() {
-            Some((last, range)) if *last == partition && offset.get() - range.end().get() <= NEAR => {
-                range.first()
-            }
-            _ => offset,
-        };
-        if first != offset {
-            spans.pop();
-        }
-        spans.push((partition, OffsetRange::new(first, offset.next()).expect("it ends behind its first")));
-    }
-    spans
-}
-
 #[cfg(test)]
 mod tests {
     use pumphouse_delivery::RefusalClass;
@@ -450,23 +348,6 @@ mod tests {
         record.headers.clear();
         record.value = Some(vec![b'v'; bytes]);
         record
-    }
-
-    #[test]
-    fn records_that_are_near_are_read_along() {
-        let at = |partition, offset| (Partition(partition), Offset::new(offset).unwrap());
-        let span = |partition, first, end| {
-            let range = OffsetRange::new(Offset::new(first).unwrap(), Offset::new(end).unwrap()).unwrap();
-            (Partition(partition), range)
-        };
-        assert_eq!(spans(&BTreeSet::new()), []);
-        let wanted =
-            BTreeSet::from([at(0, 7), at(0, 8), at(0, 8 + NEAR), at(0, 10 + 2 * NEAR), at(1, 11 + 2 * NEAR)]);
-        let near = 9 + NEAR;
-        assert_eq!(
-            spans(&wanted),
-            [span(0, 7, near), span(0, 10 + 2 * NEAR, 11 + 2 * NEAR), span(1, 11 + 2 * NEAR, 12 + 2 * NEAR)]
-        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use pumphouse_types::{BatchId, SchemaId, TopicName};
 
 use super::block::ReadRows;
 use super::failure::Failure;
-use super::letters::ReadLetter;
+use super::letter_reader::ReadLetter;
 use super::recipe::Recipe;
 use super::schemas::Fetched;
 
@@ -34,7 +34,7 @@ pub(super) enum Mail {
     /// Letters that an earlier claim had not come to, those of each write.
     DueRead { claim: ClaimId, letters: Result<Vec<Vec<OutgoingRecord>>, KafkaError> },
     /// They were written, or not.
-    Paid { claim: ClaimId, answer: LedgerAnswer },
+    Paid { claim: ClaimId, answer: LedgerAnswer, letters: Vec<Vec<OutgoingRecord>> },
     /// The registry has answered about a schema that a lane's next record names.
     Schema { claim: ClaimId, topic: TopicName, id: SchemaId, fetched: Fetched },
     /// What a lane waits for, to be shown; `None`: for nothing any more.

@@ -9,6 +9,7 @@ mod failure;
 mod keeper_asks;
 mod lane_shell;
 mod ledger_thread;
+mod letter_reader;
 mod letters;
 mod log_comment;
 mod mail;

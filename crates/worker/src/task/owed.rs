@@ -1,7 +1,8 @@
 //! Dead letters that a ledger in KeeperMap owes. They cannot join the write of the entry that passes their records, so that
 //! write says which they are (R4); then they go out, then the row owes nothing any more. Whoever claims a row that owes letters
 //! sends them before it takes the entry: it reads their records again. So a letter says that its record was passed, and each
-//! record that was passed has one, if somebody claims its row. A process that dies between letters and the row's next write leaves them to be written twice.
+//! record that was passed has one, if somebody claims its row. A process that dies between letters and the row's next write leaves
+//! them to be written twice.
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,6 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pumphouse_clickhouse::{ClickHouseError, KeeperRows};
-use pumphouse_config::BadRecordLog;
 use pumphouse_delivery::{ClaimId, EntryError, LedgerAnswer, Letter, StopReason};
 use pumphouse_kafka::{DeadLetterTopic, KafkaError, OutgoingRecord, TopicAsker};
 use pumphouse_types::{Offset, Partition, TopicId, TopicName, TopicPartition};
@@ -21,7 +21,8 @@ use super::asks::Unanswered;
 use super::failure::Failure;
 use super::keeper_asks::Entries;
 use super::ledger_thread::Order;
-use super::letters::{Cause, LetterReader, now_ms, without_payload};
+use super::letter_reader::{LetterReader, Wanted};
+use super::letters::{Cause, Contents, LetterRules, log_left_out, now_ms};
 use super::mail::{Mail, PanicReport};
 use super::shell::Shell;
 
@@ -113,15 +114,16 @@ fn parse(lines: &str) -> Result<Vec<Due>, EntryError> {
 pub(super) struct Paying {
     claim: ClaimId,
     entries: Entries,
-    /// Those of rows that owe.
+    /// Entries of the rows that owe.
     owing: Entries,
-    letters: Vec<Owing>,
+    /// In the order in which their letters are made.
+    left_out: Vec<LeftOut>,
     /// Set when nobody waits any more.
     ended: Arc<AtomicBool>,
 }
 
-/// A letter that is being paid.
-struct Owing {
+/// A record whose letter is being paid.
+struct LeftOut {
     topic: TopicName,
     partition: Partition,
     offset: Offset,
@@ -136,7 +138,7 @@ impl Drop for Paying {
 
 /// Makes the letters that are due, of records that are read again.
 struct DueReader {
-    due: Vec<(TopicPartition, Due)>,
+    due: Vec<(TopicName, Due)>,
     reader: LetterReader,
     asker: TopicAsker,
     to: DeadLetterTopic,
@@ -146,37 +148,22 @@ struct DueReader {
 
 impl DueReader {
     /// Letters of one write after the other; none once nobody waits. Blocks. Errors: Kafka's.
-    fn letters(mut self) -> Result<Vec<Vec<OutgoingRecord>>, KafkaError> {
-        let mut all = Vec::new();
-        for (row, due) in std::mem::take(&mut self.due) {
-            if self.reader.ended.load(Ordering::Relaxed) {
-                break;
-            }
-            all.push(self.letters_of(&row.topic, &due)?);
-        }
-        Ok(all)
+    fn letters(&self) -> Result<Vec<Vec<OutgoingRecord>>, KafkaError> {
+        let due = self.due.iter().take_while(|_| !self.reader.has_ended());
+        due.map(|(topic, due)| self.letters_of(topic, due)).collect()
     }
 
-    fn letters_of(&mut self, topic: &TopicName, due: &Due) -> Result<Vec<OutgoingRecord>, KafkaError> {
-        let wanted = |(partition, offset): &(Partition, Offset)| Letter {
-            partition: *partition,
-            offset: *offset,
-            refusal: None,
-        };
-        self.reader.topic = topic.clone();
-        self.reader.topic_id = due.topic_id;
-        self.reader.wanted = due.letters.keys().map(wanted).collect();
+    fn letters_of(&self, topic: &TopicName, due: &Due) -> Result<Vec<OutgoingRecord>, KafkaError> {
+        let letter = |&(partition, offset): &(Partition, Offset)| Letter { partition, offset, refusal: None };
+        let letters = due.letters.keys().map(letter).collect();
+        let wanted = Wanted { topic: topic.clone(), topic_id: due.topic_id, letters };
         // Records of the topic's next life are others (R15).
-        let mut records = None;
+        let mut read = None;
         if self.is_there(topic, due.topic_id)? {
-            let read = self.reader.read()?;
-            records = self.is_there(topic, due.topic_id)?.then_some(read);
+            let records = self.reader.read(&wanted)?;
+            read = self.is_there(topic, due.topic_id)?.then_some(records);
         }
-        let gone = |letter: &Letter| {
-            let why = "its topic was deleted";
-            ((letter.partition, letter.offset), without_payload(due.topic_id, topic, letter, why))
-        };
-        let records = records.unwrap_or_else(|| self.reader.wanted.iter().map(gone).collect());
+        let records = read.unwrap_or_else(|| wanted.bare("its topic was deleted"));
         let letter = |(at, record)| {
             let cause = Cause::of_text(due.letters[&at].clone(), self.converter_class);
             self.to.letter(record, &cause.failure(self.task_number), now_ms())
@@ -217,103 +204,83 @@ impl Shell<'_> {
         let KeeperRows { entries, owes } = found;
         let mut due = Vec::new();
         for (row, lines) in &owes {
+            let TopicPartition { topic, partition } = row.clone();
             match parse(lines) {
-                Ok(all) => due.extend(all.into_iter().map(|one| (row.clone(), one))),
+                Ok(all) => due.extend(all.into_iter().map(|one| (topic.clone(), one))),
                 Err(why) => {
-                    let TopicPartition { topic, partition } = row.clone();
                     return self.fail(Failure::from(StopReason::EntryUnreadable { topic, partition, why }));
                 }
             }
         }
-        let Some((row, topic_id)) = due.first().map(|(row, due)| (row.clone(), due.topic_id)) else {
-            return self.claim_read(claim, Ok(entries));
-        };
-        let count: usize = due.iter().map(|(_, due)| due.letters.len()).sum();
-        let Some(rules) = self.cx.letters.clone() else {
-            // They were passed when bad records were tolerated: `none` does not say that they may be dropped.
-            let why = format!(
-                "{row} owes {count} dead letters that an earlier claim had not come to; start the connector with \
-                 errors.tolerance=all and its dead letter topic until they are written"
-            );
-            return self.fail(Failure::from(StopReason::LedgerRefused { topic: row.topic, why }));
-        };
+        let Some(rules) = self.cx.letters.clone() else { return self.not_paid(&owes, &due) };
+        let left_out = left_out(&due, &rules);
         let owing = entries.iter().filter(|(row, _)| owes.contains_key(*row));
         let owing = owing.map(|(row, entry)| (row.clone(), entry.clone())).collect();
-        let letters = due.iter().flat_map(|(row, due)| {
-            due.letters.iter().map(|((partition, offset), why)| Owing {
-                topic: row.topic.clone(),
-                partition: *partition,
-                offset: *offset,
-                cause: Cause::of_text(why.clone(), rules.converter_class),
-            })
-        });
         let ended = Arc::new(AtomicBool::new(false));
-        let letters = letters.collect();
-        self.asks.paying = Some(Paying { claim, entries, owing, letters, ended: Arc::clone(&ended) });
+        let reader = LetterReader::new(self.cx, Arc::clone(&ended));
+        let (rows, letters) = (owes.len(), left_out.len());
+        self.asks.paying = Some(Paying { claim, entries, owing, left_out, ended });
         let Some(to) = rules.topic else {
-            warn!(task = %self.cx.task_id, rule = "R4", rows = owes.len(), letters = count,
+            warn!(task = %self.cx.task_id, rule = "R4", rows, letters,
                 "dead letters that an earlier claim had not come to are dropped: the connector has no dead letter topic by now");
-            return self.due_read(claim, Ok(Vec::new()));
+            return self.order_payment(claim, Vec::new());
         };
-        warn!(task = %self.cx.task_id, rule = "R4", rows = owes.len(), letters = count,
+        warn!(task = %self.cx.task_id, rule = "R4", rows, letters,
             "dead letters that an earlier claim had not come to are written now (R4)");
-        let reader = LetterReader {
-            settings: self.cx.consumer_settings.clone(),
-            group: self.cx.group.clone(),
-            claim,
-            topic: row.topic,
-            topic_id,
-            replayed: self.cx.recipe_source.replayed.clone(),
-            wanted: Vec::new(),
-            ended,
-        };
         let (asker, task_number) = (self.consumer.topic_asker(), self.cx.task_number);
         let converter_class = rules.converter_class;
         let reader = DueReader { due, reader, asker, to, converter_class, task_number };
         reader.start(claim, &self.cx.runtime, self.mail.clone());
     }
 
-    /// The letters are written, under the membership that has claimed.
+    /// They were passed when bad records were tolerated: `none` does not say that they may be dropped.
+    fn not_paid(&mut self, owes: &BTreeMap<TopicPartition, String>, due: &[(TopicName, Due)]) {
+        let Some(row) = owes.keys().next() else { return };
+        let count: usize = due.iter().map(|(_, due)| due.letters.len()).sum();
+        let why = format!(
+            "{row} owes {count} dead letters that an earlier claim had not come to; start the connector with \
+             errors.tolerance=all and its dead letter topic until they are written"
+        );
+        self.fail(Failure::from(StopReason::LedgerRefused { topic: row.topic.clone(), why }));
+    }
+
+    /// The letters are made.
     pub(super) fn due_read(&mut self, claim: ClaimId, letters: Result<Vec<Vec<OutgoingRecord>>, KafkaError>) {
         let Some(paying) = self.asks.paying.as_ref().filter(|paying| paying.claim == claim) else { return };
-        let (entries, ended) = (paying.owing.clone(), Arc::clone(&paying.ended));
-        let has_topic = self.cx.letters.as_ref().is_some_and(|rules| rules.topic.is_some());
-        let all = paying.letters.len();
-        match (letters, self.consumer.group_metadata()) {
-            (Ok(letters), _) if has_topic && letters.iter().map(Vec::len).sum::<usize>() != all => {
+        match letters {
+            // Paying less would clear the debt of the rest.
+            Ok(letters) if letters.iter().map(Vec::len).sum::<usize>() != paying.left_out.len() => {
                 self.fail(Failure::Thread("dead letters that are owed are missing".to_owned()));
             }
-            (Ok(letters), Some(fence)) => {
-                self.order(Order::Pay { claim, fence, entries, letters, ended });
-            }
-            (Ok(_), None) => self.paid(claim, LedgerAnswer::NotRecorded),
-            (Err(error), _) => {
+            Ok(letters) => self.order_payment(claim, letters),
+            Err(error) => {
                 self.asks.paying = None;
                 self.claim_read(claim, Err(Unanswered::Kafka(error)));
             }
         }
     }
 
-    /// The claim goes on, or is asked for again.
-    pub(super) fn paid(&mut self, claim: ClaimId, answer: LedgerAnswer) {
+    /// They go out under the membership that has claimed.
+    fn order_payment(&mut self, claim: ClaimId, letters: Vec<Vec<OutgoingRecord>>) {
+        let Some(paying) = &self.asks.paying else { return };
+        let (entries, ended) = (paying.owing.clone(), Arc::clone(&paying.ended));
+        match self.consumer.group_metadata() {
+            Some(fence) => self.order(Order::Pay { claim, fence, entries, letters, ended }),
+            None => self.paid(claim, LedgerAnswer::NotRecorded, &[]),
+        }
+    }
+
+    /// The claim goes on, or is asked for again. `letters`: what was to be written.
+    pub(super) fn paid(&mut self, claim: ClaimId, answer: LedgerAnswer, letters: &[Vec<OutgoingRecord>]) {
         let Some(mut paying) = self.asks.paying.take_if(|paying| paying.claim == claim) else { return };
         match answer {
             LedgerAnswer::Recorded => {
-                let kept = self.cx.letters.as_ref().is_some_and(|rules| rules.topic.is_some());
-                let logs = self.cx.letters.as_ref().is_some_and(|rules| rules.log != BadRecordLog::Off);
-                self.cx.meters.ruled("R4");
-                for Owing { topic, partition, offset, cause } in &paying.letters {
-                    if logs {
-                        warn!(task = %self.cx.task_id, %topic, %partition, %offset, why = cause.text(),
-                            "a record is left out");
-                    }
-                    self.cx.meters.left_out(topic, cause.is_refusal(), kept);
-                }
+                self.log_paid(&paying.left_out, letters);
                 self.claim_read(claim, Ok(std::mem::take(&mut paying.entries)));
             }
             LedgerAnswer::Fenced => self.rejoin(),
             LedgerAnswer::Refused(why) => {
-                let topic = paying.letters.first().map_or(TopicName::new(""), |owing| owing.topic.clone());
+                let topic = paying.left_out.first().map_or(TopicName::new(""), |one| one.topic.clone());
                 self.fail(Failure::from(StopReason::LedgerRefused { topic, why }));
             }
             LedgerAnswer::NotRecorded | LedgerAnswer::Unknown | LedgerAnswer::OtherTopic(_) => {
@@ -323,6 +290,36 @@ impl Shell<'_> {
             }
         }
     }
+
+    /// As for letters that go out with their write; `letters` are those of `left_out`, in its order, or none: they were dropped.
+    fn log_paid(&self, left_out: &[LeftOut], letters: &[Vec<OutgoingRecord>]) {
+        let Some(rules) = &self.cx.letters else { return };
+        self.cx.meters.ruled("R4");
+        let mut letters = letters.iter().flatten();
+        for LeftOut { topic, partition, offset, cause } in left_out {
+            let contents = letters.next().map(|letter| Contents {
+                key: letter.key.as_deref(),
+                value: letter.value.as_deref(),
+                headers: &letter.headers,
+            });
+            log_left_out(self.cx, rules.log, (topic, *partition, *offset), cause.text(), contents);
+            self.cx.meters.left_out(topic, cause.is_refusal(), rules.topic.is_some());
+        }
+    }
+}
+
+/// Of letters in the order in which they are made.
+fn left_out(due: &[(TopicName, Due)], rules: &LetterRules) -> Vec<LeftOut> {
+    let of_due = |(topic, due): &(TopicName, Due)| {
+        let one = |((partition, offset), why): (&(Partition, Offset), &String)| LeftOut {
+            topic: topic.clone(),
+            partition: *partition,
+            offset: *offset,
+            cause: Cause::of_text(why.clone(), rules.converter_class),
+        };
+        due.letters.iter().map(one).collect::<Vec<_>>()
+    };
+    due.iter().flat_map(of_due).collect()
 }
 
 #[cfg(test)]

@@ -262,7 +262,7 @@ impl<'a> Shell<'a> {
             Mail::Reread { event, batch, rows } => self.reread_done(event, batch, rows),
             Mail::LettersRead { claim, topic, records } => self.letters_read(claim, &topic, records),
             Mail::DueRead { claim, letters } => self.due_read(claim, letters),
-            Mail::Paid { claim, answer } => self.paid(claim, answer),
+            Mail::Paid { claim, answer, letters } => self.paid(claim, answer, &letters),
             Mail::Schema { claim, topic, id, fetched } => {
                 if claim == self.task.claim() {
                     self.schema_came(&topic, id, &fetched);

@@ -2,12 +2,13 @@
 //! that fences nobody (`memory`) is asked only what it promises.
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::unbounded;
 use pumphouse_clickhouse::{Client, Endpoint, KeeperLedger, Password, StateTable, TableName};
-use pumphouse_delivery::{LedgerAnswer, StoredEntry};
-use pumphouse_kafka::{Consumer, ConsumerEvent, Fence, KafkaError, LedgerProducer, Settings};
+use pumphouse_delivery::{ClaimId, LedgerAnswer, StoredEntry};
+use pumphouse_kafka::{Consumer, ConsumerEvent, Fence, KafkaError, LedgerProducer, OutgoingRecord, Settings};
 use pumphouse_testkit::{DATABASE, Testbed, TestbedOptions, unique_name};
 use pumphouse_types::{Offset, Partition, TopicId, TopicName, TopicPartition};
 use tokio::runtime::Runtime;
@@ -15,6 +16,8 @@ use tokio::runtime::Runtime;
 use super::{
     KafkaStore, KeeperStore, LedgerStore, LedgerWrite, MemoryLedger, MemoryStore, OnlyWhile, is_informed,
 };
+use crate::task::ledger_thread::{self, Order};
+use crate::task::mail::Mail;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -399,4 +402,71 @@ fn keepermap_informs_over_a_passed_generation() {
     member.store.stands(&fence, &Entries::new());
     member.store.idle().unwrap();
     assert_eq!(member.shown(), [Some(5), Some(6)]);
+}
+
+/// Keeps the calls, and pays only when it is sure of what became of the last try.
+struct Told {
+    calls: Arc<Mutex<Vec<&'static str>>>,
+    in_doubt: bool,
+}
+
+impl LedgerStore for Told {
+    fn prepare(&mut self, _abandoned: &AtomicBool) -> Result<(), KafkaError> {
+        self.calls.lock().unwrap().push("prepare");
+        self.in_doubt = false;
+        Ok(())
+    }
+
+    fn record(&mut self, _write: LedgerWrite) -> LedgerAnswer {
+        panic!("nobody asks for it");
+    }
+
+    fn publish(&mut self, _records: &[OutgoingRecord]) -> Result<(), KafkaError> {
+        panic!("nobody asks for it");
+    }
+
+    /// The first answer is lost.
+    fn pay(
+        &mut self,
+        _fence: &Fence,
+        _entries: &BTreeMap<TopicPartition, StoredEntry>,
+        _letters: &[Vec<OutgoingRecord>],
+    ) -> LedgerAnswer {
+        let mut calls = self.calls.lock().unwrap();
+        let first = !calls.contains(&"pay");
+        calls.push("pay");
+        self.in_doubt |= first;
+        if self.in_doubt { LedgerAnswer::Unknown } else { LedgerAnswer::Recorded }
+    }
+}
+
+/// A producer whose last transaction is in doubt answers nothing until it was replaced: a claim that pays would ask for ever.
+#[test]
+fn a_payment_knows_what_became_of_the_one_before() {
+    let place = Place::new(Kind::Kafka);
+    let fence = place.join().fence.clone();
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let (orders, taken) = unbounded();
+    let (mail, letters) = unbounded();
+    let store = Box::new(Told { calls: Arc::clone(&calls), in_doubt: false });
+    let thread = ledger_thread::spawn(store, taken, mail, "ledger-test".to_owned(), Arc::default()).unwrap();
+    let pay = |ended: bool| {
+        let ended = Arc::new(AtomicBool::new(ended));
+        let (claim, fence) = (ClaimId(1), fence.clone());
+        let (entries, letters) = (BTreeMap::new(), Vec::new());
+        orders.send(Order::Pay { claim, fence, entries, letters, ended }).unwrap();
+    };
+    // Nobody waits for the first one.
+    [true, false, false].into_iter().for_each(pay);
+    drop(orders);
+    let answers: Vec<_> = letters
+        .iter()
+        .map(|letter| match letter {
+            Mail::Paid { answer, .. } => answer,
+            _ => panic!("another letter"),
+        })
+        .collect();
+    thread.join().unwrap();
+    assert_eq!(answers, [LedgerAnswer::Unknown, LedgerAnswer::Recorded]);
+    assert_eq!(*calls.lock().unwrap(), ["prepare", "pay", "prepare", "pay"]);
 }
